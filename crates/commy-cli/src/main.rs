@@ -1,0 +1,2 @@
+//! The commy command.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Commy.
+mod os;
