@@ -1,1 +1,244 @@
-//! The operating system.
+//! What the library needs from the operating system, and nothing else.
+//!
+//! This is the only room that knows which system it runs on. Everything here is mechanism without
+//! policy: mapping and lengthening a file, byte-range locks, sleeping on a shared word, the sign of
+//! life of a thread, the identity of a process. Each concept has one file for each system, below
+//! `unix/` and `windows/`; this file is the interface that both fulfil, so a difference in their
+//! signatures does not compile.
+//!
+//! Conventions that hold for all of it:
+//!
+//! - Addresses and file offsets count from the start of the file; a mapping begins at offset 0.
+//! - Failures of the system come back as `io::Error` with the system's own number. Nothing panics.
+//! - A wait may end early for no reason. Whoever waits looks at the word again, in a loop.
+#![allow(dead_code, unused_imports)]
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as system;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub(crate) use system::{Beacon, Mapping, fork};
+
+/// What a mapping or a reopened file may be used for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Access {
+    /// Loads only; a store is a fault.
+    ReadOnly,
+    /// Loads and stores.
+    ReadWrite,
+}
+
+/// What a [`Beacon`] says about the thread that took it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum BeaconState {
+    /// Nobody holds it.
+    Free,
+    /// A thread holds it and is alive.
+    Held,
+    /// The thread that held it died without letting go.
+    Dead,
+    /// Somebody took it, but this system does not mark the dead: ask the process layer.
+    Unknown,
+}
+
+/// Names a shared word for waiting, the same in every process.
+///
+/// Linux ignores it (the kernel finds the word by its page). Windows makes the name of an event
+/// from it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct WaitKey {
+    /// The id of the segment the word lies in.
+    pub segment: u128,
+    /// The word's offset in the segment.
+    pub offset: u64,
+}
+
+/// A process as others can recognise it, immune to the reuse of process ids. Stored in the file.
+///
+/// A field of 0 means that the system would not tell.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ProcessId {
+    /// The process id, as the process itself sees it.
+    pub pid: u64,
+    /// When it started, in a unit of the system's.
+    pub start: u64,
+    /// The namespace in which `pid` and `start` have their meaning. Compare it, nothing more.
+    pub namespace: u64,
+    /// The boot of the machine it runs under, as [`boot_id`] gives it.
+    pub boot: u64,
+}
+
+const _: () = assert!(size_of::<ProcessId>() == 32 && align_of::<ProcessId>() == 8);
+const _: () = assert!(size_of::<Beacon>() == 64 && align_of::<Beacon>() == 64);
+
+impl ProcessId {
+    /// The calling process. Cached, and found anew in a forked child.
+    pub fn current() -> ProcessId {
+        system::current_process()
+    }
+
+    /// Whether the process has ended.
+    ///
+    /// `Some(true)`: surely gone: another boot, or the same namespace and no such process, only a
+    /// zombie, or another process of that number. `Some(false)`: surely there. `None`: cannot be
+    /// told from here.
+    pub fn is_gone(&self) -> Option<bool> {
+        system::is_gone(self)
+    }
+}
+
+/// Makes the file at least `to` bytes long with every page of `from..to` backed by storage, so
+/// that no later store there meets a full disk. What is in the range stays.
+///
+/// The caller sees to it that no one else changes the file's length or stores into the range
+/// meanwhile: some file systems cannot allocate, and there blocks that read as zero are written.
+///
+/// A full disk, a quota or a limit comes back as the error (`ENOSPC`, `EDQUOT`, `EFBIG`), never as
+/// a signal. Nothing is lost then; the file has its old length if `from` was not below it.
+///
+/// On Windows the file has its final length from the first mapping on, and only the storage is new.
+pub(crate) fn extend(file: &File, from: u64, to: u64) -> io::Result<()> {
+    system::extend(file, from, to)
+}
+
+/// Gives back the storage beyond `len`, which reads as zeros when it is extended again.
+///
+/// On Unix the file has that length afterwards, and who touches a page beyond it gets SIGBUS. On
+/// Windows a mapped file keeps its length.
+pub(crate) fn truncate(file: &File, len: u64) -> io::Result<()> {
+    system::truncate(file, len)
+}
+
+/// Where the locked bytes begin: far beyond any data, so that locking one never hinders an access
+/// to the file (on Windows locks are mandatory).
+const LOCK_BASE: u64 = 1 << 40;
+
+/// Tries to lock byte `index` for this open file description alone. `false`: another has it.
+/// (Whether one may lock twice what one has locked, the systems see differently.)
+///
+/// The lock falls when the last descriptor of the description is closed, at the latest when the
+/// processes that have it are dead and their memory is unmapped. The file must be open for writing.
+pub(crate) fn try_lock_byte(file: &File, index: u64) -> io::Result<bool> {
+    system::try_lock_byte(file, LOCK_BASE + index)
+}
+
+/// The same, shared with others that lock it shared; a file open for reading is enough.
+pub(crate) fn try_lock_byte_shared(file: &File, index: u64) -> io::Result<bool> {
+    system::try_lock_byte_shared(file, LOCK_BASE + index)
+}
+
+/// Unlocks a byte that this open file description has locked.
+pub(crate) fn unlock_byte(file: &File, index: u64) -> io::Result<()> {
+    system::unlock_byte(file, LOCK_BASE + index)
+}
+
+/// Whether another open file description has the byte locked, in this process or elsewhere.
+///
+/// Not to be asked about a byte that this very description has locked: the systems differ there.
+/// On Windows asking locks for a moment, so that two who ask at once may both be told yes, and a
+/// [`try_lock_byte`] at that moment fails.
+pub(crate) fn byte_locked_elsewhere(file: &File, index: u64) -> io::Result<bool> {
+    system::byte_locked_elsewhere(file, LOCK_BASE + index)
+}
+
+/// Sleeps while `*word == expected`, until somebody [`wake`]s it, at most `timeout`.
+///
+/// Returns at once if the word differs; a change and a wake between the caller's look and the sleep
+/// are not lost. May return early.
+pub(crate) fn wait(key: WaitKey, word: &AtomicU32, expected: u32, timeout: Duration) {
+    system::wait(key, word, expected, timeout);
+}
+
+/// The same, but returns also when the thread behind `beacon`, of the process `owner`, dies.
+///
+/// If the beacon is dead already it returns at once; if nobody holds it, it sleeps a few
+/// milliseconds at most, since then there is no death to wait for. Where the system cannot wait for
+/// two things at once, death is noticed within milliseconds, by looking.
+pub(crate) fn wait_or_death(
+    key: WaitKey,
+    word: &AtomicU32,
+    expected: u32,
+    beacon: &Beacon,
+    owner: &ProcessId,
+    timeout: Duration,
+) {
+    system::wait_or_death(key, word, expected, beacon, owner, timeout);
+}
+
+/// Wakes up to `count` of those who wait on the word. Change the word first.
+pub(crate) fn wake(key: WaitKey, word: &AtomicU32, count: u32) {
+    system::wake(key, word, count);
+}
+
+/// Wakes everybody who sleeps in [`wait_or_death`] on this beacon; for who has rescued its holder.
+pub(crate) fn wake_beacon(beacon: &Beacon) {
+    system::wake_beacon(beacon);
+}
+
+/// A number that differs from boot to boot of the machine, the same in all processes; 0 if the
+/// system does not tell.
+pub(crate) fn boot_id() -> u64 {
+    system::boot_id()
+}
+
+/// A random number of cryptographic quality.
+pub(crate) fn random_u64() -> io::Result<u64> {
+    system::random_u64()
+}
+
+/// Milliseconds of a clock that never goes back and is the same in all processes of one boot.
+pub(crate) fn now_monotonic_ms() -> u64 {
+    system::now_monotonic_ms()
+}
+
+/// Device and inode, or volume and file number: tells whether a path still names the mapped file.
+pub(crate) fn file_identity(file: &File) -> io::Result<(u64, u64)> {
+    system::file_identity(file)
+}
+
+/// A new open file description of the same file, which has no locks yet.
+///
+/// A forked child needs one, since an inherited description shares its parent's locks. But there
+/// the [`fork`] handler has replaced the descriptors it watches, so that `file` no longer leads to
+/// the file and `path` is opened: **the caller compares [`file_identity`] with what it was**, for
+/// the path may name another file by now. Otherwise the file is found through `file`, even when it
+/// has been renamed or removed.
+pub(crate) fn reopen(file: &File, path: &Path, access: Access) -> io::Result<File> {
+    system::reopen(file, path, access)
+}
+
+/// Sets what every file of ours is opened with: not inherited over exec, never blocking in `open`,
+/// created with the permissions `mode` (Unix), shared with all others (Windows).
+pub(crate) fn open_flags(options: &mut OpenOptions, mode: u32) {
+    system::open_flags(options, mode);
+}
+
+/// The calling thread's number in this system.
+pub(crate) fn current_thread_id() -> u64 {
+    system::current_thread_id()
+}
+
+/// Ends this process at once, as `kill -9` does: nothing is cleaned up. For tests of crashes.
+pub(crate) fn kill_self() -> ! {
+    system::kill_self()
+}
+
+/// The size of a page of memory.
+pub(crate) fn page_size() -> usize {
+    system::page_size()
+}

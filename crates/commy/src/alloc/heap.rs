@@ -1,0 +1,502 @@
+//! The page heap: runs of pages, under one lock for the segment.
+//!
+//! Which pages are taken is said by the page bitmap (1: taken). A change concerns one run, so no undo
+//! log is needed: before the first bit is touched, the run and what is done to it are written to the
+//! *intent* of the acting slot, and the intent is cleared last. Whoever finds an intent of a dead
+//! slot knows that it still holds the heap lock, and finishes or undoes it:
+//!
+//! ```text
+//! intent     is committed when                      else
+//! SPAN       (the intent is cleared)                drop the reservation in the log, clear the bits
+//! FREE       (at once)                              drop the entry in the log, clear the bits
+//! PUBLISH    the word at aux points to the run      clear the bits
+//! UNPUBLISH  (at once)                              the word gets what it shall point to; clear the bits
+//! META       the region has its has-meta bit        clear the bit of the page
+//! SLAB, UNSLAB, UNLINK, LINK: see `slab`
+//! ```
+//!
+//! Clearing the bits of a run is idempotent while the lock is held: nobody else can have taken them.
+
+use super::slab;
+use crate::error::{Error, Result};
+use crate::layout::{
+    BITMAP_PAGE, Header, Intent, META_PAGE, PAGE, Point, REGION, REGION_PAGES, Word, at, bitmap, round_up,
+};
+use crate::map::Map;
+use crate::participant::Actor;
+use crate::sync::Blocked;
+use std::time::Duration;
+
+/// Kinds of intents.
+pub(crate) mod kind {
+    pub(crate) const NONE: u64 = 0;
+    pub(crate) const SPAN: u64 = 1;
+    pub(crate) const FREE: u64 = 2;
+    pub(crate) const PUBLISH: u64 = 3;
+    pub(crate) const UNPUBLISH: u64 = 4;
+    pub(crate) const META: u64 = 5;
+    pub(crate) const SLAB: u64 = 6;
+    pub(crate) const UNSLAB: u64 = 7;
+    pub(crate) const UNLINK: u64 = 8;
+    pub(crate) const LINK: u64 = 9;
+}
+
+/// What a run is for: the last part of the segment is kept for logs, so that freeing never lacks room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Data,
+    Log,
+}
+
+/// The heap, locked by an actor.
+pub(crate) struct Heap<'a> {
+    pub(crate) actor: &'a Actor<'a>,
+    keep: u64,
+}
+
+impl Drop for Heap<'_> {
+    fn drop(&mut self) {
+        self.actor.heap_lock().unlock_write(self.keep);
+    }
+}
+
+impl Intent {
+    pub(crate) fn set(&self, kind: u64, start: u64, count: u64, aux: u64) {
+        self.start.put(start);
+        self.count.put(count);
+        self.aux.put(aux);
+        at(Point::IntentSet);
+        self.kind.publish(kind);
+    }
+
+    pub(crate) fn clear(&self) {
+        at(Point::IntentClear);
+        self.kind.publish(kind::NONE);
+    }
+}
+
+impl<'a> Heap<'a> {
+    /// Locks the heap in the actor's name.
+    pub(crate) fn lock(actor: &'a Actor<'a>) -> Result<Heap<'a>> {
+        // A holder never waits for anything but the disk.
+        let patience = actor.at.patience.max(Duration::from_secs(10));
+        match actor.heap_lock().write(actor.tag, patience) {
+            Ok(keep) => Ok(Heap { actor, keep }),
+            Err(Blocked::Circle) => Err(Error::Deadlock { what: "the heap".into(), reason: "a circle of waiters" }),
+            Err(Blocked::Timeout(holder)) => Err(Error::LockTimeout {
+                what: "the heap of the segment".into(),
+                holder: actor.at.pid_of(holder),
+                held_for: patience,
+            }),
+        }
+    }
+
+    /// The heap that the actor's slot holds already, as its dead occupant left it.
+    pub(crate) fn held(actor: &'a Actor<'a>) -> Heap<'a> {
+        Heap { actor, keep: 0 }
+    }
+
+    pub(crate) fn map(&self) -> &'a Map {
+        &self.actor.at.map
+    }
+
+    fn header(&self) -> &'a Header {
+        self.map().header()
+    }
+
+    pub(crate) fn intent(&self) -> &'a Intent {
+        &self.actor.slot.intent
+    }
+
+    /// The bitmap word of a region; `None` where there is no bitmap yet.
+    pub(crate) fn word(&self, region: u64) -> Option<&'a Word> {
+        bitmap_word(self.map(), region)
+    }
+
+    /// Regions that have a bitmap word and at least one page in the file.
+    fn regions(&self) -> u64 {
+        regions(self.map())
+    }
+
+    /// The bits that cannot be handed out in a region: those taken, and those beyond the ceiling.
+    fn taken(&self, region: u64, ceiling: u64) -> u64 {
+        let word = self.word(region).map_or(u64::MAX, Word::get);
+        let first = region * REGION_PAGES;
+        match ceiling.saturating_sub(first) {
+            0 => u64::MAX,
+            pages if pages < REGION_PAGES => word | u64::MAX << pages,
+            _ => word,
+        }
+    }
+
+    /// The first page that data may not be put in.
+    fn ceiling(&self, purpose: Purpose) -> u64 {
+        let limit = self.header().limit.get().min(self.map().reserved());
+        let reserve = match purpose {
+            Purpose::Log => 0,
+            Purpose::Data => (limit / 64).clamp(PAGE, 1 << 20),
+        };
+        (limit - reserve) / PAGE
+    }
+
+    /// Finds a free run and grows the file if there is none. Nothing is marked yet.
+    pub(crate) fn find(&self, pages: u64, purpose: Purpose) -> Result<u64> {
+        loop {
+            let ceiling = self.ceiling(purpose).min(self.map().size() / PAGE);
+            if let Some(start) = self.search(pages, ceiling) {
+                return Ok(start);
+            }
+            self.grow(pages, purpose)?;
+        }
+    }
+
+    fn search(&self, pages: u64, ceiling: u64) -> Option<u64> {
+        let hint = &self.header().span_hint;
+        let regions = self.regions();
+        let mut first = hint.get().min(regions);
+        while first < regions && self.taken(first, ceiling) == u64::MAX {
+            first += 1;
+        }
+        if first * REGION_PAGES < ceiling {
+            hint.put(first);
+        }
+        let (mut start, mut run) = (0, 0);
+        for region in first..regions {
+            let taken = self.taken(region, ceiling);
+            if taken == 0 {
+                start = if run == 0 { region * REGION_PAGES } else { start };
+                run += REGION_PAGES;
+                if run >= pages {
+                    return Some(start);
+                }
+                continue;
+            }
+            let mut bit = 0;
+            while bit < REGION_PAGES {
+                let rest = taken >> bit;
+                let free = u64::from(rest.trailing_zeros()).min(REGION_PAGES - bit);
+                if free > 0 {
+                    start = if run == 0 { region * REGION_PAGES + bit } else { start };
+                    run += free;
+                    if run >= pages {
+                        return Some(start);
+                    }
+                    bit += free;
+                }
+                if bit < REGION_PAGES {
+                    run = 0;
+                    bit += u64::from((!(taken >> bit)).trailing_zeros()).min(REGION_PAGES - bit);
+                }
+            }
+        }
+        None
+    }
+
+    /// Free pages at the end of the file, which a growing file adds to.
+    fn tail(&self) -> u64 {
+        let pages = self.map().size() / PAGE;
+        let mut free = 0;
+        while free < pages && !self.is_taken(pages - 1 - free) {
+            free += 1;
+        }
+        free
+    }
+
+    fn is_taken(&self, page: u64) -> bool {
+        self.word(page / REGION_PAGES).is_none_or(|word| word.get() >> (page % REGION_PAGES) & 1 == 1)
+    }
+
+    /// Grows the file so that a run of `pages` fits at its end, by a quarter if there is room for that
+    /// but by no more than 1 MiB beyond what is needed, so that the pause is bounded.
+    fn grow(&self, pages: u64, purpose: Purpose) -> Result<()> {
+        let size = self.map().size();
+        let ceiling = self.ceiling(purpose) * PAGE;
+        let limit = self.ceiling(Purpose::Log) * PAGE;
+        let needed = pages.saturating_sub(self.tail()).max(1) * PAGE;
+        if size + needed > ceiling {
+            let limit = self.header().limit.get();
+            return Err(Error::OutOfSpace { needed: pages * PAGE, reason: format!("the limit is {limit} bytes") });
+        }
+        let step = round_up((size / 4).clamp(16 * PAGE, 1 << 20), PAGE).unwrap_or(PAGE);
+        let generous = (size + needed.max(step)).min(limit);
+        if self.map().grow(generous).is_err() {
+            self.map().grow(size + needed)?;
+        }
+        self.extend_bitmap()
+    }
+
+    /// Gives the bitmap another chunk if the file has outgrown it. The chunk lies in a free run if there is
+    /// one, else at the beginning of the pages that it describes.
+    fn extend_bitmap(&self) -> Result<()> {
+        let pages = self.map().size() / PAGE;
+        let last = (pages - 1) / REGION_PAGES;
+        let (chunk, ..) = bitmap::place(last);
+        let Some(pointer) = self.header().bitmap_chunks.get(chunk).filter(|p| chunk > 0 && p.get() == 0) else {
+            return Ok(());
+        };
+        let own = bitmap::first_region(chunk) * REGION_PAGES;
+        let count = bitmap::OTHER_PAGES;
+        let start = match self.search(count, own) {
+            Some(start) => start,
+            None if pages >= own + count => own,
+            // Too few new pages for it: they stay unused until the file grows further.
+            None => return Ok(()),
+        };
+        let target = self.map().offset_of(pointer);
+        for offset in (0..count * PAGE).step_by(8) {
+            self.map().word(start * PAGE + offset)?.put(0);
+        }
+        if start == own {
+            // SAFETY of order: unreachable until published, so it can be prepared at leisure.
+            self.map().word(start * PAGE + 2048)?.put((1 << count) - 1);
+            pointer.publish(start * PAGE);
+            return Ok(());
+        }
+        self.intent().set(kind::PUBLISH, start, count, target);
+        self.mark(start, count);
+        pointer.publish(start * PAGE);
+        self.intent().clear();
+        Ok(())
+    }
+
+    /// Sets the bits of a run.
+    pub(crate) fn mark(&self, start: u64, count: u64) {
+        self.each_word(start, count, |word, bits| word.put(word.get() | bits));
+    }
+
+    /// Clears the bits of a run.
+    pub(crate) fn unmark(&self, start: u64, count: u64) {
+        let hint = &self.header().span_hint;
+        hint.put(hint.get().min(start / REGION_PAGES));
+        self.each_word(start, count, |word, bits| word.put(word.get() & !bits));
+    }
+
+    fn each_word(&self, start: u64, count: u64, change: impl Fn(&Word, u64)) {
+        let (mut page, end) = (start, start.saturating_add(count));
+        while page < end {
+            let bit = page % REGION_PAGES;
+            let many = (REGION_PAGES - bit).min(end - page);
+            let bits = (u64::MAX >> (REGION_PAGES - many)) << bit;
+            at(Point::PageBits);
+            let Some(word) = self.word(page / REGION_PAGES) else { return };
+            change(word, bits);
+            page += many;
+        }
+    }
+
+    /// Takes a run and makes a word of the file point to it.
+    pub(crate) fn publish(&self, pages: u64, purpose: Purpose, target: &Word, prepare: impl Fn(u64)) -> Result<u64> {
+        let start = self.find(pages, purpose)?;
+        self.intent().set(kind::PUBLISH, start, pages, self.map().offset_of(target));
+        self.mark(start, pages);
+        prepare(start * PAGE);
+        target.publish(start * PAGE);
+        self.intent().clear();
+        Ok(start * PAGE)
+    }
+
+    /// Gives a run back that a word of the file points to; the word then points to `next`, which is
+    /// the first word of the run.
+    pub(crate) fn unpublish(&self, start: u64, pages: u64, target: &Word) -> Result<()> {
+        self.intent().set(kind::UNPUBLISH, start, pages, self.map().offset_of(target));
+        self.finish(&mut |_, _| Ok(()))
+    }
+
+    /// Takes a run for data; `reserve` notes it in the log that stands for it until commit, in whose
+    /// record `owner` it is found.
+    pub(crate) fn span(&self, pages: u64, owner: u64, reserve: impl FnOnce(u64)) -> Result<u64> {
+        let start = self.find(pages, Purpose::Data)?;
+        self.take_run(start, pages, owner, reserve);
+        Ok(start * PAGE)
+    }
+
+    fn take_run(&self, start: u64, pages: u64, owner: u64, reserve: impl FnOnce(u64)) {
+        self.intent().set(kind::SPAN, start, pages, owner);
+        reserve(start * PAGE);
+        self.mark(start, pages);
+        self.intent().clear();
+    }
+
+    /// Takes the run right behind a span, if it is free, growing the file if it ends there.
+    pub(crate) fn extend_span(&self, end: u64, more: u64, owner: u64, reserve: impl FnOnce(u64)) -> bool {
+        let free = |page| page < self.ceiling(Purpose::Data) && !self.is_taken(page);
+        let in_file = (self.map().size() / PAGE).saturating_sub(end).min(more);
+        if !(end..end + in_file).all(free) {
+            return false;
+        }
+        if in_file < more && (self.grow(more, Purpose::Data).is_err() || !(end..end + more).all(free)) {
+            return false;
+        }
+        self.take_run(end, more, owner, reserve);
+        true
+    }
+
+    /// Gives a span back; `forget` drops the log's entry for it.
+    pub(crate) fn release(&self, start: u64, pages: u64, owner: u64, forget: impl FnOnce()) {
+        self.intent().set(kind::FREE, start, pages, owner);
+        forget();
+        self.unmark(start, pages);
+        self.intent().clear();
+    }
+
+    /// Makes a region able to hold slabs, by giving it a page of slab meta.
+    pub(crate) fn make_meta(&self, region: u64) -> Result<()> {
+        let page = region * REGION_PAGES;
+        let (_, bit) = meta_word(self.map(), region).ok_or_else(|| Error::corrupt(page * PAGE, "no bitmap"))?;
+        self.intent().set(kind::META, page, 1, region);
+        self.mark(page, 1);
+        for offset in (0..PAGE).step_by(8) {
+            self.map().word(page * PAGE + offset)?.put(0);
+        }
+        bit.publish(bit.get() | bitmap::meta_bit(region));
+        self.intent().clear();
+        Ok(())
+    }
+
+    /// Looks for a run of up to `pages` within a region that has slab meta, and makes one more region have
+    /// it if there is none. Gives the run's start and length.
+    pub(crate) fn find_for_slab(&self, pages: u64) -> Result<(u64, u64)> {
+        loop {
+            let ceiling = self.ceiling(Purpose::Data).min(self.map().size() / PAGE);
+            // A small file cannot spare large slabs.
+            let pages = pages.min((ceiling / 64).max(1));
+            let mut bare = None;
+            // Keeps the hint at the first region with a free page.
+            self.search(1, ceiling);
+            for region in self.header().span_hint.get().min(self.regions())..self.regions() {
+                let taken = self.taken(region, ceiling);
+                if taken == u64::MAX {
+                    continue;
+                }
+                if has_meta(self.map(), region) {
+                    if let Some(start) = run_in_word(!taken, pages) {
+                        return Ok((region * REGION_PAGES + start, pages));
+                    }
+                } else if bare.is_none() && taken & 1 == 0 && run_in_word(!taken & !1, pages).is_some() {
+                    bare = Some(region);
+                }
+            }
+            match bare {
+                Some(region) => self.make_meta(region)?,
+                None if self.grow(pages + 1, Purpose::Data).is_ok() => {}
+                None => return self.any_page_for_slab(ceiling),
+            }
+        }
+    }
+
+    /// In a full segment, one page must do.
+    fn any_page_for_slab(&self, ceiling: u64) -> Result<(u64, u64)> {
+        for region in 0..self.regions() {
+            let free = !self.taken(region, ceiling);
+            let usable = if has_meta(self.map(), region) { free } else { free & !1 };
+            if usable != 0 && (free & 1 == 1 || has_meta(self.map(), region)) {
+                if !has_meta(self.map(), region) {
+                    self.make_meta(region)?;
+                }
+                return Ok((region * REGION_PAGES + u64::from(usable.trailing_zeros()), 1));
+            }
+        }
+        let limit = self.header().limit.get();
+        Err(Error::OutOfSpace { needed: PAGE, reason: format!("the limit is {limit} bytes") })
+    }
+
+    /// Finishes or undoes what the intent of the acting slot says, if anything. `forget(record, offset)`
+    /// drops the last entry of the log in that record if it names that offset.
+    pub(crate) fn finish(&self, forget: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<()> {
+        let intent = self.intent();
+        let (start, count, aux) = (intent.start.get(), intent.count.get(), intent.aux.get());
+        match intent.kind.get() {
+            kind::NONE => return Ok(()),
+            kind::SPAN | kind::FREE => {
+                forget(aux, start * PAGE)?;
+                self.unmark(start, count);
+            }
+            kind::PUBLISH => {
+                if self.map().word(aux)?.get() != start * PAGE {
+                    self.unmark(start, count);
+                }
+            }
+            kind::UNPUBLISH => {
+                let target = self.map().word(aux)?;
+                if target.get() == start * PAGE {
+                    target.publish(self.map().word(start * PAGE)?.get());
+                }
+                self.unmark(start, count);
+            }
+            kind::META => {
+                if !has_meta(self.map(), aux) {
+                    self.unmark(start, 1);
+                }
+            }
+            _ => slab::finish(self)?,
+        }
+        intent.clear();
+        Ok(())
+    }
+}
+
+/// Regions that have a bitmap word and at least one page in the file.
+pub(crate) fn regions(map: &Map) -> u64 {
+    let all = map.size().div_ceil(REGION);
+    let (mut chunk, ..) = bitmap::place(all - 1);
+    if chunk == 0 || map.header().bitmap_chunks.get(chunk).is_some_and(|p| p.get() != 0) {
+        return all;
+    }
+    while chunk > 1 && map.header().bitmap_chunks[chunk - 1].get() == 0 {
+        chunk -= 1;
+    }
+    bitmap::first_region(chunk)
+}
+
+fn chunk_at(map: &Map, chunk: usize) -> Option<u64> {
+    match chunk {
+        0 => Some(BITMAP_PAGE),
+        _ => map.header().bitmap_chunks.get(chunk).map(Word::get_acquire).filter(|offset| *offset != 0),
+    }
+}
+
+/// The bitmap word of a region; `None` where there is no bitmap yet.
+pub(crate) fn bitmap_word(map: &Map, region: u64) -> Option<&Word> {
+    let (chunk, word, _) = bitmap::place(region);
+    map.word(chunk_at(map, chunk)? + word).ok()
+}
+
+/// The word with a region's has-meta bit.
+fn meta_word(map: &Map, region: u64) -> Option<(usize, &Word)> {
+    let (chunk, _, word) = bitmap::place(region);
+    Some((chunk, map.word(chunk_at(map, chunk)? + word).ok()?))
+}
+
+/// Whether a region has a page of slab meta.
+pub(crate) fn has_meta(map: &Map, region: u64) -> bool {
+    meta_word(map, region).is_some_and(|(_, word)| word.get() & bitmap::meta_bit(region) != 0)
+}
+
+/// Offset of a region's page of slab meta.
+#[inline(always)]
+pub(crate) fn meta_page(region: u64) -> u64 {
+    if region == 0 { META_PAGE } else { region * REGION }
+}
+
+/// The first run of `pages` ones in a word.
+fn run_in_word(free: u64, pages: u64) -> Option<u64> {
+    let mut runs = free;
+    for _ in 1..pages {
+        runs &= runs >> 1;
+    }
+    (runs != 0).then(|| u64::from(runs.trailing_zeros()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run_in_word;
+
+    #[test]
+    fn a_run_is_found_only_where_it_fits() {
+        assert_eq!(run_in_word(0b0111_0110, 3), Some(4));
+        assert_eq!(run_in_word(0b0111_0110, 4), None);
+        assert_eq!(run_in_word(u64::MAX, 64), Some(0));
+        assert_eq!(run_in_word(1 << 63, 1), Some(63));
+        assert_eq!(run_in_word(1 << 63, 2), None);
+    }
+}

@@ -1,0 +1,306 @@
+//! Memory in the segment: blocks of slabs, spans of pages, and the journal that makes both safe.
+//!
+//! Allocating and freeing are parts of a transaction, whose log is passed in as a [`Journal`]: a block is
+//! noted as reserved before it is taken, so that whoever rolls back gives it back, and a block to be
+//! freed is released only after commit, each by one idempotent step.
+
+pub(crate) mod classes;
+pub(crate) mod heap;
+pub(crate) mod slab;
+
+use crate::error::{Error, Result};
+use crate::layout::{PAGE, Word};
+use crate::participant::Actor;
+use classes::{CLASSES, class_of};
+use heap::{Heap, Purpose};
+use slab::Slab;
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::Ordering;
+
+/// The log of the transaction that allocates.
+pub(crate) trait Journal {
+    /// Makes room for one reservation, so that `reserve` cannot fail.
+    fn make_room(&self) -> Result<()>;
+    /// Notes that these bytes are about to be taken.
+    fn reserve(&self, offset: u64, bytes: u64);
+    /// The log's record, by which an intent finds it.
+    fn record(&self) -> u64;
+}
+
+/// What a thread remembers of its slabs; all of it can be found again in the segment.
+pub(crate) struct Local {
+    classes: [ClassLocal; CLASSES],
+}
+
+#[derive(Default)]
+struct ClassLocal {
+    /// Start of the slab that blocks are taken from, 0 if none.
+    current: Cell<u64>,
+    /// Slabs that had free blocks when last seen. Some may have been given back since.
+    partial: RefCell<Vec<u64>>,
+    /// An empty slab that is kept for the next need.
+    spare: Cell<u64>,
+    /// Where to go on looking through the slabs that the slot had before this thread took it.
+    unseen: Cell<u64>,
+    /// Where to go on looking for blocks that others freed.
+    cursor: Cell<u64>,
+}
+
+/// Slabs looked at in one refill before a new one is made: keeps a refill short, and yet finds most of
+/// what was freed before the segment grows.
+const LOOKS: usize = 64;
+
+/// Pages of a request that is no block.
+fn pages_of(bytes: u64) -> u64 {
+    bytes.div_ceil(PAGE)
+}
+
+/// Bytes that a request really takes.
+pub(crate) fn footprint(bytes: u64, align: u64) -> u64 {
+    match class_of(bytes, align) {
+        Some(class) => classes::size_of_class(class),
+        None => pages_of(bytes) * PAGE,
+    }
+}
+
+impl Local {
+    /// For a slot that was just claimed, with whatever slabs earlier occupants left.
+    pub(crate) fn new(actor: &Actor<'_>) -> Result<Local> {
+        // Somebody who saw the slot free may be taking over a slab of it, under the heap lock.
+        drop(Heap::lock(actor)?);
+        let local = Local { classes: std::array::from_fn(|_| ClassLocal::default()) };
+        for (class, state) in local.classes.iter().enumerate() {
+            state.unseen.set(actor.slot.slabs[class].get());
+        }
+        Ok(local)
+    }
+
+    /// Takes a block of at least `bytes`, aligned to `align` (a power of two up to 4096). Gives its
+    /// offset.
+    #[inline]
+    pub(crate) fn alloc(&self, actor: &Actor<'_>, journal: &impl Journal, bytes: u64, align: u64) -> Result<u64> {
+        journal.make_room()?;
+        let Some(class) = class_of(bytes, align) else {
+            return alloc_span(actor, journal, bytes, align);
+        };
+        let current = self.classes[class].current.get();
+        if current != 0 {
+            let slab = Slab::at(&actor.at.map, current)?;
+            if let Some(index) = slab.first_free() {
+                return Ok(take(&slab, index, journal));
+            }
+        }
+        let slab = self.refill(actor, class)?;
+        let index = slab.first_free().ok_or_else(|| Error::corrupt(slab.start, "a slab lost its blocks"))?;
+        Ok(take(&slab, index, journal))
+    }
+
+    /// Finds or makes a slab with a free block, and makes it current.
+    #[cold]
+    fn refill<'a>(&self, actor: &'a Actor<'a>, class: usize) -> Result<Slab<'a>> {
+        let local = &self.classes[class];
+        local.current.set(0);
+        let slab = match self.find_partial(actor, class)? {
+            Some(slab) => slab,
+            None => self.acquire(actor, class)?,
+        };
+        local.current.set(slab.start);
+        Ok(slab)
+    }
+
+    /// Takes slabs over from slots without occupant until one has room, or makes a new one.
+    fn acquire<'a>(&self, actor: &'a Actor<'a>, class: usize) -> Result<Slab<'a>> {
+        let heap = Heap::lock(actor)?;
+        while let Some(slab) = slab::adopt(&heap, class)? {
+            slab.collect(actor);
+            if slab.first_free().is_some() {
+                return Ok(slab);
+            }
+        }
+        slab::create(&heap, class)
+    }
+
+    fn find_partial<'a>(&self, actor: &'a Actor<'a>, class: usize) -> Result<Option<Slab<'a>>> {
+        let (map, local) = (&actor.at.map, &self.classes[class]);
+        let usable = |slab: &Slab<'_>| {
+            let mine = usize::from(slab.info.owner) == actor.index + 1 && usize::from(slab.info.class) == class;
+            mine && slab.first_free().is_some()
+        };
+        while let Some(start) = local.partial.borrow_mut().pop() {
+            // What is no slab any more was given back; something else may be there.
+            if let Some(slab) = Slab::at(map, start).ok().filter(usable) {
+                return Ok(Some(slab));
+            }
+        }
+        if let Some(slab) = look_through(actor, &local.unseen, LOOKS)? {
+            return Ok(Some(slab));
+        }
+        let (bit, inbox) = (1 << class, actor.slot.inbox.atomic());
+        if inbox.load(Ordering::Relaxed) & bit == 0 {
+            return Ok(None);
+        }
+        if local.cursor.get() == 0 {
+            // Cleared before a round begins, so that what comes during it is not lost.
+            inbox.fetch_and(!bit, Ordering::Acquire);
+            local.cursor.set(actor.slot.slabs[class].get());
+        }
+        let found = look_through(actor, &local.cursor, LOOKS)?;
+        if local.cursor.get() != 0 {
+            inbox.fetch_or(bit, Ordering::Relaxed);
+        }
+        Ok(found)
+    }
+
+    /// After a block of an own slab was put back: remembers that there is room, and gives the slab
+    /// back to the heap if it is empty and another empty one is kept.
+    fn after_release(&self, actor: &Actor<'_>, slab: &Slab<'_>) -> Result<()> {
+        let local = &self.classes[usize::from(slab.info.class)];
+        if local.current.get() == slab.start {
+            return Ok(());
+        }
+        let free = slab.free_count();
+        if free == 1 {
+            local.partial.borrow_mut().push(slab.start);
+        }
+        if free < u64::from(slab.info.blocks) {
+            return Ok(());
+        }
+        let spare = local.spare.get();
+        if spare == slab.start || spare == 0 || !Slab::at(&actor.at.map, spare).is_ok_and(|spare| spare.is_empty()) {
+            local.spare.set(slab.start);
+            return Ok(());
+        }
+        self.give_back(actor, slab)
+    }
+
+    fn give_back(&self, actor: &Actor<'_>, slab: &Slab<'_>) -> Result<()> {
+        let local = &self.classes[usize::from(slab.info.class)];
+        for place in [&local.unseen, &local.cursor] {
+            if place.get() == slab.start {
+                place.set(slab.meta.next.get());
+            }
+        }
+        slab::destroy(&Heap::lock(actor)?, slab)
+    }
+
+    /// Gives all empty slabs back to the heap.
+    pub(crate) fn trim(&self, actor: &Actor<'_>) -> Result<()> {
+        for (class, local) in self.classes.iter().enumerate() {
+            local.current.set(0);
+            local.spare.set(0);
+            let mut start = actor.slot.slabs[class].get();
+            let mut partial = Vec::new();
+            while start != 0 {
+                let slab = Slab::at(&actor.at.map, start)?;
+                start = slab.meta.next.get();
+                slab.collect(actor);
+                if slab.is_empty() {
+                    self.give_back(actor, &slab)?;
+                } else if slab.first_free().is_some() {
+                    partial.push(slab.start);
+                }
+            }
+            local.unseen.set(0);
+            *local.partial.borrow_mut() = partial;
+        }
+        Ok(())
+    }
+}
+
+/// Looks for room in up to `most` slabs of an own list, from where `place` says, taking in what others
+/// freed there.
+fn look_through<'a>(actor: &'a Actor<'a>, place: &Cell<u64>, most: usize) -> Result<Option<Slab<'a>>> {
+    for _ in 0..most {
+        if place.get() == 0 {
+            break;
+        }
+        let slab = Slab::at(&actor.at.map, place.get())?;
+        place.set(slab.meta.next.get());
+        slab.collect(actor);
+        if slab.first_free().is_some() {
+            return Ok(Some(slab));
+        }
+    }
+    Ok(None)
+}
+
+#[inline(always)]
+fn take(slab: &Slab<'_>, index: u64, journal: &impl Journal) -> u64 {
+    let block = slab.block(index);
+    journal.reserve(block, classes::size_of_class(usize::from(slab.info.class)));
+    slab.take(index);
+    block
+}
+
+#[cold]
+fn alloc_span(actor: &Actor<'_>, journal: &impl Journal, bytes: u64, align: u64) -> Result<u64> {
+    if align > PAGE {
+        return Err(Error::BadArgument { what: "alignment", value: align, rule: "at most 4096" });
+    }
+    let pages = pages_of(bytes);
+    let heap = Heap::lock(actor)?;
+    heap.span(pages, journal.record(), |offset| journal.reserve(offset, pages * PAGE))
+}
+
+/// Lengthens a span in place, if the pages behind it are free.
+pub(crate) fn extend(actor: &Actor<'_>, journal: &impl Journal, offset: u64, from: u64, to: u64) -> Result<bool> {
+    if class_of(from, 1).is_some() {
+        return Ok(to <= footprint(from, 1));
+    }
+    let (from, to) = (pages_of(from), pages_of(to));
+    if to <= from {
+        return Ok(true);
+    }
+    journal.make_room()?;
+    let heap = Heap::lock(actor)?;
+    let reserve = |at| journal.reserve(at, (to - from) * PAGE);
+    Ok(heap.extend_span(offset / PAGE + from, to - from, journal.record(), reserve))
+}
+
+/// Gives a block or span back, at once: the caller's transaction is past its commit, or rolls back.
+/// `forget` drops the log's entry for it, at the moment from which the release must not be repeated.
+pub(crate) fn release(
+    actor: &Actor<'_>,
+    local: Option<&Local>,
+    offset: u64,
+    bytes: u64,
+    align: u64,
+    record: u64,
+    forget: impl FnOnce(),
+) -> Result<()> {
+    let Some(class) = class_of(bytes, align) else {
+        let heap = Heap::lock(actor)?;
+        heap.release(offset / PAGE, pages_of(bytes), record, forget);
+        return Ok(());
+    };
+    let (slab, index) = Slab::of_block(&actor.at.map, offset, class)?;
+    if usize::from(slab.info.owner) == actor.index + 1 {
+        slab.put_back(index);
+        forget();
+        local.map_or(Ok(()), |local| local.after_release(actor, &slab))?;
+    } else {
+        slab.put_back_foreign(actor, index, forget);
+    }
+    Ok(())
+}
+
+/// Takes pages that a word of the file will point to.
+pub(crate) fn publish(
+    actor: &Actor<'_>,
+    pages: u64,
+    purpose: Purpose,
+    target: &Word,
+    prepare: impl Fn(u64),
+) -> Result<u64> {
+    Heap::lock(actor)?.publish(pages, purpose, target, prepare)
+}
+
+/// Finishes what a dead occupant of the actor's slot was doing to the heap, and unlocks the heap if
+/// it held it. `forget(record, offset)` drops the last entry of that log if it names that offset.
+pub(crate) fn recover(actor: &Actor<'_>, forget: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<()> {
+    let lock = actor.heap_lock();
+    if lock.word.load(Ordering::Acquire) & crate::sync::OWNER == actor.tag {
+        Heap::held(actor).finish(forget)?;
+    }
+    slab::finish_collecting(actor)
+}

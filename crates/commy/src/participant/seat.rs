@@ -1,0 +1,103 @@
+//! A thread's slot: claiming it, leaving it, and acting in its name.
+
+use super::Attachment;
+use crate::error::{Error, Result};
+use crate::layout::{HEAP_LOCK, Point, SlotState, ThreadSlot, at, thread_status};
+use crate::os::{Beacon, BeaconState};
+use crate::sync::Lock;
+use std::sync::atomic::Ordering;
+
+/// The owner's name in a lock word: the slot, and the generation in which it has it.
+pub(crate) fn tag(index: usize, generation: u32) -> u64 {
+    u64::from(generation) << 16 | (index as u64 + 1)
+}
+
+/// Somebody who does things in the name of a thread slot: the thread that has it, or the rescuer of
+/// the one that had. Whoever it is, nobody else acts in that slot's name at the time: that is the
+/// exclusion under which owner-only words of slabs, logs and intents are stored plainly.
+#[derive(Clone, Copy)]
+pub(crate) struct Actor<'a> {
+    pub at: &'a Attachment,
+    pub slot: &'a ThreadSlot,
+    pub index: usize,
+    pub tag: u64,
+}
+
+impl<'a> Actor<'a> {
+    /// Takes a free slot for the calling thread and lights its beacon. Slots of the dead are
+    /// recovered when no other is free.
+    pub(crate) fn claim(attachment: &'a Attachment) -> Result<Actor<'a>> {
+        if let Some(actor) = Actor::claim_free(attachment)? {
+            return Ok(actor);
+        }
+        for index in 0..attachment.thread_slots() {
+            let Some(slot) = attachment.map.thread(index) else { continue };
+            let state = attachment.state(slot);
+            if attachment.is_dead(slot, state) {
+                attachment.rescue_slot(index, state.generation)?;
+            }
+        }
+        let limit = attachment.thread_slots() as u32;
+        Actor::claim_free(attachment)?.ok_or(Error::TooManyParticipants { what: "threads", limit })
+    }
+
+    fn claim_free(attachment: &'a Attachment) -> Result<Option<Actor<'a>>> {
+        for index in 0..attachment.thread_slots() {
+            let Some(slot) = attachment.map.thread(index) else { continue };
+            let state = attachment.state(slot);
+            // A free slot whose beacon is held was left by its process on behalf of a thread that
+            // still runs; it is free when that thread has ended.
+            if state.status != thread_status::FREE || slot.beacon.state() == BeaconState::Held {
+                continue;
+            }
+            let claimed = SlotState {
+                status: thread_status::CLAIMED,
+                process: attachment.process() as u16,
+                process_generation: attachment.process_generation() as u16,
+                ..state
+            };
+            at(Point::SlotClaim);
+            let word = slot.state.atomic();
+            if word.compare_exchange(state.pack(), claimed.pack(), Ordering::AcqRel, Ordering::Relaxed).is_err() {
+                continue;
+            }
+            slot.marks.iter().for_each(|mark| mark.put(0));
+            slot.waits_for.put(0);
+            // SAFETY: the slot is claimed, so nobody else lights the beacon, and it was not held.
+            let held = unsafe { Beacon::hold(std::ptr::from_ref(&slot.beacon).cast_mut()) };
+            let status = if held.is_ok() { thread_status::LIVE } else { thread_status::FREE };
+            slot.state.publish(SlotState { status, ..claimed }.pack());
+            held.map_err(|e| Error::io("set a sign of life in", attachment.map.path(), e))?;
+            return Ok(Some(Actor { at: attachment, slot, index, tag: tag(index, state.generation) }));
+        }
+        Ok(None)
+    }
+
+    /// Whether another thread could still claim a slot without a new page of them.
+    pub(crate) fn others_free(&self) -> bool {
+        (0..self.at.thread_slots())
+            .filter_map(|index| self.at.map.thread(index))
+            .any(|slot| self.at.state(slot).status == thread_status::FREE)
+    }
+
+    /// Gives the slot up: nothing is open in it.
+    pub(crate) fn leave(&self) {
+        let state = self.at.state(self.slot);
+        at(Point::SlotRelease);
+        let generation = state.generation.wrapping_add(1);
+        self.slot.state.publish(SlotState { status: thread_status::FREE, generation, ..state }.pack());
+    }
+
+    /// Ends the thread's part in it but keeps the slot taken until the process ends, for guards that
+    /// were leaked.
+    pub(crate) fn pin(&self) {
+        let state = self.at.state(self.slot);
+        self.slot.state.publish(SlotState { status: thread_status::PINNED, ..state }.pack());
+    }
+
+    /// The lock of the page heap.
+    pub(crate) fn heap_lock(&self) -> Lock<'a, Attachment> {
+        let header = self.at.map.header();
+        Lock { word: &header.heap_lock, waiters: &header.heap_waiters, object: HEAP_LOCK, around: self.at }
+    }
+}

@@ -1,0 +1,102 @@
+//! Recovery: putting right what a dead thread left behind.
+//!
+//! Whoever meets the dead does it, acting in the dead one's name with the same code that the dead one
+//! would have run, so that being killed on the way just leaves it to the next:
+//!
+//! ```text
+//! rescuer = me              (by compare-and-swap, from nobody or from somebody dead)
+//! 1 the heap                finish or undo the intent, unlock the heap if it was held
+//! 2 each transaction        committed: free what it freed; open: roll back; give log chunks back
+//! 3 marks, freeing          cleared
+//! 4 state = FREE, generation + 1       from here on lock words that name the dead are stale
+//! 5 rescuer = 0, wake who waits
+//! ```
+
+use crate::alloc;
+use crate::error::{Error, Result};
+use crate::layout::{Point, SlotState, ThreadSlot, WAYS, at, thread_status};
+use crate::os;
+use crate::participant::{Actor, Attachment, Liveness, tag};
+use crate::tx::{OPEN, Record};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Recovers what the dead occupant of a slot left, unless the slot has moved on from `generation`. If
+/// somebody alive is at it, waits a little and returns.
+pub(crate) fn rescue(attachment: &Attachment, index: usize, generation: u32) -> Result<()> {
+    let Some(slot) = attachment.map.thread(index) else { return Ok(()) };
+    let me = attachment.rescuer_tag();
+    let other = slot.rescuer.get_acquire();
+    if other != 0 && (other == me || rescuer_lives(attachment, other)) {
+        // It may be another thread of this process, or this one further up the stack.
+        let key = attachment.key(attachment.map.offset_of(slot));
+        os::wait(key, slot.beacon.word(), slot.beacon.word().load(Ordering::Relaxed), Duration::from_millis(1));
+        return Ok(());
+    }
+    at(Point::SlotRescue);
+    if slot.rescuer.atomic().compare_exchange(other, me, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        return Ok(());
+    }
+    let state = attachment.state(slot);
+    let result = if state.generation == generation && attachment.is_dead(slot, state) {
+        bury(attachment, slot, index, state)
+    } else {
+        Ok(())
+    };
+    slot.rescuer.publish(0);
+    os::wake_beacon(&slot.beacon);
+    result
+}
+
+fn rescuer_lives(attachment: &Attachment, rescuer: u64) -> bool {
+    let index = (rescuer as u32 - 1) as usize;
+    let generation = (rescuer >> 32) as u32;
+    let current = attachment.map.process(index).map(|slot| slot.generation());
+    current == Some(generation) && attachment.process_liveness(index) == Liveness::Alive
+}
+
+fn bury(attachment: &Attachment, slot: &ThreadSlot, index: usize, state: SlotState) -> Result<()> {
+    let actor = Actor { at: attachment, slot, index, tag: tag(index, state.generation) };
+    let map = &attachment.map;
+    alloc::recover(&actor, &mut |record, offset| {
+        // SAFETY: a record is all words.
+        unsafe { map.get::<Record>(record) }?.forget(map, offset)
+    })?;
+    let work = slot.work.get();
+    for way in (0..WAYS).filter(|_| work != 0) {
+        let record = Record::of(map, work, way)?;
+        if record.phase() == OPEN {
+            record.roll_back(&actor, None, 0)?;
+        } else {
+            record.finish_frees(&actor, None)?;
+        }
+        record.drop_chunks(&actor, false)?;
+    }
+    slot.freeing.publish(0);
+    slot.waits_for.put(0);
+    slot.marks.iter().for_each(|mark| mark.put(0));
+    alloc::slab::strand(&actor);
+    let buried = SlotState { status: thread_status::FREE, generation: state.generation.wrapping_add(1), ..state };
+    at(Point::SlotRelease);
+    slot.state.publish(buried.pack());
+    Ok(())
+}
+
+/// Recovers all who are dead. Gives how many there were.
+pub(crate) fn sweep(attachment: &Attachment) -> Result<usize> {
+    let mut found = 0;
+    for index in 0..attachment.thread_slots() {
+        let Some(slot) = attachment.map.thread(index) else { continue };
+        let state = attachment.state(slot);
+        if attachment.is_dead(slot, state) {
+            attachment.rescue_slot(index, state.generation)?;
+            found += 1;
+        }
+    }
+    Ok(found)
+}
+
+/// The error of a slot that cannot be recovered, for those who want to know why.
+pub(crate) fn unrecoverable(index: usize) -> Error {
+    Error::corrupt(index as u64, "what a dead process left cannot be recovered")
+}

@@ -1,0 +1,138 @@
+//! What can be shared, and how it is described.
+//!
+//! [`Share`] says how a type of the program lies in the segment (`Stored`), how it is seen there in
+//! place (`Ref`, `Mut`), and how it moves in (`store`) and out (`load`). [`Plain`] are the types whose
+//! stored form is the value itself. [`Key`] are those that can be looked up, by any [`Lookup`] form.
+//! [`Description`] is a type as a graph of nodes, which goes into the segment with each object, so that
+//! opening it as another type is an error and tools can walk it without the program's types.
+
+mod describe;
+mod hash;
+pub(crate) mod plain;
+
+pub use describe::{Description, Field, Kind, Node, Registry, Variant};
+pub use hash::KeyHasher;
+
+use crate::error::Result;
+use crate::tx::Cx;
+use std::cmp::Ordering;
+
+/// A type whose values can live in a segment.
+///
+/// Implemented for integers, floats, `bool`, `char`, `()`, `NonZero*`, `Duration`, arrays of plain types,
+/// `String`, `Vec`, `VecDeque`, `HashMap`, `BTreeMap`, and by `#[derive(Share)]` for structs and enums of
+/// such types. There is no need to implement it by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be shared between processes",
+    label = "this type cannot live in a segment",
+    note = "use owned data: numbers, `String`, `Vec`, `VecDeque`, `HashMap`, `BTreeMap` and structs or enums of them with \
+            `#[derive(commy::Share)]`; references, `Rc`, raw pointers and closures mean nothing to another process"
+)]
+pub trait Share: Sized + 'static {
+    /// The value as it lies in the segment: `repr(C)`, without pointers; what it owns elsewhere is
+    /// referenced by offset. All zeros, or any other bytes, may be found there; nothing in it is
+    /// trusted before it is checked.
+    type Stored: 'static;
+    /// The value seen in place.
+    type Ref<'a>;
+    /// The value in place, to be changed.
+    type Mut<'a>;
+
+    /// Whether dropping a stored value has to free anything.
+    const OWNS: bool;
+
+    /// Moves the value into the segment: allocates what it owns there and gives what is to be stored. On
+    /// an error what was allocated is left to the caller's [`Cx::atomically`].
+    fn store(self, cx: Cx) -> Result<Self::Stored>;
+
+    /// The value in place.
+    ///
+    /// # Safety
+    /// `stored` lies in the segment of `cx`, holds a value, and is not changed during `'a`, for which
+    /// `cx` is alive.
+    unsafe fn view<'a>(stored: *const Self::Stored, cx: Cx) -> Self::Ref<'a>;
+
+    /// The value in place, to be changed. What is lent as `&mut` is logged first.
+    ///
+    /// # Safety
+    /// As for `view`, and nobody else sees it during `'a`; `cx` is that of an open transaction.
+    unsafe fn view_mut<'a>(stored: *mut Self::Stored, cx: Cx) -> Result<Self::Mut<'a>>;
+
+    /// A copy of the value, owned by the process.
+    ///
+    /// # Safety
+    /// As for `view`, for the time of the call.
+    unsafe fn load(stored: *const Self::Stored, cx: Cx) -> Result<Self>;
+
+    /// Frees what the value owns. The bytes of `stored` themselves stay as they are, and must not be
+    /// used as a value again.
+    ///
+    /// # Safety
+    /// As for `view_mut`, for the time of the call.
+    unsafe fn drop_stored(stored: *mut Self::Stored, cx: Cx) -> Result<()>;
+
+    /// Adds the type, and what it consists of, to a description; gives its node.
+    fn describe(registry: &mut Registry) -> usize;
+}
+
+/// A type whose stored form is the value itself, byte for byte: numbers, and `#[repr(C)]` structs and
+/// primitive-repr enums of them. Derive it with `#[derive(Plain)]`.
+///
+/// # Safety
+/// The type is `Copy`, has a fixed layout (`repr(C)`, `repr(u8)`..., or a primitive's), contains no
+/// pointers or references and nothing with interior mutability, and its `Share` is the trivial one that
+/// [`plain`](crate::support) gives.
+pub unsafe trait Plain:
+    Copy + Send + Sync + for<'a> Share<Stored = Self, Ref<'a> = &'a Self, Mut<'a> = &'a mut Self>
+{
+}
+
+/// A type that is seen in the segment as a reference to a *view*: the containers, and what is derived.
+/// Guards of such types dereference to the view.
+pub trait Viewed: for<'a> Share<Ref<'a> = &'a Self::View, Mut<'a> = &'a mut Self::View> {
+    /// What lies in the segment, together with its context.
+    type View: ?Sized + 'static;
+}
+
+/// A type that can be a key of a map or an element of a set. Hash, equality and order are functions of the
+/// stored form alone, the same in every process.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a key",
+    note = "keys are integers, `bool`, `char`, `String`, arrays and `#[derive(Plain)]`/`#[derive(Share)]` types of these; \
+            floats are not, since NaN equals nothing"
+)]
+pub trait Key: Share {
+    /// Feeds the stored key to a hasher, exactly as [`Lookup::hash_of`] feeds an equal borrowed one.
+    ///
+    /// # Safety
+    /// As for [`Share::view`].
+    unsafe fn hash(stored: *const Self::Stored, cx: Cx, hasher: &mut KeyHasher);
+
+    /// Compares two stored keys.
+    ///
+    /// # Safety
+    /// As for [`Share::view`], for both.
+    unsafe fn compare(a: *const Self::Stored, b: *const Self::Stored, cx: Cx) -> Ordering;
+}
+
+/// A form in which keys of type `Self` can be looked up: `&str` for `String`, and the key itself.
+pub trait Lookup<Q: ?Sized>: Key {
+    /// Feeds the borrowed key to a hasher.
+    fn hash_of(query: &Q, hasher: &mut KeyHasher);
+
+    /// Compares the stored key with the borrowed one.
+    ///
+    /// # Safety
+    /// As for [`Share::view`].
+    unsafe fn compare_with(stored: *const Self::Stored, cx: Cx, query: &Q) -> Ordering;
+
+    /// Whether the stored key equals the borrowed one.
+    ///
+    /// # Safety
+    /// As for [`Share::view`].
+    #[inline(always)]
+    unsafe fn equals(stored: *const Self::Stored, cx: Cx, query: &Q) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { Self::compare_with(stored, cx, query) == Ordering::Equal }
+    }
+}

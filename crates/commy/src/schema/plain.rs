@@ -1,0 +1,218 @@
+//! The plain types: stored as they are.
+
+use super::describe::elements;
+use super::{Key, KeyHasher, Kind, Lookup, Plain, Registry, Share, Variant};
+use crate::error::Result;
+use crate::tx::Cx;
+use std::cmp::Ordering;
+use std::num::*;
+use std::time::Duration;
+
+/// Implements [`Share`] for a type whose stored form is the value itself. A blanket implementation for
+/// `Plain` types would collide with those for `Box` and tuples, so each type gets its own.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! share_plain {
+    ([$($generics:tt)*] $type:ty, |$registry:ident| $describe:expr) => {
+        impl<$($generics)*> $crate::Share for $type {
+            type Stored = $type;
+            type Ref<'a> = &'a $type;
+            type Mut<'a> = &'a mut $type;
+            const OWNS: bool = false;
+
+            #[inline(always)]
+            fn store(self, _: $crate::support::Cx) -> $crate::Result<$type> {
+                Ok(self)
+            }
+            #[inline(always)]
+            unsafe fn view<'a>(stored: *const $type, _: $crate::support::Cx) -> &'a $type {
+                // SAFETY: the caller's promise.
+                unsafe { &*stored }
+            }
+            #[inline(always)]
+            unsafe fn view_mut<'a>(stored: *mut $type, cx: $crate::support::Cx) -> $crate::Result<&'a mut $type> {
+                // SAFETY: the caller's promise; its old value is logged before it is lent.
+                unsafe {
+                    $crate::support::keep(stored, cx)?;
+                    Ok(&mut *stored)
+                }
+            }
+            #[inline(always)]
+            unsafe fn load(stored: *const $type, _: $crate::support::Cx) -> $crate::Result<$type> {
+                // SAFETY: the caller's promise.
+                Ok(unsafe { *stored })
+            }
+            #[inline(always)]
+            unsafe fn drop_stored(_: *mut $type, _: $crate::support::Cx) -> $crate::Result<()> {
+                Ok(())
+            }
+            fn describe($registry: &mut $crate::support::Registry) -> usize {
+                $describe
+            }
+        }
+    };
+}
+
+fn leaf<T: 'static>(registry: &mut Registry, kind: Kind, name: &str) -> usize {
+    registry.node::<T, T>(kind, name, |_| vec![Variant::default()])
+}
+
+macro_rules! plain_leaf {
+    ($($type:ident $kind:ident),*) => { $(
+        // SAFETY: a primitive, or a type of std with a primitive's layout.
+        unsafe impl Plain for $type {}
+        share_plain!([] $type, |registry| leaf::<$type>(registry, Kind::$kind, stringify!($type)));
+    )* };
+}
+
+plain_leaf!(
+    u8 Unsigned, u16 Unsigned, u32 Unsigned, u64 Unsigned, u128 Unsigned, usize Unsigned,
+    i8 Signed, i16 Signed, i32 Signed, i64 Signed, i128 Signed, isize Signed,
+    f32 Float, f64 Float, bool Bool, char Char, Duration Duration,
+    NonZeroU8 NonZeroUnsigned, NonZeroU16 NonZeroUnsigned, NonZeroU32 NonZeroUnsigned,
+    NonZeroU64 NonZeroUnsigned, NonZeroU128 NonZeroUnsigned, NonZeroUsize NonZeroUnsigned,
+    NonZeroI8 NonZeroSigned, NonZeroI16 NonZeroSigned, NonZeroI32 NonZeroSigned,
+    NonZeroI64 NonZeroSigned, NonZeroI128 NonZeroSigned, NonZeroIsize NonZeroSigned
+);
+
+// SAFETY: nothing to store.
+unsafe impl Plain for () {}
+share_plain!([] (), |registry| leaf::<()>(registry, Kind::Unit, "()"));
+
+// SAFETY: an array has the layout of its elements in a row.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+share_plain!([T: Plain, const N: usize] [T; N], |registry| {
+    let element = T::describe(registry);
+    let name = format!("[{}; {N}]", registry.name(element));
+    registry.node::<[T; N], [T; N]>(Kind::Array, name, |_| elements(&[("element", element)]))
+});
+
+/// A plain type that hashes as words: the integers and what is like them.
+trait Words: Copy + Ord {
+    fn words(self, hasher: &mut KeyHasher);
+}
+
+macro_rules! key_leaf {
+    ($($type:ident |$value:ident| $word:expr),* $(,)?) => { $(
+        impl Words for $type {
+            #[inline(always)]
+            fn words(self, hasher: &mut KeyHasher) {
+                let $value = self;
+                hasher.word($word);
+            }
+        }
+        key_of_words!([] $type);
+    )* };
+}
+
+macro_rules! key_of_words {
+    ([$($generics:tt)*] $type:ty) => {
+        impl<$($generics)*> Key for $type {
+            #[inline(always)]
+            unsafe fn hash(stored: *const $type, _: Cx, hasher: &mut KeyHasher) {
+                // SAFETY: the caller's promise.
+                unsafe { *stored }.words(hasher);
+            }
+            #[inline(always)]
+            unsafe fn compare(a: *const $type, b: *const $type, _: Cx) -> Ordering {
+                // SAFETY: the caller's promise.
+                unsafe { (*a).cmp(&*b) }
+            }
+        }
+        impl<$($generics)*> Lookup<$type> for $type {
+            #[inline(always)]
+            fn hash_of(query: &$type, hasher: &mut KeyHasher) {
+                query.words(hasher);
+            }
+            #[inline(always)]
+            unsafe fn compare_with(stored: *const $type, _: Cx, query: &$type) -> Ordering {
+                // SAFETY: the caller's promise.
+                unsafe { (*stored).cmp(query) }
+            }
+        }
+    };
+}
+
+key_leaf!(
+    u8 |v| u64::from(v), u16 |v| u64::from(v), u32 |v| u64::from(v), u64 |v| v, usize |v| v as u64,
+    i8 |v| v as u64, i16 |v| v as u64, i32 |v| v as u64, i64 |v| v as u64, isize |v| v as u64,
+    bool |v| u64::from(v), char |v| u64::from(v),
+    NonZeroU8 |v| u64::from(v.get()), NonZeroU16 |v| u64::from(v.get()), NonZeroU32 |v| u64::from(v.get()),
+    NonZeroU64 |v| v.get(), NonZeroUsize |v| v.get() as u64,
+    NonZeroI8 |v| v.get() as u64, NonZeroI16 |v| v.get() as u64, NonZeroI32 |v| v.get() as u64,
+    NonZeroI64 |v| v.get() as u64, NonZeroIsize |v| v.get() as u64,
+);
+
+impl Words for u128 {
+    fn words(self, hasher: &mut KeyHasher) {
+        hasher.word(self as u64);
+        hasher.word((self >> 64) as u64);
+    }
+}
+impl Words for i128 {
+    fn words(self, hasher: &mut KeyHasher) {
+        (self as u128).words(hasher);
+    }
+}
+impl Words for NonZeroU128 {
+    fn words(self, hasher: &mut KeyHasher) {
+        self.get().words(hasher);
+    }
+}
+impl Words for NonZeroI128 {
+    fn words(self, hasher: &mut KeyHasher) {
+        self.get().words(hasher);
+    }
+}
+impl Words for Duration {
+    fn words(self, hasher: &mut KeyHasher) {
+        hasher.word(self.as_secs());
+        hasher.word(u64::from(self.subsec_nanos()));
+    }
+}
+impl Words for () {
+    fn words(self, _: &mut KeyHasher) {}
+}
+key_of_words!([] u128);
+key_of_words!([] i128);
+key_of_words!([] NonZeroU128);
+key_of_words!([] NonZeroI128);
+key_of_words!([] Duration);
+key_of_words!([] ());
+
+impl<T: Plain + Key, const N: usize> Key for [T; N] {
+    unsafe fn hash(stored: *const [T; N], cx: Cx, hasher: &mut KeyHasher) {
+        for index in 0..N {
+            // SAFETY: the caller's promise, for each element.
+            unsafe { T::hash(stored.cast::<T>().add(index), cx, hasher) }
+        }
+    }
+    unsafe fn compare(a: *const [T; N], b: *const [T; N], cx: Cx) -> Ordering {
+        let (a, b) = (a.cast::<T>(), b.cast::<T>());
+        // SAFETY: the caller's promise, for each element.
+        let orders = (0..N).map(|index| unsafe { T::compare(a.add(index), b.add(index), cx) });
+        orders.into_iter().find(|order| *order != Ordering::Equal).unwrap_or(Ordering::Equal)
+    }
+}
+
+impl<T: Plain + Lookup<T>, const N: usize> Lookup<[T; N]> for [T; N] {
+    fn hash_of(query: &[T; N], hasher: &mut KeyHasher) {
+        query.iter().for_each(|element| T::hash_of(element, hasher));
+    }
+    unsafe fn compare_with(stored: *const [T; N], cx: Cx, query: &[T; N]) -> Ordering {
+        // SAFETY: the caller's promise, for each element.
+        let orders = (0..N).map(|i| unsafe { T::compare_with(stored.cast::<T>().add(i), cx, &query[i]) });
+        orders.into_iter().find(|order| *order != Ordering::Equal).unwrap_or(Ordering::Equal)
+    }
+}
+
+/// Logs the old value of a plain value that is about to be lent.
+///
+/// # Safety
+/// `stored` lies in the segment of `cx`.
+#[doc(hidden)]
+#[inline(always)]
+pub unsafe fn keep<T>(stored: *const T, cx: Cx) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { cx.keep_bytes(stored.cast(), size_of::<T>()) }
+}

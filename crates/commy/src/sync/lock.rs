@@ -1,0 +1,324 @@
+//! The robust reader-writer lock.
+//!
+//! ```text
+//! word:  reader hints 16 | generation of the owner's slot 32 | owner's slot + 1, 16     owner 0: free
+//! mark:  in each reader's own slot, the offset of the object it reads
+//! ```
+//!
+//! *Write*: swing the owner in by compare-and-swap. If hints are set, look at the marks of the slots
+//! congruent to them (modulo 16) and wait until none names this object. *Unlock*: store the hints
+//! that are worth keeping; if somebody waits, wake.
+//!
+//! *Read*: store the mark, full fence, and enter only if one load shows no owner and the own hint;
+//! else set the hint by compare-and-swap while there is no owner, or take the mark back and wait. The
+//! fence makes it a Dekker handshake with the writer's compare-and-swap: one of the two sees the other.
+//! Readers share no line and take no read-modify-write on the word; a writer's cost depends on this
+//! object's readers only. A writer drops the hint of slots that show no mark, because a reader looks
+//! for its hint each time.
+//!
+//! *Death*: the word names its owner. Who waits asks after it: an owner whose slot has moved on to another
+//! generation was rescued and left the word behind, so it is overwritten; a dead one is rescued first.
+//! A reader's mark goes with its slot.
+//!
+//! *Sleep*: the waiter sets `waiters`, looks again and sleeps on the low half of the word, never longer
+//! than [`NAP`], because the unlocking store may pass the load of `waiters` and the waker may be killed.
+//! Having slept, it takes the lock with `waiters` set, since others may still sleep.
+//!
+//! The lock is generic over its words and its surroundings so that loom can run this very code.
+
+use crate::layout::{Point, at};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Bits of the word that name the owner.
+pub(crate) const OWNER: u64 = 0x0000_ffff_ffff_ffff;
+/// Slots that share a hint differ by multiples of this.
+pub(crate) const HINTS: usize = 16;
+/// The longest sleep between two looks.
+pub(crate) const NAP: Duration = Duration::from_millis(20);
+/// Looks before the first sleep.
+const SPINS: u32 = 100;
+/// Longer than anybody waits.
+const FOREVER: Duration = Duration::from_secs(1 << 32);
+
+/// Set in `waiters` by a writer that sleeps.
+const WRITER: u32 = 1;
+/// Set in `waiters` by a reader that sleeps; wakes everybody.
+const READER: u32 = 2;
+
+/// An atomic 64-bit word.
+pub(crate) trait Word64 {
+    fn load(&self, order: Ordering) -> u64;
+    fn store(&self, value: u64, order: Ordering);
+    fn compare_exchange(&self, current: u64, new: u64, ok: Ordering, fail: Ordering) -> Result<u64, u64>;
+    fn fetch_or(&self, bits: u64, order: Ordering) -> u64;
+    fn fetch_and(&self, bits: u64, order: Ordering) -> u64;
+}
+
+/// An atomic 32-bit word.
+pub(crate) trait Word32 {
+    fn load(&self, order: Ordering) -> u32;
+    fn store(&self, value: u32, order: Ordering);
+    fn fetch_or(&self, bits: u32, order: Ordering) -> u32;
+}
+
+/// What has become of the owner that a lock word names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It lives.
+    Alive,
+    /// It died and was rescued; what it held is up for grabs.
+    Recovered,
+    /// It is dead and wants rescue.
+    Dead,
+}
+
+/// What the lock needs to know of, and do to, the other participants.
+pub(crate) trait Surroundings {
+    type W64: Word64;
+    type W32: Word32;
+    /// A full fence.
+    fn fence(&self);
+    /// A moment's pause in a spin.
+    fn pause(&self);
+    /// Thread slots that exist.
+    fn slots(&self) -> usize;
+    /// The mark of that slot that names the object, if one does.
+    fn mark(&self, slot: usize, object: u64) -> Option<&Self::W64>;
+    /// The tag of who has that slot now.
+    fn tag_of(&self, slot: usize) -> u64;
+    fn fate(&self, tag: u64) -> Fate;
+    /// Recovers what a dead owner left, or waits a little while somebody else does.
+    fn rescue(&self, tag: u64);
+    /// The lock was taken over, as a writer, from an owner that died.
+    fn inherited(&self, object: u64);
+    /// Whether waiting for that owner would close a circle of waiters.
+    fn circular(&self, object: u64, owner: u64) -> bool;
+    /// Sleeps while the low half of the word is as seen, until woken, until the owner dies, or for
+    /// `time`.
+    fn sleep(&self, word: &Self::W64, seen: u64, owner: u64, time: Duration);
+    fn wake(&self, word: &Self::W64, all: bool);
+}
+
+/// Why a lock could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blocked {
+    /// The participant of this tag had it all the time.
+    Timeout(u64),
+    /// Each waits for the next, in a circle.
+    Circle,
+}
+
+/// A lock: its two words, the object they belong to, and the surroundings.
+pub(crate) struct Lock<'a, S: Surroundings> {
+    pub word: &'a S::W64,
+    pub waiters: &'a S::W32,
+    pub object: u64,
+    pub around: &'a S,
+}
+
+impl<S: Surroundings> Lock<'_, S> {
+    /// Takes the lock for writing, waiting for at most `patience`. Gives the hints that
+    /// `unlock_write` shall leave behind.
+    #[inline]
+    pub(crate) fn write(&self, tag: u64, patience: Duration) -> Result<u64, Blocked> {
+        at(Point::LockTake);
+        if self.word.compare_exchange(0, tag, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+            return Ok(0);
+        }
+        self.write_slow(tag, patience)
+    }
+
+    #[cold]
+    fn write_slow(&self, tag: u64, patience: Duration) -> Result<u64, Blocked> {
+        let mut waiting = Waiting::new(patience);
+        let hints = loop {
+            let word = self.word.load(Ordering::Relaxed);
+            let owner = word & OWNER;
+            let inherited = owner != 0 && self.around.fate(owner) == Fate::Recovered;
+            if owner != 0 && !inherited {
+                self.wait_for_owner(word, WRITER, &mut waiting)?;
+            } else if self
+                .word
+                .compare_exchange(word, word & !OWNER | tag, Ordering::SeqCst, Ordering::Relaxed)
+                .is_ok()
+            {
+                if inherited {
+                    self.around.inherited(self.object);
+                }
+                break word & !OWNER;
+            }
+        };
+        if waiting.slept {
+            self.waiters.fetch_or(WRITER, Ordering::Relaxed);
+        }
+        self.wait_for_readers(hints, &mut waiting).inspect_err(|_| self.unlock_write(hints))
+    }
+
+    /// One look at, or one sleep on, a word that has an owner.
+    fn wait_for_owner(&self, word: u64, kind: u32, waiting: &mut Waiting) -> Result<(), Blocked> {
+        let owner = word & OWNER;
+        if waiting.spin() {
+            self.around.pause();
+            return Ok(());
+        }
+        if self.around.fate(owner) == Fate::Dead {
+            self.around.rescue(owner);
+            return Ok(());
+        }
+        let time = self.nap(owner, waiting)?;
+        self.waiters.fetch_or(kind, Ordering::Relaxed);
+        self.around.fence();
+        if self.word.load(Ordering::Relaxed) == word {
+            self.around.sleep(self.word, word, owner, time);
+        }
+        Ok(())
+    }
+
+    /// Waits until no slot under these hints marks the object; gives the hints worth keeping.
+    fn wait_for_readers(&self, hints: u64, waiting: &mut Waiting) -> Result<u64, Blocked> {
+        let mut keep = 0;
+        for bit in (0..HINTS).filter(|bit| hints >> (48 + bit) & 1 == 1) {
+            for slot in (bit..self.around.slots()).step_by(HINTS) {
+                while let Some(mark) = self.around.mark(slot, self.object) {
+                    keep |= 1 << (48 + bit);
+                    let reader = self.around.tag_of(slot);
+                    if waiting.spin() {
+                        self.around.pause();
+                    } else if self.around.fate(reader) == Fate::Dead {
+                        self.around.rescue(reader);
+                    } else {
+                        let time = self.nap(reader, waiting)?;
+                        self.around.sleep(mark, self.object, reader, time);
+                    }
+                }
+            }
+        }
+        Ok(keep)
+    }
+
+    fn nap(&self, owner: u64, waiting: &mut Waiting) -> Result<Duration, Blocked> {
+        // What the others wait for is read while they go on: believe a circle seen twice.
+        if !self.around.circular(self.object, owner) {
+            waiting.circles = 0;
+        } else if waiting.circles == 1 {
+            return Err(Blocked::Circle);
+        } else {
+            waiting.circles = 1;
+        }
+        waiting.nap().ok_or(Blocked::Timeout(owner))
+    }
+
+    /// Lets go of the lock taken for writing.
+    #[inline]
+    pub(crate) fn unlock_write(&self, keep: u64) {
+        at(Point::LockRelease);
+        self.word.store(keep, Ordering::Release);
+        if self.waiters.load(Ordering::Relaxed) != 0 {
+            self.wake_waiters();
+        }
+    }
+
+    #[cold]
+    pub(crate) fn wake_waiters(&self) {
+        let all = self.waiters.load(Ordering::Relaxed) & READER != 0;
+        self.waiters.store(0, Ordering::Relaxed);
+        self.around.wake(self.word, all);
+    }
+
+    /// Takes the lock for reading, with a free mark of the given slot, waiting for at most `patience`.
+    #[inline]
+    pub(crate) fn read(&self, slot: usize, mark: &S::W64, tag: u64, patience: Duration) -> Result<(), Blocked> {
+        at(Point::ReadMark);
+        mark.store(self.object, Ordering::Relaxed);
+        self.around.fence();
+        let word = self.word.load(Ordering::Acquire);
+        if word & OWNER == 0 && word & hint(slot) != 0 {
+            return Ok(());
+        }
+        self.read_slow(slot, mark, tag, Waiting::new(patience))
+    }
+
+    #[cold]
+    fn read_slow(&self, slot: usize, mark: &S::W64, tag: u64, mut waiting: Waiting) -> Result<(), Blocked> {
+        loop {
+            let word = self.word.load(Ordering::Acquire);
+            if word & OWNER == 0 {
+                let hinted = word | hint(slot);
+                if word == hinted
+                    || self.word.compare_exchange(word, hinted, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+                {
+                    if waiting.slept {
+                        self.waiters.fetch_or(READER, Ordering::Relaxed);
+                    }
+                    return Ok(());
+                }
+                continue;
+            }
+            self.unlock_read(mark);
+            while let word = self.word.load(Ordering::Acquire)
+                && word & OWNER != 0
+            {
+                if self.around.fate(word & OWNER) == Fate::Recovered {
+                    // Only a writer may overwrite what the dead left in the word.
+                    let keep = self.write(tag, waiting.left())?;
+                    self.unlock_write(keep);
+                } else {
+                    self.wait_for_owner(word, READER, &mut waiting)?;
+                }
+            }
+            mark.store(self.object, Ordering::Relaxed);
+            self.around.fence();
+        }
+    }
+
+    /// Lets go of the lock taken for reading.
+    #[inline]
+    pub(crate) fn unlock_read(&self, mark: &S::W64) {
+        mark.store(0, Ordering::Release);
+        if self.word.load(Ordering::Relaxed) & OWNER != 0 {
+            self.around.wake(mark, false);
+        }
+    }
+}
+
+fn hint(slot: usize) -> u64 {
+    1 << (48 + slot % HINTS)
+}
+
+/// How long somebody has waited, and how.
+struct Waiting {
+    spins: u32,
+    until: Option<Instant>,
+    patience: Duration,
+    slept: bool,
+    circles: u32,
+}
+
+impl Waiting {
+    fn new(patience: Duration) -> Waiting {
+        Waiting { spins: if cfg!(loom) { 1 } else { SPINS }, until: None, patience, slept: false, circles: 0 }
+    }
+
+    /// Uses up one look before the first sleep; false when none is left.
+    fn spin(&mut self) -> bool {
+        let left = self.spins > 0;
+        self.spins = self.spins.saturating_sub(1);
+        left
+    }
+
+    /// What is left of the patience.
+    fn left(&mut self) -> Duration {
+        let now = Instant::now();
+        // A patience too long for the clock never ends.
+        let until = *self.until.get_or_insert_with(|| now.checked_add(self.patience).unwrap_or(now + FOREVER));
+        until.saturating_duration_since(now)
+    }
+
+    /// How long to sleep now; `None` when the patience has run out.
+    fn nap(&mut self) -> Option<Duration> {
+        let left = self.left();
+        self.slept = true;
+        (left > Duration::ZERO).then(|| left.min(NAP))
+    }
+}

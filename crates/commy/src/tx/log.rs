@@ -1,0 +1,339 @@
+//! A transaction that is going on: the log being written, and what the process remembers of it.
+//!
+//! Writing an entry is: its words, a compiler fence, the new length in the record's state. Only then
+//! may what it stands for be overwritten. A killed thread has executed a prefix of its program and what
+//! it stored outlives it, so the order of instructions is all it takes.
+//!
+//! A word needs its old value once a transaction; a small direct-mapped table remembers which were
+//! logged lately. Logging one twice is harmless: the log is played back from its end.
+
+use super::record::{CHUNK_HEADER, COMMITTED, INLINE, MOST_WORDS, Record, UNUSED, entry, pack_size};
+use crate::alloc::{self, Journal, Local, heap::Heap, heap::Purpose};
+use crate::error::{Error, Result};
+use crate::layout::{PAGE, Point, Word, at};
+use crate::participant::Actor;
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+/// Entries of the table of words logged lately.
+const REMEMBERED: usize = 64;
+/// Reservations remembered, to give blocks back at once that are freed in the transaction that took them.
+const RECENT: usize = 8;
+/// How far a log is searched for entries that concern such a block, in words.
+const SHORT: u64 = 96;
+
+/// A log being written.
+pub(crate) struct Log {
+    record: Cell<Option<NonNull<Record>>>,
+    record_offset: Cell<u64>,
+    /// Words in the log.
+    len: Cell<u64>,
+    /// The current area: its words, the position of the first, the position of its end.
+    area: Cell<*const Word>,
+    area_start: Cell<u64>,
+    area_end: Cell<u64>,
+    /// End of the last FREE entry, 0 if none.
+    last_free: Cell<u64>,
+    /// Reservations before this position are not taken back early.
+    floor: Cell<u64>,
+    remembered: [Cell<u64>; REMEMBERED],
+    /// Distinguishes what this transaction remembers from what earlier ones did.
+    round: Cell<u64>,
+    recent: [Cell<(u64, u64)>; RECENT],
+    next_recent: Cell<usize>,
+}
+
+/// A place in the log to go back to.
+#[derive(Clone, Copy)]
+pub(crate) struct Savepoint {
+    len: u64,
+    last_free: u64,
+    floor: u64,
+}
+
+impl Log {
+    pub(crate) fn new() -> Log {
+        Log {
+            record: Cell::new(None),
+            record_offset: Cell::new(0),
+            len: Cell::new(0),
+            area: Cell::new(std::ptr::null()),
+            area_start: Cell::new(0),
+            area_end: Cell::new(0),
+            last_free: Cell::new(0),
+            floor: Cell::new(0),
+            remembered: [const { Cell::new(0) }; REMEMBERED],
+            round: Cell::new(0),
+            recent: [const { Cell::new((0, 0)) }; RECENT],
+            next_recent: Cell::new(0),
+        }
+    }
+
+    /// Ties the log to its record, once.
+    pub(crate) fn attach(&self, record: &Record, offset: u64) {
+        self.record.set(Some(NonNull::from(record)));
+        self.record_offset.set(offset);
+        self.use_record();
+    }
+
+    #[inline(always)]
+    fn record(&self) -> &Record {
+        // SAFETY: attached before use to a record in the map, which outlives the worker that the log
+        // is part of; a record is all atomics.
+        unsafe { self.record.get().unwrap_unchecked().as_ref() }
+    }
+
+    fn use_record(&self) {
+        self.area.set(self.record().words.as_ptr());
+        self.area_start.set(0);
+        self.area_end.set(INLINE as u64);
+    }
+
+    /// Begins a transaction; the log is empty.
+    #[inline]
+    pub(crate) fn begin(&self, object: u64) {
+        debug_assert_eq!(self.record().state.get(), 0);
+        self.record().object.put(object);
+        self.forget_what_is_logged();
+    }
+
+    fn forget_what_is_logged(&self) {
+        let round = (self.round.get() + 1) & 0xfff;
+        if round == 0 {
+            self.remembered.iter().for_each(|r| r.set(0));
+        }
+        self.round.set(round.max(1));
+        self.recent.iter().for_each(|r| r.set((0, 0)));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len.get() == 0
+    }
+
+    /// Makes sure that the area has room for an entry of that many words and its closing one.
+    #[inline(always)]
+    fn room(&self, actor: &Actor<'_>, words: u64) -> Result<()> {
+        if self.len.get() + words < self.area_end.get() { Ok(()) } else { self.next_area(actor, words) }
+    }
+
+    /// Goes on in another chunk.
+    #[cold]
+    fn next_area(&self, actor: &Actor<'_>, words: u64) -> Result<()> {
+        let (map, record, len) = (&actor.at.map, self.record(), self.len.get());
+        let newest = record.chunk.get();
+        if newest != 0 && map.word(newest + 8)?.get() == UNUSED {
+            let capacity = map.word(newest + 16)?.get();
+            if words < capacity {
+                map.word(newest + 8)?.publish(len);
+                self.use_chunk(actor, newest, len, capacity)?;
+                return Ok(());
+            }
+        }
+        let fitting = ((words + 1 + CHUNK_HEADER) * 8).div_ceil(PAGE);
+        let pages = (len * 8 / PAGE).next_power_of_two().clamp(1, 64).max(fitting);
+        let capacity = pages * PAGE / 8 - CHUNK_HEADER;
+        let chunk = Heap::lock(actor)?.publish(pages, Purpose::Log, &record.chunk, |chunk| {
+            let header = [newest, len, capacity, 0];
+            for (index, value) in header.into_iter().enumerate() {
+                if let Ok(word) = map.word(chunk + index as u64 * 8) {
+                    word.put(value);
+                }
+            }
+        })?;
+        self.use_chunk(actor, chunk, len, capacity)
+    }
+
+    fn use_chunk(&self, actor: &Actor<'_>, chunk: u64, start: u64, capacity: u64) -> Result<()> {
+        let first = actor.at.map.word(chunk + CHUNK_HEADER * 8)?;
+        self.area.set(first);
+        self.area_start.set(start);
+        self.area_end.set(start + capacity);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn word(&self, position: u64) -> &Word {
+        debug_assert!(position >= self.area_start.get() && position < self.area_end.get());
+        // SAFETY: `room` was asked before: the position is within the current area, whose words are in
+        // the map.
+        unsafe { &*self.area.get().add((position - self.area_start.get()) as usize) }
+    }
+
+    /// Closes an entry whose words have been stored, and makes it count.
+    #[inline(always)]
+    fn close(&self, kind: u64, words: u64, offset: u64) {
+        let end = self.len.get() + words + 1;
+        self.word(end - 1).put(entry::pack(kind, words, offset));
+        at(Point::LogEntry);
+        self.record().state.publish(end);
+        self.len.set(end);
+    }
+
+    /// Keeps the old value of `count` words, which may be overwritten afterwards.
+    #[inline]
+    pub(crate) fn keep(&self, actor: &Actor<'_>, first: &Word, count: u64) -> Result<()> {
+        let offset = actor.at.map.offset_of(first);
+        let key = self.round.get() << 52 | (count & 0xfff) << 40 | offset;
+        let place = &self.remembered[(offset / 8 ^ offset / 512) as usize % REMEMBERED];
+        if place.get() == key && count < 0x1000 {
+            return Ok(());
+        }
+        let mut done = 0;
+        while done < count {
+            let many = (count - done).min(MOST_WORDS);
+            self.room(actor, many)?;
+            for index in 0..many {
+                // SAFETY: the caller hands in the first of `count` words in the map.
+                let old = unsafe { &*std::ptr::from_ref(first).add((done + index) as usize) };
+                self.word(self.len.get() + index).put(old.get());
+            }
+            self.close(entry::UNDO, many, offset + done * 8);
+            done += many;
+        }
+        place.set(key);
+        Ok(())
+    }
+
+    /// Notes a block that is to be given back after commit; one that this transaction took a short
+    /// while ago is given back now.
+    pub(crate) fn free(&self, actor: &Actor<'_>, local: &Local, offset: u64, bytes: u64, align: u64) -> Result<()> {
+        let recent = self.recent.iter().find(|r| r.get().0 == offset);
+        if let Some(end) = recent.map(|r| r.get().1) {
+            let near = end > self.floor.get() && end > self.area_start.get() && self.len.get() - end <= SHORT;
+            if near {
+                recent.into_iter().for_each(|r| r.set((0, 0)));
+                return self.give_back_now(actor, local, offset, bytes, align, end);
+            }
+        }
+        self.room(actor, 2)?;
+        self.word(self.len.get()).put(self.last_free.get());
+        self.word(self.len.get() + 1).put(pack_size(bytes, align));
+        self.close(entry::FREE, 2, offset);
+        self.last_free.set(self.len.get());
+        Ok(())
+    }
+
+    fn give_back_now(
+        &self,
+        actor: &Actor<'_>,
+        local: &Local,
+        offset: u64,
+        bytes: u64,
+        align: u64,
+        end: u64,
+    ) -> Result<()> {
+        self.record().skip_undo_within(&actor.at.map, end, self.len.get(), offset, bytes)?;
+        let forget = || self.word(end - 1).publish(entry::pack(entry::SKIP, 1, 0));
+        alloc::release(actor, Some(local), offset, bytes, align, self.record_offset.get(), forget)
+    }
+
+    /// Remembers where it is now; until `release` nothing from before is given back early.
+    pub(crate) fn savepoint(&self) -> Savepoint {
+        let here = Savepoint { len: self.len.get(), last_free: self.last_free.get(), floor: self.floor.get() };
+        self.floor.set(here.len);
+        here
+    }
+
+    /// What was done since the savepoint stays.
+    pub(crate) fn release(&self, savepoint: Savepoint) {
+        self.floor.set(savepoint.floor);
+    }
+
+    /// Undoes what was done since the savepoint.
+    pub(crate) fn roll_back_to(&self, actor: &Actor<'_>, local: &Local, savepoint: Savepoint) -> Result<()> {
+        self.floor.set(savepoint.floor);
+        self.record().roll_back(actor, Some(local), savepoint.len)?;
+        self.len.set(savepoint.len);
+        self.last_free.set(savepoint.last_free);
+        self.forget_what_is_logged();
+        if self.area_start.get() > savepoint.len {
+            // The current chunk is empty now; the one that the log ends in is found from the file.
+            self.find_area(actor)?;
+        }
+        Ok(())
+    }
+
+    fn find_area(&self, actor: &Actor<'_>) -> Result<()> {
+        let (map, len) = (&actor.at.map, self.len.get());
+        let mut chunk = self.record().chunk.get();
+        while chunk != 0 {
+            let (start, capacity) = (map.word(chunk + 8)?.get(), map.word(chunk + 16)?.get());
+            if start < len {
+                return self.use_chunk(actor, chunk, start, capacity);
+            }
+            Heap::lock(actor)?.unpublish(chunk / PAGE, ((capacity + CHUNK_HEADER) * 8).div_ceil(PAGE), {
+                &self.record().chunk
+            })?;
+            chunk = self.record().chunk.get();
+        }
+        self.use_record();
+        Ok(())
+    }
+
+    /// The commit: from this one store on, everything has happened. What is to be freed is freed by
+    /// `finish`.
+    #[inline]
+    pub(crate) fn commit(&self) {
+        let frees = self.last_free.get();
+        at(Point::LogCommit);
+        self.record().state.publish(if frees == 0 { 0 } else { COMMITTED << 62 | frees });
+    }
+
+    /// Undoes everything.
+    pub(crate) fn roll_back(&self, actor: &Actor<'_>, local: &Local) -> Result<()> {
+        self.record().roll_back(actor, Some(local), 0)
+    }
+
+    /// Frees what was to be freed and makes the log ready for the next transaction.
+    #[inline]
+    pub(crate) fn finish(&self, actor: &Actor<'_>, local: &Local) -> Result<()> {
+        if self.last_free.replace(0) != 0 {
+            self.record().finish_frees(actor, Some(local))?;
+        }
+        self.len.set(0);
+        self.floor.set(0);
+        if self.area_start.get() != 0 {
+            self.record().drop_chunks(actor, true)?;
+            self.use_record();
+        }
+        Ok(())
+    }
+
+    /// Whether the log can be used: it is not, when an earlier transaction could not be ended.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.record().state.get() == 0
+    }
+}
+
+/// The log together with who writes it, as the allocator wants it.
+pub(crate) struct LogOf<'a> {
+    pub log: &'a Log,
+    pub actor: &'a Actor<'a>,
+}
+
+impl Journal for LogOf<'_> {
+    #[inline(always)]
+    fn make_room(&self) -> Result<()> {
+        self.log.room(self.actor, 1)
+    }
+
+    #[inline(always)]
+    fn reserve(&self, offset: u64, bytes: u64) {
+        let log = self.log;
+        log.word(log.len.get()).put(bytes);
+        log.close(entry::RESERVE, 1, offset);
+        let next = log.next_recent.get();
+        log.recent[next % RECENT].set((offset, log.len.get()));
+        log.next_recent.set(next + 1);
+    }
+
+    fn record(&self) -> u64 {
+        self.log.record_offset.get()
+    }
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").field("len", &self.len.get()).finish_non_exhaustive()
+    }
+}

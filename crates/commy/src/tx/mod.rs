@@ -1,0 +1,216 @@
+//! Transactions: the undo log, commit and rollback, and the context in which containers change the
+//! segment.
+
+mod log;
+mod record;
+mod worker;
+
+pub(crate) use record::{OPEN, Record};
+pub(crate) use worker::{Holds, Roster, Worker};
+
+use crate::alloc;
+use crate::error::{Error, Result};
+use crate::layout::Word;
+use crate::map::Map;
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+/// What a view of a container needs to reach the rest of the segment: the map and, where it may change
+/// something, the transaction. Views carry its address in their metadata.
+///
+/// Invariant: a context lives at a stable address as long as any view made with it can be used: that
+/// of a write guard in the worker, which the guard keeps alive; that of readers in the attachment.
+pub struct Context {
+    map: NonNull<Map>,
+    worker: Option<NonNull<Worker>>,
+    way: usize,
+    stamp: Cell<u64>,
+}
+
+// SAFETY: the context of an attachment, which threads share, has no worker, and its `stamp` is never
+// used; the contexts of a worker are reached from other threads only through shared references to
+// views, whose methods read the map alone.
+unsafe impl Send for Context {}
+// SAFETY: as above.
+unsafe impl Sync for Context {}
+
+impl Context {
+    /// For reading.
+    pub(crate) fn of_reader(map: &Map) -> Context {
+        Context { map: NonNull::from(map), worker: None, way: 0, stamp: Cell::new(0) }
+    }
+
+    fn of_worker(map: &Map, worker: *const Worker, way: usize) -> Context {
+        Context { map: NonNull::from(map), worker: NonNull::new(worker.cast_mut()), way, stamp: Cell::new(0) }
+    }
+
+    fn begin(&self) {
+        self.stamp.set(0);
+    }
+}
+
+/// A handle to a [`Context`]: what the stored forms of values are viewed and changed with.
+#[derive(Clone, Copy)]
+pub struct Cx(NonNull<Context>);
+
+impl std::fmt::Debug for Cx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cx")
+    }
+}
+
+impl Cx {
+    pub(crate) fn new(context: &Context) -> Cx {
+        Cx(NonNull::from(context))
+    }
+
+    /// As the length of the `[()]` at the end of a view.
+    #[inline(always)]
+    pub fn metadata(self) -> usize {
+        self.0.as_ptr().expose_provenance()
+    }
+
+    /// From the length of the `[()]` at the end of a view.
+    ///
+    /// # Safety
+    /// `metadata` came from [`Cx::metadata`] of a context that is still alive.
+    #[inline(always)]
+    pub unsafe fn from_metadata(metadata: usize) -> Cx {
+        // SAFETY: the caller's promise: it is the address of a context, which is never null.
+        Cx(unsafe { NonNull::new_unchecked(std::ptr::with_exposed_provenance_mut(metadata)) })
+    }
+
+    #[inline(always)]
+    fn context<'a>(self) -> &'a Context {
+        // SAFETY: the invariant of `Context`.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The map.
+    #[inline(always)]
+    pub(crate) fn map<'a>(self) -> &'a Map {
+        // SAFETY: the map is in the attachment, which outlives all contexts of it.
+        unsafe { self.context().map.as_ref() }
+    }
+
+    #[inline(always)]
+    fn worker<'a>(self) -> Result<&'a Worker> {
+        match self.context().worker {
+            // SAFETY: the worker that the context is part of.
+            Some(worker) => {
+                let worker = unsafe { worker.as_ref() };
+                if worker.is_own() { Ok(worker) } else { Err(Error::Forked) }
+            }
+            None => Err(Error::ReadOnly),
+        }
+    }
+
+    /// A pointer to `len` bytes at an offset, if they are in the file and so aligned. The last place
+    /// where an offset from the file is checked.
+    #[inline(always)]
+    pub(crate) fn at(self, offset: u64, len: u64, align: u64) -> Option<NonNull<u8>> {
+        self.map().at(offset, len, align).and_then(NonNull::new)
+    }
+
+    /// A pointer to `count` values of type `T` at an offset, if they are in the file and aligned.
+    #[inline(always)]
+    pub(crate) fn slice<T>(self, offset: u64, count: u64) -> Option<NonNull<T>> {
+        let bytes = count.checked_mul(size_of::<T>() as u64)?;
+        self.at(offset, bytes, align_of::<T>() as u64).map(NonNull::cast)
+    }
+
+    /// The offset of something that lies in the file.
+    #[inline(always)]
+    pub(crate) fn offset_of<T: ?Sized>(self, thing: *const T) -> u64 {
+        (thing.cast::<u8>() as usize - self.map().base() as usize) as u64
+    }
+
+    /// Keeps the old values of `count` words from `first` on, so that they may be overwritten.
+    ///
+    /// `first` and the words behind it lie in the map.
+    #[inline(always)]
+    pub(crate) fn keep(self, first: &Word, count: u64) -> Result<()> {
+        let worker = self.worker()?;
+        worker.log(self.context().way).keep(&worker.actor(), first, count)
+    }
+
+    /// Keeps the old value of a word, then overwrites it.
+    #[inline(always)]
+    pub(crate) fn set(self, word: &Word, value: u64) -> Result<()> {
+        self.keep(word, 1)?;
+        word.put(value);
+        Ok(())
+    }
+
+    /// Keeps the old value of the words that `len` bytes at `at` lie in.
+    ///
+    /// # Safety
+    /// The bytes lie in the map.
+    #[inline]
+    pub(crate) unsafe fn keep_bytes(self, at: *const u8, len: usize) -> Result<()> {
+        let first = at as usize & !7;
+        let words = (at as usize + len).div_ceil(8) - first / 8;
+        let back = at as usize - first;
+        // SAFETY: rounding down to a multiple of 8 stays in the page, hence in the map, whose words are
+        // atomics.
+        let first = unsafe { &*at.sub(back).cast::<Word>() };
+        self.keep(first, words as u64)
+    }
+
+    /// Takes a block of at least `bytes`, aligned to `align` (a power of two up to 4096); it is given back if
+    /// the transaction rolls back. Its content is arbitrary. For 0 bytes there is no block: gives 0.
+    #[inline]
+    pub(crate) fn alloc(self, bytes: u64, align: u64) -> Result<u64> {
+        if bytes == 0 {
+            return Ok(0);
+        }
+        let worker = self.worker()?;
+        let actor = worker.actor();
+        worker.alloc().alloc(&actor, &worker.journal(self.context().way, &actor), bytes, align)
+    }
+
+    /// Gives a block back, with the size and alignment it was taken with: at once if this transaction
+    /// took it a moment ago, else after commit.
+    #[inline]
+    pub(crate) fn free(self, offset: u64, bytes: u64, align: u64) -> Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let worker = self.worker()?;
+        worker.log(self.context().way).free(&worker.actor(), worker.alloc(), offset, bytes, align)
+    }
+
+    /// Lengthens a block in place if there is room behind it. It must then be freed with `to` bytes.
+    pub(crate) fn extend(self, offset: u64, from: u64, to: u64) -> Result<bool> {
+        let worker = self.worker()?;
+        let actor = worker.actor();
+        alloc::extend(&actor, &worker.journal(self.context().way, &actor), offset, from, to)
+    }
+
+    /// A number that only this transaction has: what bears it was made by it and needs no log.
+    pub(crate) fn stamp(self) -> Result<u64> {
+        let stamp = &self.context().stamp;
+        if stamp.get() == 0 {
+            stamp.set(self.worker()?.next_serial());
+        }
+        Ok(stamp.get())
+    }
+
+    /// Runs a part that either happens whole or, on an error, not at all. Blocks from before that it
+    /// frees are given back no earlier than at commit, so let it free last, outside.
+    pub(crate) fn atomically<R>(self, part: impl FnOnce() -> Result<R>) -> Result<R> {
+        let worker = self.worker()?;
+        let log = worker.log(self.context().way);
+        let savepoint = log.savepoint();
+        match part() {
+            Ok(result) => {
+                log.release(savepoint);
+                Ok(result)
+            }
+            Err(error) => {
+                log.roll_back_to(&worker.actor(), worker.alloc(), savepoint)?;
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The undo log as it lies in the file, and how it is played back.
+//!
+//! ```text
+//! record, 512 B (8 to the work page of a thread slot)     chunk, 1 page or more
+//!    0 state: phase 2 | length 62                           0 previous chunk, 0 if none
+//!    8 newest chunk, 0 if none                               8 position of its first word, or UNUSED
+//!   16 object, for those who look                           16 capacity, words
+//!   24 --                                                   24 --
+//!   32 words 0..60 of the log                               32 words
+//! ```
+//!
+//! The log is a sequence of entries, each ending with a word that says what it is: so it is read from
+//! its end. An entry never crosses from one area (the record, a chunk) into the next.
+//!
+//! ```text
+//! UNDO     old words ..                     | kind 4 | words 20 | offset 40    these words were so before
+//! RESERVE  bytes                            | kind   | 1        | offset       taken by this transaction
+//! FREE     end of the FREE before | bytes, align | kind | 2     | offset       to be given back after commit
+//! SKIP     anything                         | kind   | words    | --           an entry that was taken back
+//!
+//! state:   0 --first entry--> OPEN, length --commit--> COMMITTED, end of the last FREE --> .. --> 0
+//!                                          --or, nothing to free----------------------------> 0
+//!          OPEN, length --roll back, entry by entry from the end--> 0
+//! ```
+//!
+//! Every step of both ways down is idempotent until its entry is dropped by storing the state, so a
+//! rescuer, or its rescuer, simply goes on.
+
+use crate::alloc::{self, Local};
+use crate::error::{Error, Result};
+use crate::layout::{PAGE, Point, WAYS, Word, at};
+use crate::map::Map;
+use crate::participant::Actor;
+
+/// Words of the log in the record itself.
+pub(crate) const INLINE: usize = 60;
+/// Words at the beginning of a chunk that are not log.
+pub(crate) const CHUNK_HEADER: u64 = 4;
+/// Position of a chunk that is kept for later and has no entries.
+pub(crate) const UNUSED: u64 = u64::MAX;
+/// The most words of one UNDO entry.
+pub(crate) const MOST_WORDS: u64 = 1 << 16;
+
+/// A transaction record.
+#[repr(C)]
+pub(crate) struct Record {
+    pub state: Word,
+    pub chunk: Word,
+    pub object: Word,
+    pub unused: Word,
+    pub words: [Word; INLINE],
+}
+
+const _: () = assert!(size_of::<Record>() * WAYS == PAGE as usize);
+
+/// The phases of `state`.
+pub(crate) const OPEN: u64 = 0;
+/// Past the commit: what is left is freeing.
+pub(crate) const COMMITTED: u64 = 1;
+
+/// Kinds of entries.
+pub(crate) mod entry {
+    pub(crate) const SKIP: u64 = 1;
+    pub(crate) const UNDO: u64 = 2;
+    pub(crate) const RESERVE: u64 = 3;
+    pub(crate) const FREE: u64 = 4;
+
+    pub(crate) fn pack(kind: u64, words: u64, offset: u64) -> u64 {
+        kind << 60 | words << 40 | offset
+    }
+}
+
+/// The closing word of an entry, taken apart.
+#[derive(Clone, Copy, Debug)]
+struct Closing {
+    kind: u64,
+    words: u64,
+    offset: u64,
+}
+
+impl Record {
+    /// A thread's record of that number; the thread has a work page.
+    pub(crate) fn of<'a>(map: &'a Map, work: u64, way: usize) -> Result<&'a Record> {
+        // SAFETY: a record is all words.
+        unsafe { map.get::<Record>(work + (way * size_of::<Record>()) as u64) }
+    }
+
+    pub(crate) fn phase(&self) -> u64 {
+        self.state.get() >> 62
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.state.get() << 2 >> 2
+    }
+
+    /// The area that the word before `end` is in: its first word, the position of that, its words.
+    fn area(&self, map: &Map, end: u64) -> Result<(u64, u64, u64)> {
+        let mut chunk = self.chunk.get();
+        while chunk != 0 {
+            let start = map.word(chunk + 8)?.get();
+            if start < end {
+                return Ok((chunk + CHUNK_HEADER * 8, start, map.word(chunk + 16)?.get()));
+            }
+            chunk = map.word(chunk)?.get();
+        }
+        Ok((map.offset_of(&self.words), 0, INLINE as u64))
+    }
+
+    /// The word at a position before `end`, in the same area as `end`.
+    fn word<'a>(&self, map: &'a Map, end: u64, position: u64) -> Result<&'a Word> {
+        let (offset, start, words) = self.area(map, end)?;
+        match position.checked_sub(start).filter(|distance| *distance < words) {
+            Some(distance) => map.word(offset + distance * 8),
+            None => Err(Error::corrupt(offset, "a log entry outside its area")),
+        }
+    }
+
+    fn closing(&self, map: &Map, end: u64) -> Result<Closing> {
+        let word = self.word(map, end, end - 1)?.get();
+        let closing = Closing { kind: word >> 60, words: word >> 40 & 0xf_ffff, offset: word & 0xff_ffff_ffff };
+        if closing.words >= end || !(entry::SKIP..=entry::FREE).contains(&closing.kind) {
+            return Err(Error::corrupt(map.offset_of(self), "a log entry that is none"));
+        }
+        Ok(closing)
+    }
+
+    /// Undoes the entries behind position `to`, last to first.
+    pub(crate) fn roll_back(&self, actor: &Actor<'_>, local: Option<&Local>, to: u64) -> Result<()> {
+        let map = &actor.at.map;
+        while self.len() > to {
+            let end = self.len();
+            let closing = self.closing(map, end)?;
+            let start = end - 1 - closing.words;
+            let forget = || {
+                at(Point::LogCountdown);
+                self.state.publish(start);
+            };
+            match closing.kind {
+                entry::UNDO => {
+                    for index in 0..closing.words {
+                        let old = self.word(map, end, start + index)?.get();
+                        map.word(closing.offset + index * 8)?.put(old);
+                    }
+                    forget();
+                }
+                entry::RESERVE => {
+                    let bytes = self.word(map, end, start)?.get();
+                    alloc::release(actor, local, closing.offset, bytes, 1, map.offset_of(self), forget)?;
+                }
+                _ => forget(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees what a committed transaction wanted freed, last to first.
+    pub(crate) fn finish_frees(&self, actor: &Actor<'_>, local: Option<&Local>) -> Result<()> {
+        let map = &actor.at.map;
+        while self.phase() == COMMITTED {
+            let end = self.len();
+            let closing = self.closing(map, end)?;
+            if closing.kind != entry::FREE {
+                return Err(Error::corrupt(map.offset_of(self), "a commit that frees something else"));
+            }
+            let (bytes, align) = unpack_size(self.word(map, end, end - 2)?.get());
+            let next = self.word(map, end, end - 3)?.get();
+            let forget = || {
+                at(Point::LogCountdown);
+                self.state.publish(if next == 0 { 0 } else { COMMITTED << 62 | next });
+            };
+            if next >= end {
+                return Err(Error::corrupt(map.offset_of(self), "a commit whose frees run in a circle"));
+            }
+            alloc::release(actor, local, closing.offset, bytes, align, map.offset_of(self), forget)?;
+        }
+        Ok(())
+    }
+
+    /// Drops the newest entry that reserves or frees what begins at `offset`; the one of a
+    /// committed transaction that is to be freed next.
+    pub(crate) fn forget(&self, map: &Map, offset: u64) -> Result<()> {
+        if self.phase() == COMMITTED {
+            let end = self.len();
+            if self.closing(map, end)?.offset == offset {
+                let next = self.word(map, end, end - 3)?.get();
+                self.state.publish(if next == 0 { 0 } else { COMMITTED << 62 | next });
+            }
+            return Ok(());
+        }
+        let mut end = self.len();
+        while end > 0 {
+            let closing = self.closing(map, end)?;
+            if matches!(closing.kind, entry::RESERVE | entry::FREE) && closing.offset == offset {
+                self.word(map, end, end - 1)?.publish(entry::pack(entry::SKIP, closing.words, 0));
+                return Ok(());
+            }
+            end -= 1 + closing.words;
+        }
+        Ok(())
+    }
+
+    /// Takes back the undo entries between two positions of one area that lie in a block which this
+    /// transaction took and gives back early: the block may serve somebody else before this ends.
+    pub(crate) fn skip_undo_within(&self, map: &Map, from: u64, to: u64, block: u64, bytes: u64) -> Result<()> {
+        let mut end = to;
+        while end > from {
+            let closing = self.closing(map, end)?;
+            if closing.kind == entry::UNDO && (block..block + bytes).contains(&closing.offset) {
+                self.word(map, end, end - 1)?.publish(entry::pack(entry::SKIP, closing.words, 0));
+            }
+            end -= 1 + closing.words;
+        }
+        Ok(())
+    }
+
+    /// Gives back the chunks of a log that is empty, but for one small one.
+    pub(crate) fn drop_chunks(&self, actor: &Actor<'_>, keep_one: bool) -> Result<()> {
+        let map = &actor.at.map;
+        while self.chunk.get() != 0 {
+            let chunk = self.chunk.get();
+            let pages = ((map.word(chunk + 16)?.get() + CHUNK_HEADER) * 8).div_ceil(PAGE);
+            if keep_one && map.word(chunk)?.get() == 0 && pages == 1 {
+                map.word(chunk + 8)?.publish(UNUSED);
+                return Ok(());
+            }
+            alloc::heap::Heap::lock(actor)?.unpublish(chunk / PAGE, pages, &self.chunk)?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes and alignment of a FREE entry in one word.
+pub(crate) fn pack_size(bytes: u64, align: u64) -> u64 {
+    bytes << 8 | u64::from(align.trailing_zeros())
+}
+
+fn unpack_size(word: u64) -> (u64, u64) {
+    (word >> 8, 1 << (word & 0x3f))
+}

@@ -1,0 +1,315 @@
+//! A thread at work in a segment: its slot, its slabs, its transactions, the locks it holds.
+//!
+//! Each thread gets its worker of an attachment when it first needs one, and keeps it in a thread-local
+//! list until it ends or the attachment does. Both ends meet in the *roster* of the attachment: a
+//! thread that ends gives its slot up if the attachment still is; an attachment that ends gives up the
+//! slots of all its threads, but cannot put out their beacons, which only the threads themselves can.
+
+use super::log::{Log, LogOf};
+use super::record::Record;
+use super::{Context, Cx};
+use crate::alloc::{self, Local, heap::Purpose};
+use crate::error::{Error, Result};
+use crate::layout::{MARKS, PAGE, THREADS_PER_PAGE, ThreadSlot, WAYS, thread_status};
+use crate::os::{self, Beacon, fork};
+use crate::participant::{Actor, Attachment, tag};
+use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The threads of an attachment, and whether it still is.
+#[derive(Debug, Default)]
+pub(crate) struct Roster(Mutex<RosterState>);
+
+#[derive(Debug, Default)]
+struct RosterState {
+    detached: bool,
+    /// Slots with their generation.
+    seats: Vec<(usize, u32)>,
+}
+
+impl Roster {
+    fn lock(&self) -> MutexGuard<'_, RosterState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends all threads' part in the attachment, whose last handle is being dropped: no guard is
+    /// open. Gives the pages in which beacons of other threads still burn.
+    pub(crate) fn detach(&self, attachment: &Attachment) -> Vec<std::ops::Range<usize>> {
+        WORKERS.try_with(|workers| workers.borrow_mut().retain(|w| !std::ptr::eq(w.attachment, attachment))).ok();
+        let mut state = self.lock();
+        state.detached = true;
+        let mut pages: Vec<std::ops::Range<usize>> = Vec::new();
+        for (index, generation) in state.seats.drain(..) {
+            let Some(slot) = attachment.map.thread(index) else { continue };
+            let actor = Actor { at: attachment, slot, index, tag: tag(index, generation) };
+            if attachment.state(slot).generation == generation {
+                alloc::slab::strand(&actor);
+                actor.leave();
+            }
+            let start = (attachment.map.offset_of(slot) & !(PAGE - 1)) as usize;
+            if pages.iter().all(|page| page.start != start) {
+                pages.push(start..start + PAGE as usize);
+            }
+        }
+        pages
+    }
+}
+
+thread_local! {
+    static WORKERS: RefCell<Vec<Rc<Worker>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// How a thread holds an object's lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    Read { mark: usize, guards: u32 },
+    Write,
+}
+
+/// A thread at work in a segment.
+pub(crate) struct Worker {
+    attachment: *const Attachment,
+    roster: Arc<Roster>,
+    slot: NonNull<ThreadSlot>,
+    index: usize,
+    tag: u64,
+    epoch: u32,
+    alloc: Local,
+    logs: [Log; WAYS],
+    contexts: [Context; WAYS],
+    /// Ways that have a transaction open, one bit each.
+    open: Cell<u32>,
+    held: RefCell<Vec<(u64, Holds)>>,
+}
+
+impl Worker {
+    /// The calling thread's worker; takes a slot if it has none yet.
+    #[inline]
+    pub(crate) fn current(attachment: &Attachment, roster: &Arc<Roster>) -> Result<Rc<Worker>> {
+        attachment.own_place()?;
+        let found = WORKERS.with(|workers| {
+            let workers = workers.borrow();
+            let mut all = workers.iter();
+            all.find(|w| std::ptr::eq(w.attachment, attachment) && Arc::ptr_eq(&w.roster, roster)).cloned()
+        });
+        match found {
+            Some(worker) if worker.epoch == fork::epoch() => Ok(worker),
+            _ => Worker::start(attachment, roster),
+        }
+    }
+
+    #[cold]
+    fn start(attachment: &Attachment, roster: &Arc<Roster>) -> Result<Rc<Worker>> {
+        let mut state = roster.lock();
+        // What a parent's thread had is the parent's.
+        let epoch = fork::epoch();
+        WORKERS.with(|workers| workers.borrow_mut().retain(|w| w.epoch == epoch));
+        let actor = Actor::claim(attachment)?;
+        let alloc = Local::new(&actor).inspect_err(|_| actor.leave())?;
+        let worker = Rc::new_cyclic(|worker: &std::rc::Weak<Worker>| Worker {
+            attachment,
+            roster: roster.clone(),
+            slot: NonNull::from(actor.slot),
+            index: actor.index,
+            tag: actor.tag,
+            epoch,
+            alloc,
+            logs: std::array::from_fn(|_| Log::new()),
+            contexts: std::array::from_fn(|way| Context::of_worker(&attachment.map, worker.as_ptr(), way)),
+            open: Cell::new(0),
+            held: RefCell::new(Vec::new()),
+        });
+        state.seats.push((actor.index, (actor.tag >> 16) as u32));
+        drop(state);
+        worker.equip(&actor)?;
+        WORKERS.with(|workers| workers.borrow_mut().push(worker.clone()));
+        Ok(worker)
+    }
+
+    /// Gives the slot its page of transaction records if no earlier occupant had one, and others a
+    /// page of slots to claim if there is none left.
+    fn equip(&self, actor: &Actor<'_>) -> Result<()> {
+        let map = &actor.at.map;
+        let zero = |page: u64| {
+            for offset in (0..PAGE).step_by(8) {
+                if let Ok(word) = map.word(page + offset) {
+                    word.put(0);
+                }
+            }
+        };
+        if actor.slot.work.get() == 0 {
+            alloc::publish(actor, 1, Purpose::Log, &actor.slot.work, zero)?;
+        }
+        for (way, log) in self.logs.iter().enumerate() {
+            let record = Record::of(map, actor.slot.work.get(), way)?;
+            log.attach(record, map.offset_of(record));
+        }
+        if !actor.others_free() {
+            let chunk = actor.at.thread_slots() / THREADS_PER_PAGE;
+            let heap = alloc::heap::Heap::lock(actor)?;
+            if let Some(page) = map.header().thread_pages.get(chunk).filter(|page| page.get() == 0) {
+                // Without room for more slots, who comes next is told so.
+                let _ = heap.publish(1, Purpose::Log, page, zero);
+            }
+        }
+        Ok(())
+    }
+
+    /// The attachment.
+    #[inline(always)]
+    pub(crate) fn attachment(&self) -> &Attachment {
+        // SAFETY: a worker is used only through guards and handles that keep the attachment alive,
+        // and is taken off the thread's list before the attachment ends.
+        unsafe { &*self.attachment }
+    }
+
+    #[inline(always)]
+    pub(crate) fn slot(&self) -> &ThreadSlot {
+        // SAFETY: in the map, which lives as long as the attachment; all atomics.
+        unsafe { self.slot.as_ref() }
+    }
+
+    /// The thread, acting in its own name.
+    #[inline(always)]
+    pub(crate) fn actor(&self) -> Actor<'_> {
+        Actor { at: self.attachment(), slot: self.slot(), index: self.index, tag: self.tag }
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(crate) fn tag(&self) -> u64 {
+        self.tag
+    }
+
+    /// Whether it belongs to this very process, not to the one that forked it.
+    #[inline(always)]
+    pub(crate) fn is_own(&self) -> bool {
+        self.epoch == fork::epoch()
+    }
+
+    pub(crate) fn alloc(&self) -> &Local {
+        &self.alloc
+    }
+
+    #[inline(always)]
+    pub(crate) fn log(&self, way: usize) -> &Log {
+        &self.logs[way]
+    }
+
+    #[inline(always)]
+    pub(crate) fn context(&self, way: usize) -> Cx {
+        Cx::new(&self.contexts[way])
+    }
+
+    /// How this thread holds an object, if it does.
+    #[inline]
+    pub(crate) fn holds(&self, object: u64) -> Option<Holds> {
+        self.held.borrow().iter().find(|h| h.0 == object).map(|h| h.1)
+    }
+
+    #[inline]
+    pub(crate) fn set_holds(&self, object: u64, holds: Option<Holds>) {
+        let mut held = self.held.borrow_mut();
+        let place = held.iter().position(|h| h.0 == object);
+        match (place, holds) {
+            (Some(at), Some(holds)) => held[at].1 = holds,
+            (Some(at), None) => {
+                held.swap_remove(at);
+            }
+            (None, Some(holds)) => held.push((object, holds)),
+            (None, None) => {}
+        }
+    }
+
+    /// A mark that no read guard of this thread uses.
+    pub(crate) fn free_mark(&self) -> Result<usize> {
+        let held = self.held.borrow();
+        let used = |m: usize| held.iter().any(|h| matches!(h.1, Holds::Read { mark, .. } if mark == m));
+        (0..MARKS).find(|m| !used(*m)).ok_or(Error::TooManyGuards { kind: "read", limit: MARKS })
+    }
+
+    /// Opens a transaction; gives its number.
+    #[inline]
+    pub(crate) fn begin(&self, object: u64) -> Result<usize> {
+        let way = self.open.get().trailing_ones() as usize;
+        if way >= WAYS {
+            return Err(Error::TooManyGuards { kind: "write", limit: WAYS });
+        }
+        if !self.logs[way].is_ready() {
+            return Err(Error::corrupt(object, "an earlier transaction of this thread could not be ended"));
+        }
+        self.open.set(self.open.get() | 1 << way);
+        self.logs[way].begin(object);
+        self.contexts[way].begin();
+        Ok(way)
+    }
+
+    /// Ends a transaction that was committed or rolled back.
+    #[inline]
+    pub(crate) fn end(&self, way: usize) -> Result<()> {
+        let ended = self.logs[way].finish(&self.actor(), &self.alloc);
+        self.open.set(self.open.get() & !(1 << way));
+        ended
+    }
+
+    /// A number that no other transaction of this segment has had.
+    pub(crate) fn next_serial(&self) -> u64 {
+        let slot = self.slot();
+        let serial = slot.serial.get() + 1;
+        slot.serial.put(serial);
+        serial << 16 | (self.index as u64 + 1)
+    }
+
+    /// The log with its writer, as the allocator wants it.
+    #[inline(always)]
+    pub(crate) fn journal<'a>(&'a self, way: usize, actor: &'a Actor<'a>) -> LogOf<'a> {
+        LogOf { log: &self.logs[way], actor }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if !self.is_own() {
+            return;
+        }
+        let roster = self.roster.clone();
+        let mut state = roster.lock();
+        let at = state.seats.iter().position(|seat| *seat == (self.index, (self.tag >> 16) as u32));
+        if state.detached {
+            // The page of the slot is still mapped, for this.
+        } else if let Some(at) = at {
+            let actor = self.actor();
+            if !self.held.borrow().is_empty() {
+                // Leaked guards may be referenced from other threads: they hold until the process ends.
+                actor.pin();
+                return self.put_out();
+            }
+            state.seats.swap_remove(at);
+            let _ = self.alloc.trim(&actor);
+            alloc::slab::strand(&actor);
+            self.put_out();
+            return actor.leave();
+        }
+        self.put_out();
+    }
+}
+
+impl Worker {
+    /// Puts the beacon out. Runs in the thread that lit it, for a worker never leaves its thread.
+    fn put_out(&self) {
+        let state = crate::layout::SlotState::unpack(self.slot().state.get());
+        debug_assert!(state.status != thread_status::CLAIMED);
+        // SAFETY: lit by this thread in `Actor::claim`; its page is mapped, see `Roster::detach`.
+        unsafe { Beacon::release(std::ptr::from_ref(&self.slot().beacon).cast_mut()) }
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").field("index", &self.index).field("thread", &os::current_thread_id()).finish()
+    }
+}
