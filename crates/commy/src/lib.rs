@@ -4,6 +4,7 @@
 
 mod alloc;
 mod containers;
+mod directory;
 mod error;
 mod layout;
 mod map;
@@ -11,11 +12,15 @@ mod os;
 mod participant;
 mod recovery;
 mod schema;
+mod segment;
+mod shared;
 mod sync;
 mod tx;
 
 pub use error::{Error, Result};
 pub use schema::{Key, Lookup, Plain, Share, Viewed};
+pub use segment::{Objects, Options, Participant, Segment, Stats};
+pub use shared::{ReadGuard, Shared, WriteGuard};
 
 /// What the derives and the macros of this crate need to name. Not for direct use; it may change with
 /// any version.

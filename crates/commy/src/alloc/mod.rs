@@ -7,6 +7,7 @@
 pub(crate) mod classes;
 pub(crate) mod heap;
 pub(crate) mod slab;
+pub(crate) mod usage;
 
 use crate::error::{Error, Result};
 use crate::layout::{PAGE, Word};

@@ -21,7 +21,7 @@ mod word;
 pub(crate) use crash::{Point, at};
 #[cfg(feature = "crash-points")]
 pub use crash::{hits, kill_at, points};
-pub(crate) use header::{FIXED_LEN, Header, MAGIC, VERSION};
+pub(crate) use header::{FIXED_LEN, Header, MAGIC, ORDER, VERSION};
 pub(crate) use slots::{
     CLASS_LISTS, Intent, MARKS, PROCESS_FREE, PROCESS_LIVE, ProcessSlot, SlotState, ThreadSlot, WAYS, thread_status,
 };
@@ -56,6 +56,9 @@ pub(crate) const WAITERS_AT: u64 = 8;
 pub(crate) const SLEEPERS_AT: u64 = 12;
 /// Counts the changes of what the lock guards.
 pub(crate) const VERSION_AT: u64 = 16;
+/// The value that a lock guards begins at this distance from the lock word, or at the next one that
+/// suits its alignment.
+pub(crate) const VALUE_AT: u64 = 24;
 /// Offset of the heap lock.
 pub(crate) const HEAP_LOCK: u64 = 128;
 

@@ -12,7 +12,8 @@ use crate::layout::{
 use crate::os::{self, Access, Mapping};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// A mapped segment file.
 ///
@@ -21,12 +22,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// the file; `header.size` shrinks only when nobody can hold a reference above the new size.
 #[derive(Debug)]
 pub(crate) struct Map {
-    mapping: Option<Mapping>,
+    mapping: Mutex<Option<Mapping>>,
     base: *mut u8,
     reserved: u64,
     path: PathBuf,
-    /// Replaced in a forked child, which must not share its parent's open file description.
-    file: Mutex<Arc<File>>,
+    /// Replaced in a forked child, which must not share its parent's open file description; what was
+    /// replaced is never freed.
+    file: AtomicPtr<File>,
     writable: bool,
 }
 
@@ -47,8 +49,8 @@ impl Map {
         })?;
         let mapping = Mapping::new(&file, length, access).map_err(|e| Error::io("map", path, e))?;
         let base = mapping.base();
-        let file = Mutex::new(Arc::new(file));
-        Ok(Map { mapping: Some(mapping), base, reserved, path: path.to_path_buf(), file, writable })
+        let file = AtomicPtr::new(Box::into_raw(Box::new(file)));
+        Ok(Map { mapping: Mutex::new(Some(mapping)), base, reserved, path: path.to_path_buf(), file, writable })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -63,12 +65,13 @@ impl Map {
         self.base
     }
 
-    pub(crate) fn file(&self) -> Arc<File> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn file(&self) -> &File {
+        // SAFETY: from a box that is freed only when the map is dropped, or never.
+        unsafe { &*self.file.load(Ordering::Acquire) }
     }
 
     pub(crate) fn replace_file(&self, file: File) {
-        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(file);
+        self.file.store(Box::into_raw(Box::new(file)), Ordering::Release);
     }
 
     pub(crate) fn header(&self) -> &Header {
@@ -151,7 +154,7 @@ impl Map {
     pub(crate) fn grow(&self, size: u64) -> Result<()> {
         debug_assert!(size.is_multiple_of(PAGE) && size <= self.reserved);
         let from = self.size();
-        os::extend(&self.file(), from, size).map_err(|e| Error::OutOfSpace {
+        os::extend(self.file(), from, size).map_err(|e| Error::OutOfSpace {
             needed: size - from,
             reason: format!("the disk of {} says: {e}", self.path.display()),
         })?;
@@ -159,11 +162,19 @@ impl Map {
         Ok(())
     }
 
-    /// Unmaps, but leaves these ranges (of whole pages) mapped for the life of the process.
-    pub(crate) fn release_except(mut self, keep: &[std::ops::Range<usize>]) {
-        if let Some(mapping) = self.mapping.take() {
+    /// Unmaps, but leaves these ranges (of whole pages) mapped for the life of the process. The map is
+    /// not used any more.
+    pub(crate) fn release_except(&self, keep: &[std::ops::Range<usize>]) {
+        if let Some(mapping) = self.mapping.lock().unwrap_or_else(PoisonError::into_inner).take() {
             mapping.release_except(keep);
         }
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        // SAFETY: made by `Box::into_raw`, and nobody has a reference to it any more.
+        drop(unsafe { Box::from_raw(*self.file.get_mut()) });
     }
 }
 

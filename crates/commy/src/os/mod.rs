@@ -242,3 +242,8 @@ pub(crate) fn kill_self() -> ! {
 pub(crate) fn page_size() -> usize {
     system::page_size()
 }
+
+/// Whether the first `len` bytes of the file have storage behind them; `false` if in doubt.
+pub(crate) fn is_backed(file: &File, len: u64) -> io::Result<bool> {
+    system::is_backed(file, len)
+}

@@ -6,7 +6,7 @@
 //! thread is alive while its process is and its beacon is not dead. Both layers only ever err towards
 //! "alive"; whoever any layer calls dead is dead.
 
-use super::tag;
+use super::{ForkMutex, tag};
 use crate::error::{Error, Result};
 use crate::layout::{
     MARKS, PROCESS_FREE, PROCESS_LIVE, Point, ProcessSlot, SlotState, THREADS_PER_PAGE, ThreadSlot, Word, at,
@@ -16,7 +16,6 @@ use crate::map::Map;
 use crate::os::{self, BeaconState, ProcessId, WaitKey, fork};
 use crate::sync::{Fate, OWNER, Surroundings, Word32, Word64};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Recovers what the dead occupant of a thread slot left behind: `recovery::rescue`, which is above
@@ -45,7 +44,7 @@ pub(crate) struct Attachment {
     place: AtomicU64,
     /// The fork epoch in which the place was taken.
     epoch: AtomicU32,
-    registering: Mutex<()>,
+    registering: ForkMutex<()>,
 }
 
 impl Attachment {
@@ -59,9 +58,9 @@ impl Attachment {
             rescue,
             place: AtomicU64::new(0),
             epoch: AtomicU32::new(fork::epoch()),
-            registering: Mutex::new(()),
+            registering: ForkMutex::default(),
         };
-        fork::watch(&attachment.map.file());
+        fork::watch(attachment.map.file());
         attachment.take_place()?;
         Ok(attachment)
     }
@@ -80,14 +79,14 @@ impl Attachment {
 
     #[cold]
     fn take_place_in_child(&self) -> Result<()> {
-        let _registering = self.registering.lock().unwrap_or_else(PoisonError::into_inner);
+        let _registering = self.registering.lock();
         let epoch = fork::epoch();
         if self.epoch.load(Ordering::Relaxed) == epoch {
             return Ok(());
         }
         let path = self.map.path();
         let old = self.map.file();
-        let file = os::reopen(&old, path, os::Access::ReadWrite).map_err(|e| Error::io("reopen", path, e))?;
+        let file = os::reopen(old, path, os::Access::ReadWrite).map_err(|e| Error::io("reopen", path, e))?;
         let header = self.map.header();
         if !crate::map::names_segment(&file, header.id[0].get(), header.id[1].get()) {
             return Err(Error::Replaced { path: path.to_path_buf() });
@@ -121,7 +120,7 @@ impl Attachment {
         let limit = self.map.header().max_participants.get().min(1024) as usize;
         let mut index = 0;
         while let Some(slot) = self.map.process(index).filter(|_| index < limit) {
-            let taken = os::try_lock_byte(&file, index as u64);
+            let taken = os::try_lock_byte(file, index as u64);
             if taken.map_err(|e| Error::io("lock a byte of", self.map.path(), e))? {
                 let generation = slot.generation().wrapping_add(1);
                 at(Point::SlotClaim);
@@ -146,14 +145,17 @@ impl Attachment {
         if let Some(slot) = self.map.process(self.process()).filter(|_| self.is_own()) {
             slot.state.publish(u64::from(self.process_generation()) << 32 | PROCESS_FREE);
             let file = self.map.file();
-            fork::unwatch(&file);
+            fork::unwatch(file);
             // The lock falls with the descriptor in any case.
-            let _ = os::unlock_byte(&file, self.process() as u64);
+            let _ = os::unlock_byte(file, self.process() as u64);
         }
     }
 
-    pub(crate) fn lock_registration(&self) -> MutexGuard<'_, ()> {
-        self.registering.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether no other process has the segment open. Only meaningful while nobody can enter.
+    pub(crate) fn is_last(&self) -> bool {
+        (0..).map_while(|index| self.map.process(index).map(|_| index)).all(|index| {
+            index == self.process() || self.process_liveness(index) != Liveness::Alive
+        })
     }
 
     /// Whether the process that took a slot in this generation is alive. Asks the system.
@@ -166,7 +168,7 @@ impl Attachment {
         if index == self.process() {
             return Liveness::Alive;
         }
-        let unlocked = matches!(os::byte_locked_elsewhere(&self.map.file(), index as u64), Ok(false));
+        let unlocked = matches!(os::byte_locked_elsewhere(self.map.file(), index as u64), Ok(false));
         let gone = unlocked || slot.id().is_gone() == Some(true);
         // Somebody else may have taken the slot in between.
         if gone && slot.state.get_acquire() == state { Liveness::Dead } else { Liveness::Alive }

@@ -2,7 +2,9 @@
 //! other as owners of locks.
 
 mod attachment;
+mod fork_mutex;
 mod seat;
 
 pub(crate) use attachment::{Attachment, Liveness};
+pub(crate) use fork_mutex::{ForkGuard, ForkMutex};
 pub(crate) use seat::{Actor, tag};

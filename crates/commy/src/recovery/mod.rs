@@ -13,9 +13,9 @@
 //! ```
 
 use crate::alloc;
-use crate::error::{Error, Result};
-use crate::layout::{Point, SlotState, ThreadSlot, WAYS, at, thread_status};
-use crate::os;
+use crate::error::Result;
+use crate::layout::{Point, SlotState, ThreadSlot, WAYS, Word, at, thread_status};
+use crate::os::{self, BeaconState};
 use crate::participant::{Actor, Attachment, Liveness, tag};
 use crate::tx::{OPEN, Record};
 use std::sync::atomic::Ordering;
@@ -72,6 +72,12 @@ fn bury(attachment: &Attachment, slot: &ThreadSlot, index: usize, state: SlotSta
         }
         record.drop_chunks(&actor, false)?;
     }
+    if slot.beacon.state() == BeaconState::Held {
+        // The process is gone, or this is a copy of its file: nobody will ever put the beacon out.
+        let words = std::ptr::from_ref(&slot.beacon).cast::<[Word; 8]>();
+        // SAFETY: a beacon is 64 bytes aligned to 64, and nobody alive holds it.
+        unsafe { &*words }.iter().for_each(|word| word.put(0));
+    }
     slot.freeing.publish(0);
     slot.waits_for.put(0);
     slot.marks.iter().for_each(|mark| mark.put(0));
@@ -94,9 +100,4 @@ pub(crate) fn sweep(attachment: &Attachment) -> Result<usize> {
         }
     }
     Ok(found)
-}
-
-/// The error of a slot that cannot be recovered, for those who want to know why.
-pub(crate) fn unrecoverable(index: usize) -> Error {
-    Error::corrupt(index as u64, "what a dead process left cannot be recovered")
 }

@@ -5,6 +5,9 @@ mod log;
 mod record;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use record::{OPEN, Record};
 pub(crate) use worker::{Holds, Roster, Worker};
 

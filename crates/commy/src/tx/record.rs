@@ -213,6 +213,16 @@ impl Record {
         Ok(())
     }
 
+    /// Bytes of the chunks of the log.
+    pub(crate) fn chunk_bytes(&self, map: &Map) -> Result<u64> {
+        let (mut chunk, mut bytes) = (self.chunk.get(), 0);
+        while chunk != 0 && bytes < map.size() {
+            bytes += ((map.word(chunk + 16)?.get() + CHUNK_HEADER) * 8).next_multiple_of(PAGE);
+            chunk = map.word(chunk)?.get();
+        }
+        Ok(bytes)
+    }
+
     /// Gives back the chunks of a log that is empty, but for one small one.
     pub(crate) fn drop_chunks(&self, actor: &Actor<'_>, keep_one: bool) -> Result<()> {
         let map = &actor.at.map;

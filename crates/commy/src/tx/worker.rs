@@ -12,15 +12,15 @@ use crate::alloc::{self, Local, heap::Purpose};
 use crate::error::{Error, Result};
 use crate::layout::{MARKS, PAGE, THREADS_PER_PAGE, ThreadSlot, WAYS, thread_status};
 use crate::os::{self, Beacon, fork};
-use crate::participant::{Actor, Attachment, tag};
+use crate::participant::{Actor, Attachment, ForkGuard, ForkMutex, tag};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// The threads of an attachment, and whether it still is.
 #[derive(Debug, Default)]
-pub(crate) struct Roster(Mutex<RosterState>);
+pub(crate) struct Roster(ForkMutex<RosterState>);
 
 #[derive(Debug, Default)]
 struct RosterState {
@@ -30,8 +30,8 @@ struct RosterState {
 }
 
 impl Roster {
-    fn lock(&self) -> MutexGuard<'_, RosterState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> ForkGuard<'_, RosterState> {
+        self.0.lock()
     }
 
     /// Ends all threads' part in the attachment, whose last handle is being dropped: no guard is

@@ -8,6 +8,11 @@ use std::path::Path;
 
 use super::super::Access;
 
+pub fn is_backed(file: &File, len: u64) -> io::Result<bool> {
+    // Counted in units of 512 bytes, whatever the file system's block size.
+    Ok(file.metadata()?.blocks().saturating_mul(512) >= len)
+}
+
 pub fn file_identity(file: &File) -> io::Result<(u64, u64)> {
     let facts = file.metadata()?;
     Ok((facts.dev(), facts.ino()))

@@ -42,7 +42,8 @@ struct KernelTime {
 /// Whether it ended by a wake (or by chance), and not by the timeout.
 pub fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> bool {
     let timeout = libc::timespec {
-        tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        // 68 years do for any of the types that the field has.
+        tv_sec: timeout.as_secs().min(i32::MAX as u64) as _,
         tv_nsec: timeout.subsec_nanos() as _,
     };
     // SAFETY: the word and the timeout are live; the kernel only reads them.

@@ -13,6 +13,12 @@ use std::ptr::NonNull;
 use super::super::Access;
 use super::page_size;
 
+/// Takes no memory in advance. Shared mappings of files take none anyway, where there is no flag.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const NO_RESERVE: libc::c_int = libc::MAP_NORESERVE;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const NO_RESERVE: libc::c_int = 0;
+
 /// A range of address space over a file, shared with all who map it, from offset 0 on and possibly
 /// far beyond the file's end.
 ///
@@ -50,7 +56,7 @@ impl Mapping {
                 std::ptr::null_mut(),
                 len,
                 protection,
-                libc::MAP_SHARED | libc::MAP_NORESERVE,
+                libc::MAP_SHARED | NO_RESERVE,
                 file.as_raw_fd(),
                 0,
             )

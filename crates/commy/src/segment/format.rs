@@ -1,0 +1,198 @@
+//! Recognising a segment file, and making one out of zeros.
+//!
+//! Formatting is done by exactly one of those who race for it: under an OS lock on a byte of the file,
+//! which falls when its holder dies. The magic is `FORMATTING` from before the first byte until after
+//! the last, so who finds that knows that the file was meant to be a segment, and begins again.
+
+use super::options::Options;
+use crate::error::{Error, Result};
+use crate::layout::{
+    BITMAP_PAGE, FIRST_FREE_PAGE, FIXED_LEN, Header, MAGIC, MAX_SIZE, MIN_SIZE, PAGE, Point, VERSION, at,
+};
+use crate::map::Map;
+use crate::os::{self, Access};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The byte that is locked while a file is formatted, or somebody attaches or leaves.
+pub(crate) const GATE: u64 = 1 << 20;
+/// Magic of a file that is being formatted.
+const FORMATTING: [u8; 8] = *b"COMMY<\r\n";
+
+/// What a file was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Segment,
+    /// Nothing but zeros, or formatting was begun.
+    Blank,
+}
+
+/// Holds the gate byte until dropped.
+pub(crate) struct Gate<'a>(&'a File);
+
+impl Gate<'_> {
+    /// Waits for the gate. Who has it holds it for microseconds, or is dead soon.
+    pub(crate) fn pass<'a>(file: &'a File, path: &Path, patience: Duration) -> Result<Gate<'a>> {
+        let begin = Instant::now();
+        loop {
+            if os::try_lock_byte(file, GATE).map_err(|e| Error::io("lock a byte of", path, e))? {
+                return Ok(Gate(file));
+            }
+            if begin.elapsed() > patience {
+                return Err(Error::LockTimeout {
+                    what: format!("the opening of {}", path.display()),
+                    holder: 0,
+                    held_for: begin.elapsed(),
+                });
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+impl Drop for Gate<'_> {
+    fn drop(&mut self) {
+        // It falls with the descriptor in any case.
+        let _ = os::unlock_byte(self.0, GATE);
+    }
+}
+
+/// Sees what an open file is; formats it if it is blank and may be. Gives the size to reserve.
+pub(crate) fn recognise_or_format(file: &File, path: &Path, options: &Options, fresh: bool) -> Result<u64> {
+    if look(file, path, fresh)? == Found::Segment {
+        return examine(file, path);
+    }
+    if options.read_only {
+        let reason = "it is blank, and opened read-only".into();
+        return Err(Error::NotASegment { path: path.to_path_buf(), reason });
+    }
+    let _gate = Gate::pass(file, path, options.patience)?;
+    // The one who had the gate before may have done it.
+    if look(file, path, fresh)? == Found::Blank {
+        format(file, path, options)?;
+    }
+    examine(file, path)
+}
+
+fn head(file: &File, path: &Path) -> Result<([u8; 128], u64)> {
+    let mut bytes = [0; 128];
+    let mut handle = file;
+    let length = handle.metadata().map_err(|e| Error::io("examine", path, e))?.len();
+    let wanted = bytes.len().min(length as usize);
+    let read = handle.seek(SeekFrom::Start(0)).and_then(|_| handle.read_exact(&mut bytes[..wanted]));
+    read.map_err(|e| Error::io("read", path, e))?;
+    Ok((bytes, length))
+}
+
+fn look(file: &File, path: &Path, fresh: bool) -> Result<Found> {
+    let (bytes, length) = head(file, path)?;
+    let not = |reason: &str| Err(Error::NotASegment { path: path.to_path_buf(), reason: reason.into() });
+    match bytes[..8] {
+        ref magic if *magic == MAGIC => return Ok(Found::Segment),
+        ref magic if *magic == FORMATTING => return Ok(Found::Blank),
+        ref magic if magic[..5] == MAGIC[..5] => return not("it is of another format"),
+        _ if bytes.iter().any(|b| *b != 0) => return not("it does not begin like one"),
+        _ => {}
+    }
+    if length == 0 && !fresh {
+        return not("it is empty; open_or_create makes a segment of it");
+    }
+    let mut handle = file;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match handle.read(&mut buffer) {
+            Ok(0) => return Ok(Found::Blank),
+            Ok(many) if buffer[..many].iter().any(|b| *b != 0) => {
+                // Whoever formats it at this moment writes the magic last.
+                let (bytes, _) = head(file, path)?;
+                return match bytes[..8] {
+                    ref magic if *magic == MAGIC => Ok(Found::Segment),
+                    ref magic if *magic == FORMATTING => Ok(Found::Blank),
+                    _ => not("it begins with zeros, but has other content"),
+                };
+            }
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Error::io("read", path, e)),
+        }
+    }
+}
+
+/// Checks the fixed facts and sizes of a segment's header. Gives its maximum.
+fn examine(file: &File, path: &Path) -> Result<u64> {
+    let (bytes, length) = head(file, path)?;
+    let word = |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
+    let half = |at: usize| u64::from(u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap_or_default()));
+    let path_buf = || path.to_path_buf();
+    if length < MIN_SIZE {
+        return Err(Error::Truncated { path: path_buf(), expected: MIN_SIZE, actual: length });
+    }
+    for (what, found, needed) in [
+        ("byte order", half(12), u64::from(crate::layout::ORDER)),
+        ("format version", half(8), u64::from(VERSION)),
+        ("page size", word(16), PAGE),
+    ] {
+        if found != needed {
+            return Err(Error::Incompatible { path: path_buf(), what, found, needed });
+        }
+    }
+    let (maximum, size) = (word(40), word(64));
+    let not = |reason: String| Err(Error::NotASegment { path: path_buf(), reason });
+    if word(FIXED_LEN) != Header::checksum_of(&bytes[..FIXED_LEN]) {
+        return not("the checksum of its header is wrong".into());
+    }
+    if !(MIN_SIZE..=MAX_SIZE).contains(&maximum) || maximum % PAGE != 0 {
+        return not(format!("its header names a maximum of {maximum} bytes"));
+    }
+    if size < MIN_SIZE || size > maximum || size % PAGE != 0 {
+        return not(format!("its header names a size of {size} bytes"));
+    }
+    if length < size {
+        return Err(Error::Truncated { path: path_buf(), expected: size, actual: length });
+    }
+    Ok(maximum)
+}
+
+/// Makes a segment of a blank file. The caller has passed the gate.
+fn format(file: &File, path: &Path, options: &Options) -> Result<()> {
+    let length = file.metadata().map_err(|e| Error::io("examine", path, e))?.len();
+    let size = length.max(options.initial_size).max(MIN_SIZE).next_multiple_of(PAGE);
+    let maximum = options.max_size.max(size);
+    os::extend(file, 0, size).map_err(|e| Error::OutOfSpace {
+        needed: size - length.min(size),
+        reason: format!("the disk of {} says: {e}", path.display()),
+    })?;
+    let copy = file.try_clone().map_err(|e| Error::io("open", path, e))?;
+    let map = Map::new(copy, path, size, Access::ReadWrite)?;
+    let header = map.header();
+    at(Point::WordPublish);
+    header.magic.publish(u64::from_ne_bytes(FORMATTING));
+    header.size.put(size);
+    for offset in (8..FIRST_FREE_PAGE * PAGE).step_by(8).filter(|offset| *offset != 64) {
+        map.word(offset)?.put(0);
+    }
+    header.version.store(VERSION, std::sync::atomic::Ordering::Relaxed);
+    header.order.store(crate::layout::ORDER, std::sync::atomic::Ordering::Relaxed);
+    header.page_size.put(PAGE);
+    for word in &header.id {
+        word.put(os::random_u64().map_err(|e| Error::io("get random numbers for", path, e))?);
+    }
+    header.maximum.put(maximum);
+    header.max_participants.put(u64::from(options.max_participants));
+    header.limit.put(maximum);
+    header.boot.put(os::boot_id());
+    header.clean.put(1);
+    map.word(BITMAP_PAGE)?.put(1);
+    map.word(BITMAP_PAGE + 64)?.put((1 << FIRST_FREE_PAGE) - 1);
+    super::format_directory(&map)?;
+    let mut fixed = Vec::with_capacity(FIXED_LEN);
+    fixed.extend(MAGIC);
+    for offset in (8..FIXED_LEN as u64).step_by(8) {
+        fixed.extend(map.word(offset)?.get().to_ne_bytes());
+    }
+    header.checksum.put(Header::checksum_of(&fixed));
+    header.magic.publish(u64::from_ne_bytes(MAGIC));
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! The segment as its users have it: opening, named objects, facts.
+
+mod format;
+mod objects;
+mod options;
+mod stats;
+
+pub use objects::Objects;
+pub use options::Options;
+pub use stats::{Participant, Stats};
+
+use crate::directory;
+use crate::error::{Error, Result};
+use crate::layout::Header;
+use crate::map::Map;
+use crate::os::{self, Access};
+use crate::participant::Attachment;
+use crate::tx::{Context, Cx, Roster, Worker};
+use crate::recovery;
+use std::fs::File;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+pub(crate) use directory::format_directory;
+
+/// A shared memory file, opened. Cheap to clone; all clones are one attachment.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("shared.commy");
+/// use commy::{Segment, Shared};
+/// use std::collections::HashMap;
+///
+/// let segment = Segment::open_or_create(&path)?;
+/// let words: Shared<HashMap<String, u64>> = segment.open_or_create("words")?;
+/// words.write()?.insert("hello".into(), 1)?;
+///
+/// // Anybody who opens the file sees it.
+/// let other = Segment::open(&path)?;
+/// let words: Shared<HashMap<String, u64>> = other.open_or_create("words")?;
+/// assert_eq!(words.read()?.get("hello"), Some(&1));
+/// # Ok::<(), commy::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Segment(Objects);
+
+/// What the clones of a segment share.
+#[derive(Debug)]
+struct Attached {
+    attachment: Attachment,
+    roster: Arc<Roster>,
+    reader: ReaderContext,
+}
+
+// A panic under a guard rolls back: nobody sees a half-done change.
+impl std::panic::UnwindSafe for Attached {}
+impl std::panic::RefUnwindSafe for Attached {}
+
+/// The context in which readers see the segment.
+struct ReaderContext(Option<Context>);
+
+impl std::fmt::Debug for ReaderContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReaderContext")
+    }
+}
+
+impl Segment {
+    /// Options: sizes, permissions, time-outs.
+    pub fn options() -> Options {
+        Options::default()
+    }
+
+    /// Opens an existing segment. See [`Options::open`] for the errors.
+    pub fn open(path: impl AsRef<Path>) -> Result<Segment> {
+        Options::default().open(path)
+    }
+
+    /// Makes a new segment. See [`Options::create`] for the errors.
+    pub fn create(path: impl AsRef<Path>) -> Result<Segment> {
+        Options::default().create(path)
+    }
+
+    /// Opens a segment, or makes it. See [`Options::open_or_create`] for the errors.
+    pub fn open_or_create(path: impl AsRef<Path>) -> Result<Segment> {
+        Options::default().open_or_create(path)
+    }
+
+    /// Maps a file that is a segment, takes a place in it, and recovers who died in it.
+    fn attach(file: File, path: &Path, reserve: u64, options: &Options) -> Result<Segment> {
+        let gate = file.try_clone().map_err(|e| Error::io("open", path, e))?;
+        let map = Map::new(file, path, reserve, Access::ReadWrite)?;
+        let header = map.header();
+        let (low, high) = (header.id[0].get(), header.id[1].get());
+        let id = u128::from(low) | u128::from(high) << 64;
+        let gate = format::Gate::pass(&gate, path, options.patience)?;
+        if header.boot.get() != os::boot_id() && header.clean.get() != 1 {
+            return Err(Error::Unclean {
+                path: path.to_path_buf(),
+                finding: "it was not closed in order before the machine restarted".into(),
+            });
+        }
+        ensure_backed(&map)?;
+        let attachment = Attachment::new(map, id, options.patience, recovery::rescue)?;
+        let header = attachment.map.header();
+        header.clean.publish(0);
+        header.boot.publish(os::boot_id());
+        drop(gate);
+        let roster = Arc::new(Roster::default());
+        let mut attached = Arc::new(Attached { attachment, roster, reader: ReaderContext(None) });
+        if let Some(inner) = Arc::get_mut(&mut attached) {
+            // Made here, where the map has its final address.
+            inner.reader.0 = Some(Context::of_reader(&inner.attachment.map));
+        }
+        recovery::sweep(&attached.attachment)?;
+        Ok(Segment(Objects(attached)))
+    }
+
+    /// Bytes that the file has now.
+    pub fn size(&self) -> u64 {
+        self.map().size()
+    }
+
+    /// Bytes that it may grow to.
+    pub fn limit(&self) -> u64 {
+        self.header().limit.get()
+    }
+
+    /// The file's path, as it was opened.
+    pub fn path(&self) -> &Path {
+        self.map().path()
+    }
+
+    /// Tells the others that this process is not stuck. It needs not be called to keep locks: those are
+    /// kept by being alive.
+    pub fn heartbeat(&self) -> Result<()> {
+        self.attachment().own_place()?;
+        if let Some(slot) = self.map().process(self.attachment().process()) {
+            slot.heartbeat.put(os::now_monotonic_ms());
+        }
+        Ok(())
+    }
+
+    /// Recovers what dead processes left behind, instead of leaving it to who meets it. Gives how many
+    /// dead threads were found.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if what they left cannot be recovered.
+    pub fn recover(&self) -> Result<usize> {
+        self.attachment().own_place()?;
+        recovery::sweep(self.attachment())
+    }
+
+    pub(crate) fn attachment(&self) -> &Attachment {
+        &self.0.0.attachment
+    }
+
+    pub(crate) fn map(&self) -> &Map {
+        &self.0.0.attachment.map
+    }
+
+    fn header(&self) -> &Header {
+        self.map().header()
+    }
+
+    /// The calling thread's worker.
+    #[inline(always)]
+    pub(crate) fn worker(&self) -> Result<Rc<Worker>> {
+        Worker::current(&self.0.0.attachment, &self.0.0.roster)
+    }
+
+    /// The context for reading.
+    pub(crate) fn reader(&self) -> Cx {
+        match &self.0.0.reader.0 {
+            Some(context) => Cx::new(context),
+            None => unreachable!("set when the segment was attached"),
+        }
+    }
+}
+
+impl std::ops::Deref for Segment {
+    type Target = Objects;
+    fn deref(&self) -> &Objects {
+        &self.0
+    }
+}
+
+/// Backs what should be backed and is not, as in a sparse copy of a segment.
+fn ensure_backed(map: &Map) -> Result<()> {
+    let size = map.size();
+    if os::is_backed(map.file(), size).unwrap_or(false) {
+        return Ok(());
+    }
+    os::extend(map.file(), 0, size).map_err(|e| Error::OutOfSpace {
+        needed: size,
+        reason: format!("the file is sparse, and the disk of {} says: {e}", map.path().display()),
+    })
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let attachment = &self.attachment;
+        if !attachment.is_own() {
+            return;
+        }
+        let keep = self.roster.detach(attachment);
+        let file = attachment.map.file();
+        // Without the gate the file is taken for not closed in order, which is safe.
+        if let Ok(_gate) = format::Gate::pass(file, attachment.map.path(), attachment.patience) {
+            attachment.leave();
+            if attachment.is_last() {
+                attachment.map.header().clean.publish(1);
+            }
+        }
+        attachment.map.release_except(&keep);
+    }
+}

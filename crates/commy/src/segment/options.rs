@@ -1,0 +1,156 @@
+//! How a segment is opened.
+
+use super::Segment;
+use crate::error::{Error, Result};
+use crate::layout::{MAX_SIZE, MIN_SIZE, PAGE};
+use crate::os;
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::time::Duration;
+
+/// Options for opening a segment, made by [`Segment::options`].
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// let segment = commy::Segment::options()
+///     .initial_size(1 << 20)
+///     .max_size(1 << 30)
+///     .create(dir.path().join("jobs.commy"))?;
+/// assert_eq!(segment.size(), 1 << 20);
+/// assert_eq!(segment.limit(), 1 << 30);
+/// # Ok::<(), commy::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub(crate) initial_size: u64,
+    pub(crate) max_size: u64,
+    pub(crate) read_only: bool,
+    pub(crate) mode: u32,
+    pub(crate) patience: Duration,
+    pub(crate) max_participants: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            initial_size: MIN_SIZE * 4,
+            max_size: if cfg!(windows) { 8 << 30 } else { 64 << 30 },
+            read_only: false,
+            mode: 0o600,
+            patience: Duration::from_secs(60),
+            max_participants: 1024,
+        }
+    }
+}
+
+/// What may be at the path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Existing,
+    New,
+    Either,
+}
+
+impl Options {
+    /// Bytes of a new file: at least 64 KiB, 256 KiB unless said; rounded up to pages of 4 KiB.
+    pub fn initial_size(mut self, bytes: u64) -> Options {
+        self.initial_size = bytes;
+        self
+    }
+
+    /// Bytes that a new segment may grow to; address space for so much is reserved by everybody who
+    /// opens it. 64 GiB unless said (8 GiB on Windows), at most 1 TiB.
+    pub fn max_size(mut self, bytes: u64) -> Options {
+        self.max_size = bytes;
+        self
+    }
+
+    /// Unix permissions of a new file, 0600 unless said. No effect on Windows.
+    pub fn mode(mut self, mode: u32) -> Options {
+        self.mode = mode;
+        self
+    }
+
+    /// How long a lock is waited for before [`Error::LockTimeout`], 60 s unless said.
+    pub fn lock_timeout(mut self, patience: Duration) -> Options {
+        self.patience = patience;
+        self
+    }
+
+    /// How many processes can have a new segment open at once, 1024 unless said, which is the most.
+    pub fn max_participants(mut self, processes: u32) -> Options {
+        self.max_participants = processes;
+        self
+    }
+
+    /// Opens an existing segment, or formats a file of zeros.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if there is none or it may not be opened; [`Error::NotAFile`], [`Error::NotASegment`],
+    /// [`Error::Incompatible`], [`Error::Truncated`], [`Error::Unclean`] if it is something else, which then
+    /// is left untouched; [`Error::TooManyParticipants`].
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Segment> {
+        self.open_path(path.as_ref(), Wanted::Existing)
+    }
+
+    /// Makes a new segment.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if there is a file already; [`Error::OutOfSpace`] if the disk is full; else as `open`.
+    pub fn create(&self, path: impl AsRef<Path>) -> Result<Segment> {
+        self.open_path(path.as_ref(), Wanted::New)
+    }
+
+    /// Opens a segment, or makes it if there is no file or an empty one.
+    ///
+    /// # Errors
+    /// As `open` and `create`.
+    pub fn open_or_create(&self, path: impl AsRef<Path>) -> Result<Segment> {
+        self.open_path(path.as_ref(), Wanted::Either)
+    }
+
+    fn open_path(&self, path: &Path, wanted: Wanted) -> Result<Segment> {
+        self.check()?;
+        let file = self.open_file(path, wanted)?;
+        let reserve = super::format::recognise_or_format(&file, path, self, wanted != Wanted::Existing)?;
+        Segment::attach(file, path, reserve, self)
+    }
+
+    fn check(&self) -> Result<()> {
+        let bad = |what, value, rule| Err(Error::BadArgument { what, value, rule });
+        if self.max_size > MAX_SIZE || self.max_size < MIN_SIZE {
+            return bad("max_size", self.max_size, "which must be from 64 KiB to 1 TiB");
+        }
+        if self.max_size % PAGE != 0 {
+            return bad("max_size", self.max_size, "which must be a multiple of 4096");
+        }
+        if self.initial_size > self.max_size {
+            return bad("initial_size", self.initial_size, "which must not be above max_size");
+        }
+        if self.max_participants == 0 || self.max_participants > 1024 {
+            return bad("max_participants", self.max_participants.into(), "which must be from 1 to 1024");
+        }
+        Ok(())
+    }
+
+    fn open_file(&self, path: &Path, wanted: Wanted) -> Result<File> {
+        if let Ok(found) = std::fs::metadata(path)
+            && !found.is_file()
+        {
+            let found = if found.is_dir() { "a directory" } else { "a device or pipe" };
+            return Err(Error::NotAFile { path: path.to_path_buf(), found });
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        os::open_flags(&mut options, self.mode);
+        match wanted {
+            Wanted::Existing => &mut options,
+            Wanted::New => options.create_new(true),
+            Wanted::Either => options.create(true),
+        };
+        options.open(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::AlreadyExists if wanted == Wanted::New => Error::Exists { path: path.to_path_buf() },
+            _ => Error::io("open", path, e),
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! Facts about a segment.
+
+use super::Segment;
+use crate::alloc::usage::usage;
+use crate::error::Result;
+use crate::layout::{PAGE, PROCESS_FREE, ProcessSlot, WAYS, Word};
+use crate::os;
+use crate::participant::Liveness;
+use crate::tx::Record;
+use std::time::Duration;
+
+/// How full a segment is, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The file's size.
+    pub size: u64,
+    /// What it may grow to.
+    pub limit: u64,
+    /// Blocks handed out to objects, rounded up to the sizes that blocks have.
+    pub allocated: u64,
+    /// What the participants' own records take.
+    pub bookkeeping: u64,
+    /// Pages in use, whether their blocks are handed out or not.
+    pub taken: u64,
+}
+
+/// A process that has a segment open, or died in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Participant {
+    /// Its process id, in its own namespace.
+    pub pid: u32,
+    /// Whether it is alive.
+    pub alive: bool,
+    /// Since its last [`heartbeat`](Segment::heartbeat), or since it opened the segment.
+    pub heartbeat_age: Duration,
+}
+
+impl Segment {
+    /// How full the segment is. Looks at all slabs: a millisecond for some hundred megabytes.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if the records contradict themselves.
+    pub fn stats(&self) -> Result<Stats> {
+        let usage = usage(self.map())?;
+        let bookkeeping = self.bookkeeping()?;
+        let allocated = usage.allocated.saturating_sub(bookkeeping);
+        Ok(Stats { size: self.size(), limit: self.limit(), allocated, bookkeeping, taken: usage.taken })
+    }
+
+    /// Pages of slots, and of the transaction records and logs of threads.
+    fn bookkeeping(&self) -> Result<u64> {
+        let header = self.header();
+        let pages = |table: &[Word]| table.iter().filter(|page| page.get() != 0).count() as u64 * PAGE;
+        let mut bytes = pages(&header.process_pages) + pages(&header.thread_pages);
+        for index in 0..self.attachment().thread_slots() {
+            let Some(work) = self.map().thread(index).map(|slot| slot.work.get()).filter(|work| *work != 0) else {
+                continue;
+            };
+            bytes += PAGE;
+            for way in 0..WAYS {
+                bytes += Record::of(self.map(), work, way)?.chunk_bytes(self.map())?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// The processes that have the segment open, each attachment once, and those that died in it and were
+    /// not yet replaced. Asks the system for each; takes microseconds apiece.
+    pub fn participants(&self) -> Vec<Participant> {
+        let now = os::now_monotonic_ms();
+        let attachment = self.attachment();
+        let slots = (0..).map_while(|index| self.map().process(index).map(|slot| (index, slot)));
+        slots
+            .filter(|(_, slot): &(usize, &ProcessSlot)| slot.state.get() as u32 as u64 != PROCESS_FREE)
+            .map(|(index, slot)| Participant {
+                pid: slot.pid.get() as u32,
+                alive: attachment.process_liveness(index) == Liveness::Alive,
+                heartbeat_age: Duration::from_millis(now.saturating_sub(slot.heartbeat.get())),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,230 @@
+//! The guards of a shared object: the lock while it is held, and the value seen through it.
+
+use super::{Owner, Shared};
+use crate::error::{Error, Result};
+use crate::layout::{Point, at};
+use crate::os;
+use crate::schema::{Share, Viewed};
+use crate::tx::Cx;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering;
+
+/// The value locked for reading. Dereferences to the view of a container; for other types use
+/// [`view`](ReadGuard::view).
+///
+/// Bound to its thread. In a forked child a guard of the parent does nothing.
+pub struct ReadGuard<'a, T: Share> {
+    shared: &'a Shared<T>,
+    worker: Owner,
+    mark: usize,
+    not_send: PhantomData<*mut ()>,
+}
+
+impl<'a, T: Share> ReadGuard<'a, T> {
+    pub(super) fn new(shared: &'a Shared<T>, worker: Owner, mark: usize) -> ReadGuard<'a, T> {
+        ReadGuard { shared, worker, mark, not_send: PhantomData }
+    }
+
+    /// The value in place.
+    pub fn view(&self) -> T::Ref<'_> {
+        // SAFETY: locked for reading: nobody changes it while the guard lives; the context is the
+        // attachment's.
+        unsafe { T::view(self.shared.stored(), self.shared.reader()) }
+    }
+
+    /// A copy of the value.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it cannot be read.
+    pub fn load(&self) -> Result<T> {
+        // SAFETY: as in `view`.
+        unsafe { T::load(self.shared.stored(), self.shared.reader()) }
+    }
+}
+
+impl<T: Share> Drop for ReadGuard<'_, T> {
+    fn drop(&mut self) {
+        if self.worker.is_own() {
+            self.shared.leave_read(&self.worker, self.mark);
+        }
+    }
+}
+
+impl<T: Viewed> Deref for ReadGuard<'_, T> {
+    type Target = T::View;
+    fn deref(&self) -> &T::View {
+        self.view()
+    }
+}
+
+/// The value locked for changing, in a transaction: dropping the guard commits it, a panic that begins
+/// under the guard or a death of the process rolls it back. Dereferences to the view of a
+/// container; for other types use [`view`](WriteGuard::view) and [`view_mut`](WriteGuard::view_mut).
+///
+/// Bound to its thread. In a forked child a guard of the parent changes nothing: its methods give
+/// [`Error::Forked`].
+pub struct WriteGuard<'a, T: Share> {
+    shared: &'a Shared<T>,
+    worker: Owner,
+    way: usize,
+    /// Reader hints that the unlock leaves behind.
+    keep: u64,
+    /// Whether the thread was panicking already when it took the lock.
+    panicking: bool,
+    open: bool,
+    not_send: PhantomData<*mut ()>,
+}
+
+impl<'a, T: Share> WriteGuard<'a, T> {
+    #[inline]
+    pub(super) fn new(shared: &'a Shared<T>, worker: Owner, way: usize, keep: u64) -> WriteGuard<'a, T> {
+        let panicking = std::thread::panicking();
+        WriteGuard { shared, worker, way, keep, panicking, open: true, not_send: PhantomData }
+    }
+
+    pub(crate) fn cx(&self) -> Cx {
+        self.worker.context(self.way)
+    }
+
+    /// The value in place.
+    pub fn view(&self) -> T::Ref<'_> {
+        // SAFETY: locked for this guard alone; the context lives in the worker, which the guard holds.
+        unsafe { T::view(self.shared.stored(), self.cx()) }
+    }
+
+    /// The value in place, to be changed.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`] if the log has no room for what is lent; [`Error::Forked`].
+    pub fn try_view_mut(&mut self) -> Result<T::Mut<'_>> {
+        // SAFETY: as in `view`, and borrowed for this call alone; the transaction is open.
+        unsafe { T::view_mut(self.shared.stored(), self.cx()) }
+    }
+
+    /// The value in place, to be changed.
+    ///
+    /// # Panics
+    /// If the log has no room for what is lent, or in a forked child; the transaction is then
+    /// rolled back. [`try_view_mut`](WriteGuard::try_view_mut) gives the error instead.
+    pub fn view_mut(&mut self) -> T::Mut<'_> {
+        let shared = self.shared;
+        match self.try_view_mut() {
+            Ok(view) => view,
+            Err(error) => panic!("cannot lend object \"{}\" for changing: {error}", shared.name()),
+        }
+    }
+
+    /// A copy of the value.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it cannot be read.
+    pub fn load(&self) -> Result<T> {
+        // SAFETY: as in `view`.
+        unsafe { T::load(self.shared.stored(), self.cx()) }
+    }
+
+    /// Replaces the value.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`]; the value is then as it was.
+    pub fn set(&mut self, value: T) -> Result<()> {
+        let (cx, stored) = (self.cx(), self.shared.stored());
+        let old = cx.atomically(|| {
+            let new = value.store(cx)?;
+            // SAFETY: the value's place is in the file, and locked; its old bytes are logged before they
+            // are overwritten.
+            unsafe {
+                cx.keep_bytes(stored.cast(), size_of::<T::Stored>())?;
+                let old = stored.read();
+                stored.write(new);
+                Ok(std::mem::MaybeUninit::new(old))
+            }
+        })?;
+        let mut old = old;
+        // SAFETY: the bytes of the value that was there, which nothing refers to any more.
+        unsafe { T::drop_stored(old.as_mut_ptr(), cx) }
+    }
+
+    /// Commits and unlocks: from here on it has happened. Dropping the guard does the same.
+    ///
+    /// # Errors
+    /// [`Error::Forked`] in a forked child, where nothing happens; [`Error::Corrupt`] if what was freed
+    /// could not be given back, though the change stands.
+    pub fn commit(mut self) -> Result<()> {
+        self.close(true)
+    }
+
+    /// Undoes everything that was done under this guard, and unlocks.
+    pub fn rollback(mut self) {
+        // What cannot be undone stays locked, and others get `LockTimeout`.
+        let _ = self.close(false);
+    }
+
+    fn close(&mut self, commit: bool) -> Result<()> {
+        if !self.worker.is_own() {
+            return Err(Error::Forked);
+        }
+        self.open = false;
+        let log = self.worker.log(self.way);
+        let changed = !log.is_empty();
+        let control = self.shared.control();
+        if commit {
+            if changed {
+                log.commit();
+                at(Point::WordPublish);
+                control.version.publish(control.version.get().wrapping_add(1));
+            }
+        } else {
+            log.roll_back(&self.worker.actor(), self.worker.alloc())?;
+        }
+        self.worker.set_holds(self.shared.object, None);
+        self.shared.lock().unlock_write(self.keep);
+        if changed && commit && control.sleepers.load(Ordering::Relaxed) != 0 {
+            self.wake_sleepers();
+        }
+        self.worker.end(self.way)
+    }
+
+    #[cold]
+    fn wake_sleepers(&self) {
+        let control = self.shared.control();
+        let key = self.shared.attachment().key(self.shared.object + crate::layout::SLEEPERS_AT);
+        os::wake(key, &control.sleepers, u32::MAX);
+    }
+}
+
+impl<T: Share> Drop for WriteGuard<'_, T> {
+    fn drop(&mut self) {
+        if self.open {
+            let commit = self.panicking || !std::thread::panicking();
+            // Of a commit only the giving back of memory can fail; it is done by who comes next.
+            let _ = self.close(commit);
+        }
+    }
+}
+
+impl<T: Viewed> Deref for WriteGuard<'_, T> {
+    type Target = T::View;
+    fn deref(&self) -> &T::View {
+        self.view()
+    }
+}
+
+impl<T: Viewed> DerefMut for WriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T::View {
+        self.view_mut()
+    }
+}
+
+impl<T: Share> std::fmt::Debug for ReadGuard<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReadGuard").field("name", &self.shared.name()).finish_non_exhaustive()
+    }
+}
+
+impl<T: Share> std::fmt::Debug for WriteGuard<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriteGuard").field("name", &self.shared.name()).finish_non_exhaustive()
+    }
+}

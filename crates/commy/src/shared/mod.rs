@@ -1,0 +1,257 @@
+//! A shared object and its lock.
+
+mod guard;
+
+pub use guard::{ReadGuard, WriteGuard};
+
+use crate::directory::{self, Control, Found};
+use crate::error::{Error, Result};
+use crate::participant::Attachment;
+use crate::schema::Share;
+use crate::segment::Segment;
+use crate::sync::{Blocked, Lock};
+use crate::tx::{Cx, Holds, Worker};
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A value of type `T` in a segment, with its lock: like an `RwLock<T>`, but for processes.
+///
+/// Made by [`Segment::open_or_create`]. What is done under one write guard happens whole or, if the
+/// process is killed or panics under it, not at all.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+/// let scores: commy::Shared<Vec<u32>> = segment.open_or_create("scores")?;
+/// {
+///     let mut guard = scores.write()?;
+///     guard.push(3)?;
+///     guard.push(4)?;
+/// } // committed here
+/// assert_eq!(scores.read()?[..], [3, 4]);
+/// assert_eq!(scores.load()?, vec![3, 4]);
+/// # Ok::<(), commy::Error>(())
+/// ```
+pub struct Shared<T: Share> {
+    segment: Segment,
+    object: u64,
+    value: u64,
+    name: Arc<str>,
+    marker: PhantomData<fn() -> T>,
+}
+
+impl<T: Share> Clone for Shared<T> {
+    fn clone(&self) -> Shared<T> {
+        Shared {
+            segment: self.segment.clone(),
+            object: self.object,
+            value: self.value,
+            name: self.name.clone(),
+            marker: PhantomData,
+        }
+    }
+}
+
+impl<T: Share> std::fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("name", &self.name).field("segment", &self.segment.path()).finish()
+    }
+}
+
+impl<T: Share> Shared<T> {
+    pub(crate) fn new(segment: &Segment, name: &str, found: &Found) -> Result<Shared<T>> {
+        Shared::at(segment, name, found.object)
+    }
+
+    /// The object whose lock word is at an offset; its type is known to be `T`.
+    pub(crate) fn at(segment: &Segment, name: &str, object: u64) -> Result<Shared<T>> {
+        directory::control(segment.map(), object)?;
+        let value = directory::value_offset::<T>(object)?;
+        let (len, align) = (size_of::<T::Stored>() as u64, align_of::<T::Stored>() as u64);
+        if segment.map().at(value, len, align).is_none() {
+            return Err(Error::corrupt(value, "an object outside the file"));
+        }
+        Ok(Shared { segment: segment.clone(), object, value, name: name.into(), marker: PhantomData })
+    }
+
+    /// The name it was opened by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The segment it is in.
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// How often it was changed since it was made. Equal versions mean equal content.
+    pub fn version(&self) -> u64 {
+        self.control().version.get_acquire()
+    }
+
+    fn attachment(&self) -> &Attachment {
+        self.segment.attachment()
+    }
+
+    #[inline(always)]
+    fn control(&self) -> &Control {
+        // SAFETY: checked by `at` to be in the file, which never shrinks below a live object; a control
+        // block is all atomics.
+        unsafe { &*self.attachment().map.base().add((self.object - 64) as usize).cast::<Control>() }
+    }
+
+    #[inline(always)]
+    fn stored(&self) -> *mut T::Stored {
+        // SAFETY: checked by `at` to be in the file.
+        unsafe { self.attachment().map.base().add(self.value as usize).cast() }
+    }
+
+    #[inline(always)]
+    fn lock(&self) -> Lock<'_, Attachment> {
+        let control = self.control();
+        Lock { word: &control.lock, waiters: &control.waiters, object: self.object, around: self.attachment() }
+    }
+
+    /// Locks it for reading; many can read at once. Waits for a writer for as long as the segment's
+    /// lock time-out.
+    ///
+    /// # Errors
+    /// [`Error::LockTimeout`] names the process that has it; [`Error::Deadlock`] if this thread has a
+    /// write guard of it, or waiting would close a circle; [`Error::TooManyGuards`].
+    pub fn read(&self) -> Result<ReadGuard<'_, T>> {
+        self.read_for(self.attachment().patience)
+    }
+
+    /// As [`read`](Shared::read), waiting for at most `patience`.
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    pub fn read_for(&self, patience: Duration) -> Result<ReadGuard<'_, T>> {
+        let worker = self.segment.worker()?;
+        let mark = match worker.holds(self.object) {
+            Some(Holds::Write) => return Err(self.deadlock("this thread has a write guard of it")),
+            Some(Holds::Read { mark, guards }) => {
+                worker.set_holds(self.object, Some(Holds::Read { mark, guards: guards + 1 }));
+                return Ok(ReadGuard::new(self, worker, mark));
+            }
+            None => worker.free_mark()?,
+        };
+        let slot = worker.slot();
+        slot.waits_for.put(self.object);
+        let locked = self.lock().read(worker.index(), slot.marks[mark].atomic(), worker.tag(), patience);
+        slot.waits_for.put(0);
+        locked.map_err(|blocked| self.blocked(blocked, patience))?;
+        worker.set_holds(self.object, Some(Holds::Read { mark, guards: 1 }));
+        Ok(ReadGuard::new(self, worker, mark))
+    }
+
+    /// As [`read`](Shared::read), without waiting.
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    pub fn try_read(&self) -> Result<ReadGuard<'_, T>> {
+        self.read_for(Duration::ZERO)
+    }
+
+    /// Locks it for changing, for this thread alone, and opens a transaction that is committed when the
+    /// guard is dropped. Waits for others for as long as the segment's lock time-out.
+    ///
+    /// # Errors
+    /// [`Error::LockTimeout`] names the process that has it; [`Error::Deadlock`] if this thread has a
+    /// guard of it already, or waiting would close a circle; [`Error::TooManyGuards`].
+    pub fn write(&self) -> Result<WriteGuard<'_, T>> {
+        self.write_for(self.attachment().patience)
+    }
+
+    /// As [`write`](Shared::write), waiting for at most `patience`.
+    ///
+    /// # Errors
+    /// As [`write`](Shared::write).
+    pub fn write_for(&self, patience: Duration) -> Result<WriteGuard<'_, T>> {
+        let worker = self.segment.worker()?;
+        match worker.holds(self.object) {
+            Some(Holds::Write) => return Err(self.deadlock("this thread has a write guard of it")),
+            Some(Holds::Read { .. }) => return Err(self.deadlock("this thread has a read guard of it")),
+            None => {}
+        }
+        let way = worker.begin(self.object)?;
+        let slot = worker.slot();
+        slot.waits_for.put(self.object);
+        let locked = self.lock().write(worker.tag(), patience);
+        slot.waits_for.put(0);
+        match locked {
+            Ok(keep) => {
+                worker.set_holds(self.object, Some(Holds::Write));
+                Ok(WriteGuard::new(self, worker, way, keep))
+            }
+            Err(blocked) => {
+                worker.end(way)?;
+                Err(self.blocked(blocked, patience))
+            }
+        }
+    }
+
+    /// As [`write`](Shared::write), without waiting.
+    ///
+    /// # Errors
+    /// As [`write`](Shared::write).
+    pub fn try_write(&self) -> Result<WriteGuard<'_, T>> {
+        self.write_for(Duration::ZERO)
+    }
+
+    /// A copy of the whole value.
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    pub fn load(&self) -> Result<T> {
+        self.read()?.load()
+    }
+
+    /// Replaces the whole value.
+    ///
+    /// # Errors
+    /// As [`write`](Shared::write), and [`Error::OutOfSpace`].
+    pub fn store(&self, value: T) -> Result<()> {
+        let mut guard = self.write()?;
+        guard.set(value)?;
+        guard.commit()
+    }
+
+    fn deadlock(&self, reason: &'static str) -> Error {
+        Error::Deadlock { what: format!("object \"{}\"", self.name), reason }
+    }
+
+    #[cold]
+    fn blocked(&self, blocked: Blocked, held_for: Duration) -> Error {
+        match blocked {
+            Blocked::Circle => self.deadlock("a circle of threads wait for each other's objects"),
+            Blocked::Timeout(tag) => Error::LockTimeout {
+                what: format!("object \"{}\"", self.name),
+                holder: self.attachment().pid_of(tag),
+                held_for,
+            },
+        }
+    }
+
+    /// Unlocks for reading.
+    fn leave_read(&self, worker: &Worker, mark: usize) {
+        match worker.holds(self.object) {
+            Some(Holds::Read { mark, guards }) if guards > 1 => {
+                worker.set_holds(self.object, Some(Holds::Read { mark, guards: guards - 1 }));
+            }
+            _ => {
+                worker.set_holds(self.object, None);
+                self.lock().unlock_read(worker.slot().marks[mark].atomic());
+            }
+        }
+    }
+
+    fn reader(&self) -> Cx {
+        self.segment.reader()
+    }
+}
+
+/// What both guards carry: whose lock, in which thread.
+pub(crate) type Owner = Rc<Worker>;

@@ -1,0 +1,254 @@
+//! Transactions and the allocator together, on a real file: what is committed stays, what is rolled
+//! back is gone, and no block is lost or handed out twice either way.
+
+use crate::layout::PAGE;
+use crate::segment::Segment;
+use crate::shared::Shared;
+use crate::tx::Cx;
+use std::collections::HashMap;
+
+/// The directory's control block serves as an object that needs no directory.
+const OBJECT: u64 = 320;
+
+fn segment(max: u64) -> (tempfile::TempDir, Segment) {
+    let dir = tempfile::tempdir().unwrap();
+    let segment =
+        Segment::options().initial_size(64 << 10).max_size(max).create(dir.path().join("s.commy")).unwrap();
+    (dir, segment)
+}
+
+fn anchor(segment: &Segment) -> Shared<[u64; 8]> {
+    Shared::at(segment, "anchor", OBJECT).unwrap()
+}
+
+/// A small generator, so that runs can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+}
+
+#[test]
+fn what_a_guard_changed_is_there_after_it_and_gone_after_a_rollback() {
+    let (_dir, segment) = segment(1 << 20);
+    let object = anchor(&segment);
+    object.write().unwrap().view_mut()[3] = 7;
+    assert_eq!(object.load().unwrap()[3], 7);
+    let mut guard = object.write().unwrap();
+    guard.view_mut()[3] = 8;
+    guard.view_mut()[4] = 9;
+    guard.rollback();
+    assert_eq!(object.load().unwrap()[3..5], [7, 0]);
+    let caught = std::panic::catch_unwind(|| {
+        let mut guard = object.write().unwrap();
+        guard.view_mut()[3] = 10;
+        panic!("under the guard");
+    });
+    assert!(caught.is_err());
+    assert_eq!(object.load().unwrap()[3], 7);
+    assert_eq!(object.version(), 1);
+}
+
+#[test]
+fn another_attachment_sees_what_was_committed() {
+    let (_dir, one) = segment(1 << 20);
+    let two = Segment::open(one.path()).unwrap();
+    anchor(&one).store([1; 8]).unwrap();
+    assert_eq!(anchor(&two).load().unwrap(), [1; 8]);
+    anchor(&two).store([2; 8]).unwrap();
+    assert_eq!(anchor(&one).load().unwrap(), [2; 8]);
+}
+
+fn fill(cx: Cx, offset: u64, bytes: u64) {
+    for at in (0..bytes).step_by(8).filter(|at| at + 8 <= bytes) {
+        cx.map().word(offset + at).unwrap().put(offset ^ at);
+    }
+}
+
+fn verify(segment: &Segment, offset: u64, bytes: u64) {
+    for at in (0..bytes).step_by(8).filter(|at| at + 8 <= bytes) {
+        assert_eq!(segment.map().word(offset + at).unwrap().get(), offset ^ at, "a live block was overwritten");
+    }
+}
+
+fn size(random: &mut Random) -> (u64, u64) {
+    let align = 1 << random.below(13);
+    match random.below(20) {
+        0 => (1 + random.below(40 * PAGE), 8),
+        1 => (1 + random.below(3000), align),
+        _ => (1 + random.below(600), 8),
+    }
+}
+
+/// Allocates, frees, commits and rolls back at random; `blocks` is the model.
+fn churn(segment: &Segment, seed: u64, rounds: u64) {
+    let object = anchor(segment);
+    let mut random = Random(seed);
+    let mut blocks: HashMap<u64, (u64, u64)> = HashMap::new();
+    let base = segment.stats().unwrap().allocated;
+    for _ in 0..rounds {
+        let guard = object.write().unwrap();
+        let cx = guard.cx();
+        let mut now = blocks.clone();
+        for _ in 0..random.below(200) {
+            if now.len() < 300 && random.below(5) < 3 {
+                let (bytes, align) = size(&mut random);
+                let block = cx.alloc(bytes, align).unwrap();
+                assert_eq!(block % align, 0);
+                fill(cx, block, bytes);
+                assert!(now.insert(block, (bytes, align)).is_none(), "a live block was handed out");
+            } else if let Some(block) = now.keys().nth(random.below(now.len().max(1) as u64) as usize).copied() {
+                let (bytes, align) = now.remove(&block).unwrap();
+                verify(segment, block, bytes);
+                cx.free(block, bytes, align).unwrap();
+            }
+        }
+        if random.below(3) == 0 {
+            guard.rollback();
+        } else {
+            blocks = now;
+            guard.commit().unwrap();
+        }
+        blocks.iter().for_each(|(block, (bytes, _))| verify(segment, *block, *bytes));
+    }
+    let guard = object.write().unwrap();
+    for (block, (bytes, align)) in blocks {
+        guard.cx().free(block, bytes, align).unwrap();
+    }
+    drop(guard);
+    assert_eq!(segment.stats().unwrap().allocated, base, "blocks leaked");
+}
+
+#[test]
+fn no_block_is_lost_or_handed_out_twice_by_commits_and_rollbacks() {
+    let (_dir, segment) = segment(64 << 20);
+    churn(&segment, 1, 300);
+    churn(&segment, 2, 300);
+}
+
+#[test]
+fn a_log_longer_than_its_record_rolls_back_and_commits() {
+    let (_dir, segment) = segment(64 << 20);
+    let object = anchor(&segment);
+    let guard = object.write().unwrap();
+    let cx = guard.cx();
+    let block = cx.alloc(1 << 20, 8).unwrap();
+    fill(cx, block, 1 << 20);
+    guard.commit().unwrap();
+    let base = segment.stats().unwrap();
+    for commit in [false, true] {
+        let guard = object.write().unwrap();
+        let cx = guard.cx();
+        let mut taken = Vec::new();
+        for word in (0..1 << 20).step_by(64) {
+            cx.set(cx.map().word(block + word).unwrap(), 1).unwrap();
+            if word % 4096 == 0 {
+                taken.push(cx.alloc(100, 8).unwrap());
+            }
+        }
+        if commit {
+            taken.iter().for_each(|block| cx.free(*block, 100, 8).unwrap());
+            guard.commit().unwrap();
+        } else {
+            guard.rollback();
+            verify(&segment, block, 1 << 20);
+        }
+        assert_eq!(segment.stats().unwrap().allocated, base.allocated);
+    }
+    assert_eq!(segment.map().word(block + 64).unwrap().get(), 1);
+}
+
+#[test]
+fn an_operation_that_fails_in_the_middle_is_undone_and_the_rest_stays() {
+    let (_dir, segment) = segment(64 << 20);
+    let object = anchor(&segment);
+    let base = segment.stats().unwrap().allocated;
+    let mut guard = object.write().unwrap();
+    guard.view_mut()[0] = 1;
+    let cx = guard.cx();
+    let failed: crate::Result<()> = cx.atomically(|| {
+        for _ in 0..100 {
+            let block = cx.alloc(64, 8)?;
+            cx.set(cx.map().word(OBJECT + 24)?, block)?;
+        }
+        Err(crate::Error::ReadOnly)
+    });
+    assert!(failed.is_err());
+    guard.commit().unwrap();
+    assert_eq!(object.load().unwrap()[0], 1);
+    assert_eq!(segment.stats().unwrap().allocated, base);
+}
+
+#[test]
+fn a_full_segment_says_so_and_takes_nothing() {
+    let (_dir, segment) = segment(256 << 10);
+    let object = anchor(&segment);
+    let mut taken = Vec::new();
+    let guard = object.write().unwrap();
+    let full = loop {
+        match guard.cx().alloc(3000, 8) {
+            Ok(block) => taken.push(block),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(full, crate::Error::OutOfSpace { .. }), "{full}");
+    assert!(taken.len() > 40, "{} blocks in 256 KiB", taken.len());
+    for block in taken {
+        guard.cx().free(block, 3000, 8).unwrap();
+    }
+    guard.commit().unwrap();
+    let guard = object.write().unwrap();
+    assert!(guard.cx().alloc(100_000, 8).is_ok(), "freed space is usable again");
+}
+
+#[test]
+fn threads_that_free_each_others_blocks_lose_none() {
+    let (_dir, segment) = segment(64 << 20);
+    let base = {
+        anchor(&segment).store([0; 8]).unwrap();
+        segment.stats().unwrap().allocated
+    };
+    let (to_free, blocks) = std::sync::mpsc::sync_channel::<u64>(500);
+    // One object for each thread: the directory's and one that is made here.
+    let second = {
+        let guard = anchor(&segment).write().unwrap().cx().alloc(256, 64).map(|b| b + 64).unwrap();
+        for at in (0..128).step_by(8) {
+            segment.map().word(guard - 64 + at).unwrap().put(0);
+        }
+        guard
+    };
+    std::thread::scope(|scope| {
+        let segment = &segment;
+        scope.spawn(move || {
+            let object = anchor(segment);
+            for round in 0..20_000u64 {
+                let guard = object.write().unwrap();
+                let block = guard.cx().alloc(32 + round % 500, 8).unwrap();
+                segment.map().word(block).unwrap().put(32 + round % 500);
+                guard.commit().unwrap();
+                to_free.send(block).unwrap();
+            }
+        });
+        scope.spawn(move || {
+            let object: Shared<[u64; 1]> = Shared::at(segment, "second", second).unwrap();
+            for block in blocks {
+                let guard = object.write().unwrap();
+                let bytes = segment.map().word(block).unwrap().get();
+                guard.cx().free(block, bytes, 8).unwrap();
+                guard.commit().unwrap();
+            }
+        });
+    });
+    let stats = segment.stats().unwrap();
+    assert_eq!(stats.allocated, base + 256, "blocks leaked");
+    assert!(stats.size < 4 << 20, "freed blocks were not used again: {stats:?}");
+}
