@@ -195,11 +195,22 @@ impl<'a> Heap<'a> {
     /// Free pages at the end of the file, which a growing file adds to.
     fn tail(&self) -> u64 {
         let pages = self.map().size() / PAGE;
-        let mut free = 0;
-        while free < pages && !self.is_taken(pages - 1 - free) {
-            free += 1;
+        for region in (0..pages.div_ceil(REGION_PAGES)).rev() {
+            let (first, word) = (region * REGION_PAGES, self.word(region).map_or(u64::MAX, Word::get));
+            let here = (pages - first).min(REGION_PAGES);
+            let taken = word & u64::MAX >> (REGION_PAGES - here);
+            if taken != 0 {
+                return pages - first - (REGION_PAGES - u64::from(taken.leading_zeros()));
+            }
         }
-        free
+        pages
+    }
+
+    /// Lets the file grow by the usual step, unless a run of `pages` is free. Who will need one soon calls this
+    /// a few times, so that not a single request has to wait until the system has backed all of it.
+    pub(crate) fn grow_ahead(&self, pages: u64) -> Result<()> {
+        let ceiling = self.ceiling(Purpose::Data).min(self.map().size() / PAGE);
+        if self.search(pages, ceiling).is_some() { Ok(()) } else { self.grow(self.tail() + 1, Purpose::Data) }
     }
 
     fn is_taken(&self, page: u64) -> bool {

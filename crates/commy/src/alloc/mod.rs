@@ -258,6 +258,11 @@ pub(crate) fn extend(actor: &Actor<'_>, journal: &impl Journal, offset: u64, fro
     Ok(heap.extend_span(offset / PAGE + from, to - from, journal.record(), reserve))
 }
 
+/// Lets the file grow by a step, unless it has room for a span of so many bytes already.
+pub(crate) fn grow_ahead(actor: &Actor<'_>, bytes: u64) -> Result<()> {
+    Heap::lock(actor)?.grow_ahead(pages_of(bytes))
+}
+
 /// Gives a block or span back, at once: the caller's transaction is past its commit, or rolls back.
 /// `forget` drops the log's entry for it, at the moment from which the release must not be repeated.
 pub(crate) fn release(

@@ -13,8 +13,18 @@
 //! - a header or offset from the file is checked before use; what does not check out reads as empty, and
 //!   gives `Error::Corrupt` to who wants to change it.
 
+mod boxed;
 mod btree;
 mod deque;
 mod hash;
+mod option;
 mod string;
+mod tuple;
 mod vec;
+
+pub use boxed::BoxView;
+pub use hash::{HashMapView, HashSetView};
+pub use option::OptionView;
+pub use deque::{DequeHeader, DequeView};
+pub use string::Text;
+pub use vec::{Elements, ElementsMut, VecHeader, VecView};

@@ -5,7 +5,7 @@
 //!   40 maximum           48 max participants               56 checksum of bytes 0..56
 //!   64 size              72 limit                          80 boot             88 clean
 //!   96 shrink journal   104 span hint                     112 stranded classes 120 --
-//!  128 heap lock: word, waiters                            192 --
+//!  128 heap lock: word, waiters                            192 recovered: threads, rolled back, finished
 //!  256 directory object: control block, 256 B
 //!  512 offsets of the pages of process slots, 16           640 --
 //! 1024 offsets of the pages of thread slots, 128
@@ -55,7 +55,9 @@ pub(crate) struct Header {
     pub heap_lock: AtomicU64,
     pub heap_waiters: AtomicU32,
     pub heap_pad: [u32; 13],
-    pub unused_1: [Word; 8],
+    /// Dead threads recovered, transactions of theirs rolled back, and finished.
+    pub recovered: [Word; 3],
+    pub unused_1: [Word; 5],
     /// The control block of the directory of named objects.
     pub directory: [Word; 32],
     pub process_pages: [Word; 16],

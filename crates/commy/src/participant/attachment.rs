@@ -324,8 +324,8 @@ impl Surroundings for Attachment {
         }
     }
 
-    fn circular(&self, _object: u64, owner: u64) -> bool {
-        // Follow: the owner waits for an object, whose owner waits ... until it ends or comes back.
+    fn circular(&self, owner: u64, me: u64) -> bool {
+        // Follow: the owner waits for an object, whose owner waits ... until it ends or comes to me.
         let mut tag = owner;
         for _ in 0..64 {
             let Some((_, slot, generation)) = self.by_tag(tag) else { return false };
@@ -335,11 +335,11 @@ impl Surroundings for Attachment {
             }
             let Ok(word) = self.map.word(object) else { return false };
             tag = word.get() & OWNER;
-            if tag == owner || tag == 0 {
-                break;
+            if tag == me {
+                return true;
             }
         }
-        tag == owner
+        false
     }
 
     fn sleep(&self, word: &AtomicU64, seen: u64, owner: u64, time: Duration) {

@@ -15,7 +15,7 @@
 use crate::alloc;
 use crate::error::Result;
 use crate::layout::{Point, SlotState, ThreadSlot, WAYS, Word, at, thread_status};
-use crate::os::{self, BeaconState};
+use crate::os;
 use crate::participant::{Actor, Attachment, Liveness, tag};
 use crate::tx::{OPEN, Record};
 use std::sync::atomic::Ordering;
@@ -58,6 +58,8 @@ fn rescuer_lives(attachment: &Attachment, rescuer: u64) -> bool {
 fn bury(attachment: &Attachment, slot: &ThreadSlot, index: usize, state: SlotState) -> Result<()> {
     let actor = Actor { at: attachment, slot, index, tag: tag(index, state.generation) };
     let map = &attachment.map;
+    // For people only: who is killed in the middle of this counts twice.
+    let count = |what: usize| map.header().recovered[what].atomic().fetch_add(1, Ordering::Relaxed);
     alloc::recover(&actor, &mut |record, offset| {
         // SAFETY: a record is all words.
         unsafe { map.get::<Record>(record) }?.forget(map, offset)
@@ -65,27 +67,34 @@ fn bury(attachment: &Attachment, slot: &ThreadSlot, index: usize, state: SlotSta
     let work = slot.work.get();
     for way in (0..WAYS).filter(|_| work != 0) {
         let record = Record::of(map, work, way)?;
-        if record.phase() == OPEN {
-            record.roll_back(&actor, None, 0)?;
-        } else {
+        if record.phase() != OPEN {
+            count(2);
             record.finish_frees(&actor, None)?;
+        } else if record.len() > 0 {
+            count(1);
+            record.roll_back(&actor, None, 0)?;
         }
         record.drop_chunks(&actor, false)?;
-    }
-    if slot.beacon.state() == BeaconState::Held {
-        // The process is gone, or this is a copy of its file: nobody will ever put the beacon out.
-        let words = std::ptr::from_ref(&slot.beacon).cast::<[Word; 8]>();
-        // SAFETY: a beacon is 64 bytes aligned to 64, and nobody alive holds it.
-        unsafe { &*words }.iter().for_each(|word| word.put(0));
     }
     slot.freeing.publish(0);
     slot.waits_for.put(0);
     slot.marks.iter().for_each(|mark| mark.put(0));
     alloc::slab::strand(&actor);
     let buried = SlotState { status: thread_status::FREE, generation: state.generation.wrapping_add(1), ..state };
+    count(0);
     at(Point::SlotRelease);
     slot.state.publish(buried.pack());
     Ok(())
+}
+
+/// After the machine was restarted: puts out the beacons that were lit before, which no kernel will ever mark.
+/// The caller has passed the gate, and nobody else has the segment open.
+pub(crate) fn put_out_beacons(attachment: &Attachment) {
+    for slot in (0..attachment.thread_slots()).filter_map(|index| attachment.map.thread(index)) {
+        let words = std::ptr::from_ref(&slot.beacon).cast::<[Word; 8]>();
+        // SAFETY: a beacon is 64 bytes aligned to 64, and all threads that held one are gone.
+        unsafe { &*words }.iter().for_each(|word| word.put(0));
+    }
 }
 
 /// Recovers all who are dead. Gives how many there were.

@@ -181,8 +181,18 @@ impl Description {
     /// The description of a type.
     pub fn of<T: super::Share>() -> Description {
         let mut registry = Registry::default();
-        T::describe(&mut registry);
-        Description { nodes: registry.nodes }
+        let root = T::describe(&mut registry);
+        let mut nodes = registry.nodes;
+        // A type may be described after those that it consists of.
+        nodes.swap(0, root);
+        for field in nodes.iter_mut().flat_map(|node| &mut node.variants).flat_map(|variant| &mut variant.fields) {
+            field.node = match field.node {
+                0 => root,
+                node if node == root => 0,
+                node => node,
+            };
+        }
+        Description { nodes }
     }
 
     /// The name of the type.

@@ -6,8 +6,10 @@
 //! [`Description`] is a type as a graph of nodes, which goes into the segment with each object, so that
 //! opening it as another type is an error and tools can walk it without the program's types.
 
-mod describe;
+pub(crate) mod derive_support;
+pub(crate) mod describe;
 mod hash;
+pub(crate) mod nesting;
 pub(crate) mod plain;
 
 pub use describe::{Description, Field, Kind, Node, Registry, Variant};
@@ -82,6 +84,12 @@ pub trait Share: Sized + 'static {
 /// The type is `Copy`, has a fixed layout (`repr(C)`, `repr(u8)`..., or a primitive's), contains no
 /// pointers or references and nothing with interior mutability, and its `Share` is the trivial one that
 /// [`plain`](crate::support) gives.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not plain data",
+    label = "this type is not stored as it is, byte for byte",
+    note = "plain are numbers, `bool`, `char`, arrays of plain types, and `#[repr(C)]` structs and enums without fields with \
+            `#[derive(commy::Plain)]`; for `String`, `Vec` and the like in a struct use `#[derive(commy::Share)]`"
+)]
 pub unsafe trait Plain:
     Copy + Send + Sync + for<'a> Share<Stored = Self, Ref<'a> = &'a Self, Mut<'a> = &'a mut Self>
 {
@@ -116,6 +124,12 @@ pub trait Key: Share {
 }
 
 /// A form in which keys of type `Self` can be looked up: `&str` for `String`, and the key itself.
+#[diagnostic::on_unimplemented(
+    message = "a key of type `{Self}` cannot be looked up by a `{Q}`",
+    label = "this is no form of the key",
+    note = "keys are looked up by a reference to their own type, which `#[derive(commy::Key)]` provides, and `String` by \
+            `&str` too"
+)]
 pub trait Lookup<Q: ?Sized>: Key {
     /// Feeds the borrowed key to a hasher.
     fn hash_of(query: &Q, hasher: &mut KeyHasher);

@@ -13,8 +13,8 @@ use std::time::Duration;
 #[doc(hidden)]
 #[macro_export]
 macro_rules! share_plain {
-    ([$($generics:tt)*] $type:ty, |$registry:ident| $describe:expr) => {
-        impl<$($generics)*> $crate::Share for $type {
+    ([$($generics:tt)*] $type:ty $(where [$($clause:tt)*])?, |$registry:ident| $describe:expr) => {
+        impl<$($generics)*> $crate::Share for $type $(where $($clause)*)? {
             type Stored = $type;
             type Ref<'a> = &'a $type;
             type Mut<'a> = &'a mut $type;

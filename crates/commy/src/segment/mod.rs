@@ -104,6 +104,9 @@ impl Segment {
         ensure_backed(&map)?;
         let attachment = Attachment::new(map, id, options.patience, recovery::rescue)?;
         let header = attachment.map.header();
+        if header.boot.get() != os::boot_id() {
+            recovery::put_out_beacons(&attachment);
+        }
         header.clean.publish(0);
         header.boot.publish(os::boot_id());
         drop(gate);

@@ -9,7 +9,7 @@ use crate::participant::Liveness;
 use crate::tx::Record;
 use std::time::Duration;
 
-/// How full a segment is, in bytes.
+/// How full a segment is, in bytes, and what its participants have been through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -23,6 +23,12 @@ pub struct Stats {
     pub bookkeeping: u64,
     /// Pages in use, whether their blocks are handed out or not.
     pub taken: u64,
+    /// Dead threads that were recovered since the segment was made.
+    pub recovered: u64,
+    /// Transactions of theirs that were rolled back.
+    pub rolled_back: u64,
+    /// Transactions of theirs that had been committed and were finished.
+    pub finished: u64,
 }
 
 /// A process that has a segment open, or died in it.
@@ -46,7 +52,9 @@ impl Segment {
         let usage = usage(self.map())?;
         let bookkeeping = self.bookkeeping()?;
         let allocated = usage.allocated.saturating_sub(bookkeeping);
-        Ok(Stats { size: self.size(), limit: self.limit(), allocated, bookkeeping, taken: usage.taken })
+        let [recovered, rolled_back, finished] = [0, 1, 2].map(|i| self.header().recovered[i].get());
+        let (size, limit) = (self.size(), self.limit());
+        Ok(Stats { size, limit, allocated, bookkeeping, taken: usage.taken, recovered, rolled_back, finished })
     }
 
     /// Pages of slots, and of the transaction records and logs of threads.

@@ -3,12 +3,10 @@
 use super::{Owner, Shared};
 use crate::error::{Error, Result};
 use crate::layout::{Point, at};
-use crate::os;
 use crate::schema::{Share, Viewed};
 use crate::tx::Cx;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::Ordering;
 
 /// The value locked for reading. Dereferences to the view of a container; for other types use
 /// [`view`](ReadGuard::view).
@@ -180,17 +178,10 @@ impl<'a, T: Share> WriteGuard<'a, T> {
         }
         self.worker.set_holds(self.shared.object, None);
         self.shared.lock().unlock_write(self.keep);
-        if changed && commit && control.sleepers.load(Ordering::Relaxed) != 0 {
-            self.wake_sleepers();
+        if changed && commit {
+            self.shared.wake_sleepers();
         }
         self.worker.end(self.way)
-    }
-
-    #[cold]
-    fn wake_sleepers(&self) {
-        let control = self.shared.control();
-        let key = self.shared.attachment().key(self.shared.object + crate::layout::SLEEPERS_AT);
-        os::wake(key, &control.sleepers, u32::MAX);
     }
 }
 

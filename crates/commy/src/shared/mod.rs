@@ -1,11 +1,14 @@
 //! A shared object and its lock.
 
 mod guard;
+mod transaction;
 
 pub use guard::{ReadGuard, WriteGuard};
+pub use transaction::{Part, Transaction};
 
 use crate::directory::{self, Control, Found};
 use crate::error::{Error, Result};
+use crate::os;
 use crate::participant::Attachment;
 use crate::schema::Share;
 use crate::segment::Segment;
@@ -13,6 +16,7 @@ use crate::sync::{Blocked, Lock};
 use crate::tx::{Cx, Holds, Worker};
 use std::marker::PhantomData;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -177,19 +181,43 @@ impl<T: Share> Shared<T> {
             None => {}
         }
         let way = worker.begin(self.object)?;
-        let slot = worker.slot();
-        slot.waits_for.put(self.object);
-        let locked = self.lock().write(worker.tag(), patience);
-        slot.waits_for.put(0);
-        match locked {
+        match self.lock_for_writing(&worker, patience) {
             Ok(keep) => {
                 worker.set_holds(self.object, Some(Holds::Write));
                 Ok(WriteGuard::new(self, worker, way, keep))
             }
-            Err(blocked) => {
+            Err(error) => {
                 worker.end(way)?;
-                Err(self.blocked(blocked, patience))
+                Err(error)
             }
+        }
+    }
+
+    fn lock_for_writing(&self, worker: &Worker, patience: Duration) -> Result<u64> {
+        let slot = worker.slot();
+        slot.waits_for.put(self.object);
+        let locked = self.lock().write(worker.tag(), patience);
+        slot.waits_for.put(0);
+        locked.map_err(|blocked| self.blocked(blocked, patience))
+    }
+
+    /// The object whatever its type is, for locking and unlocking.
+    fn as_untyped(&self) -> Shared<()> {
+        Shared {
+            segment: self.segment.clone(),
+            object: self.object,
+            value: self.value,
+            name: self.name.clone(),
+            marker: PhantomData,
+        }
+    }
+
+    /// Wakes those who wait for a change, if there are any.
+    fn wake_sleepers(&self) {
+        let sleepers = &self.control().sleepers;
+        if sleepers.load(Ordering::Relaxed) != 0 {
+            let key = self.attachment().key(self.object + crate::layout::SLEEPERS_AT);
+            os::wake(key, sleepers, u32::MAX);
         }
     }
 

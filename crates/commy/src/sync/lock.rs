@@ -92,8 +92,8 @@ pub(crate) trait Surroundings {
     fn rescue(&self, tag: u64);
     /// The lock was taken over, as a writer, from an owner that died.
     fn inherited(&self, object: u64);
-    /// Whether waiting for that owner would close a circle of waiters.
-    fn circular(&self, object: u64, owner: u64) -> bool;
+    /// Whether that owner waits, over any number of others, for `me`.
+    fn circular(&self, owner: u64, me: u64) -> bool;
     /// Sleeps while the low half of the word is as seen, until woken, until the owner dies, or for
     /// `time`.
     fn sleep(&self, word: &Self::W64, seen: u64, owner: u64, time: Duration);
@@ -137,7 +137,7 @@ impl<S: Surroundings> Lock<'_, S> {
             let owner = word & OWNER;
             let inherited = owner != 0 && self.around.fate(owner) == Fate::Recovered;
             if owner != 0 && !inherited {
-                self.wait_for_owner(word, WRITER, &mut waiting)?;
+                self.wait_for_owner(word, tag, WRITER, &mut waiting)?;
             } else if self
                 .word
                 .compare_exchange(word, word & !OWNER | tag, Ordering::SeqCst, Ordering::Relaxed)
@@ -152,11 +152,11 @@ impl<S: Surroundings> Lock<'_, S> {
         if waiting.slept {
             self.waiters.fetch_or(WRITER, Ordering::Relaxed);
         }
-        self.wait_for_readers(hints, &mut waiting).inspect_err(|_| self.unlock_write(hints))
+        self.wait_for_readers(hints, tag, &mut waiting).inspect_err(|_| self.unlock_write(hints))
     }
 
     /// One look at, or one sleep on, a word that has an owner.
-    fn wait_for_owner(&self, word: u64, kind: u32, waiting: &mut Waiting) -> Result<(), Blocked> {
+    fn wait_for_owner(&self, word: u64, tag: u64, kind: u32, waiting: &mut Waiting) -> Result<(), Blocked> {
         let owner = word & OWNER;
         if waiting.spin() {
             self.around.pause();
@@ -166,7 +166,7 @@ impl<S: Surroundings> Lock<'_, S> {
             self.around.rescue(owner);
             return Ok(());
         }
-        let time = self.nap(owner, waiting)?;
+        let time = self.nap(owner, tag, waiting)?;
         self.waiters.fetch_or(kind, Ordering::Relaxed);
         self.around.fence();
         if self.word.load(Ordering::Relaxed) == word {
@@ -176,7 +176,7 @@ impl<S: Surroundings> Lock<'_, S> {
     }
 
     /// Waits until no slot under these hints marks the object; gives the hints worth keeping.
-    fn wait_for_readers(&self, hints: u64, waiting: &mut Waiting) -> Result<u64, Blocked> {
+    fn wait_for_readers(&self, hints: u64, tag: u64, waiting: &mut Waiting) -> Result<u64, Blocked> {
         let mut keep = 0;
         for bit in (0..HINTS).filter(|bit| hints >> (48 + bit) & 1 == 1) {
             for slot in (bit..self.around.slots()).step_by(HINTS) {
@@ -188,7 +188,7 @@ impl<S: Surroundings> Lock<'_, S> {
                     } else if self.around.fate(reader) == Fate::Dead {
                         self.around.rescue(reader);
                     } else {
-                        let time = self.nap(reader, waiting)?;
+                        let time = self.nap(reader, tag, waiting)?;
                         self.around.sleep(mark, self.object, reader, time);
                     }
                 }
@@ -197,9 +197,9 @@ impl<S: Surroundings> Lock<'_, S> {
         Ok(keep)
     }
 
-    fn nap(&self, owner: u64, waiting: &mut Waiting) -> Result<Duration, Blocked> {
+    fn nap(&self, owner: u64, tag: u64, waiting: &mut Waiting) -> Result<Duration, Blocked> {
         // What the others wait for is read while they go on: believe a circle seen twice.
-        if !self.around.circular(self.object, owner) {
+        if !self.around.circular(owner, tag) {
             waiting.circles = 0;
         } else if waiting.circles == 1 {
             return Err(Blocked::Circle);
@@ -264,7 +264,7 @@ impl<S: Surroundings> Lock<'_, S> {
                     let keep = self.write(tag, waiting.left())?;
                     self.unlock_write(keep);
                 } else {
-                    self.wait_for_owner(word, READER, &mut waiting)?;
+                    self.wait_for_owner(word, tag, READER, &mut waiting)?;
                 }
             }
             mark.store(self.object, Ordering::Relaxed);

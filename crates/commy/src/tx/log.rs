@@ -37,8 +37,11 @@ pub(crate) struct Log {
     /// Reservations before this position are not taken back early.
     floor: Cell<u64>,
     remembered: [Cell<u64>; REMEMBERED],
-    /// Distinguishes what this transaction remembers from what earlier ones did.
+    /// Distinguishes what was logged since the innermost savepoint, or the beginning, from what was before.
     round: Cell<u64>,
+    /// The last round that was begun, and how often the numbers ran out.
+    last_round: Cell<u64>,
+    wraps: Cell<u64>,
     recent: [Cell<(u64, u64)>; RECENT],
     next_recent: Cell<usize>,
 }
@@ -49,6 +52,8 @@ pub(crate) struct Savepoint {
     len: u64,
     last_free: u64,
     floor: u64,
+    round: u64,
+    wraps: u64,
 }
 
 impl Log {
@@ -64,6 +69,8 @@ impl Log {
             floor: Cell::new(0),
             remembered: [const { Cell::new(0) }; REMEMBERED],
             round: Cell::new(0),
+            last_round: Cell::new(0),
+            wraps: Cell::new(0),
             recent: [const { Cell::new((0, 0)) }; RECENT],
             next_recent: Cell::new(0),
         }
@@ -98,12 +105,19 @@ impl Log {
     }
 
     fn forget_what_is_logged(&self) {
-        let round = (self.round.get() + 1) & 0xfff;
+        self.next_round();
+        self.recent.iter().for_each(|r| r.set((0, 0)));
+    }
+
+    /// From here on nothing counts as logged.
+    fn next_round(&self) {
+        let round = (self.last_round.get() + 1) & 0xfff;
         if round == 0 {
             self.remembered.iter().for_each(|r| r.set(0));
+            self.wraps.set(self.wraps.get() + 1);
         }
+        self.last_round.set(round.max(1));
         self.round.set(round.max(1));
-        self.recent.iter().for_each(|r| r.set((0, 0)));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -227,16 +241,29 @@ impl Log {
         alloc::release(actor, Some(local), offset, bytes, align, self.record_offset.get(), forget)
     }
 
-    /// Remembers where it is now; until `release` nothing from before is given back early.
+    /// Remembers where it is now; until `release` nothing from before is given back early, and what was
+    /// logged before is logged again before it changes, so that it can be set back to what it is now.
     pub(crate) fn savepoint(&self) -> Savepoint {
-        let here = Savepoint { len: self.len.get(), last_free: self.last_free.get(), floor: self.floor.get() };
+        let here = Savepoint {
+            len: self.len.get(),
+            last_free: self.last_free.get(),
+            floor: self.floor.get(),
+            round: self.round.get(),
+            wraps: self.wraps.get(),
+        };
         self.floor.set(here.len);
+        self.next_round();
         here
     }
 
     /// What was done since the savepoint stays.
     pub(crate) fn release(&self, savepoint: Savepoint) {
         self.floor.set(savepoint.floor);
+        if savepoint.wraps == self.wraps.get() {
+            self.round.set(savepoint.round);
+        } else {
+            self.next_round();
+        }
     }
 
     /// Undoes what was done since the savepoint.

@@ -190,6 +190,11 @@ impl Cx {
         alloc::extend(&actor, &worker.journal(self.context().way, &actor), offset, from, to)
     }
 
+    /// Lets the file grow by a step of at most 1 MiB, unless it has room for a block of so many bytes already.
+    pub(crate) fn grow_ahead(self, bytes: u64) -> Result<()> {
+        alloc::grow_ahead(&self.worker()?.actor(), bytes)
+    }
+
     /// A number that only this transaction has: what bears it was made by it and needs no log.
     pub(crate) fn stamp(self) -> Result<u64> {
         let stamp = &self.context().stamp;
@@ -205,7 +210,11 @@ impl Cx {
         let worker = self.worker()?;
         let log = worker.log(self.context().way);
         let savepoint = log.savepoint();
-        match part() {
+        // What was made before the part is not new to it: it has to be logged, so that it can be set back.
+        let stamp = self.context().stamp.take();
+        let result = part();
+        self.context().stamp.set(stamp);
+        match result {
             Ok(result) => {
                 log.release(savepoint);
                 Ok(result)

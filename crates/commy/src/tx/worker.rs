@@ -44,7 +44,9 @@ impl Roster {
         for (index, generation) in state.seats.drain(..) {
             let Some(slot) = attachment.map.thread(index) else { continue };
             let actor = Actor { at: attachment, slot, index, tag: tag(index, generation) };
-            if attachment.state(slot).generation == generation {
+            // What leaked guards hold is left to whoever meets it, as after a death: nobody here can
+            // reach it any more.
+            if attachment.state(slot).generation == generation && !has_open(&actor) {
                 alloc::slab::strand(&actor);
                 actor.leave();
             }
@@ -55,6 +57,13 @@ impl Roster {
         }
         pages
     }
+}
+
+/// Whether a transaction or a read mark is open in the actor's slot.
+fn has_open(actor: &Actor<'_>) -> bool {
+    let work = actor.slot.work.get();
+    let open = |way| Record::of(&actor.at.map, work, way).is_ok_and(|record| record.state.get() != 0);
+    actor.slot.marks.iter().any(|mark| mark.get() != 0) || (work != 0 && (0..WAYS).any(open))
 }
 
 thread_local! {

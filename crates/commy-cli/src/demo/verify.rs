@@ -1,0 +1,79 @@
+//! Compares the segment's content with what one process finds alone.
+
+use super::corpus::Corpus;
+use super::{Objects, Result, worker};
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+/// Counts again with std's collections, in this process, and compares everything; says how fast both were.
+pub fn against_one_process(corpus: &Corpus, objects: &Objects, time: Duration, workers: usize) -> Result<()> {
+    let begin = Instant::now();
+    let mut words: HashMap<String, u64> = HashMap::new();
+    let mut index: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    for (id, path) in corpus.files.iter().enumerate() {
+        for (word, count) in worker::count(&std::fs::read(path)?) {
+            index.entry(word.clone()).or_default().push(id as u32);
+            *words.entry(word).or_default() += count;
+        }
+    }
+    let alone = begin.elapsed();
+    let total: u64 = words.values().sum();
+
+    let mut differences = Vec::new();
+    let mut done = objects.done.load()?;
+    done.sort_unstable();
+    if !done.iter().copied().eq(0..corpus.files.len() as u32) {
+        differences.push(format!("{} files were noted as done, {} there are", done.len(), corpus.files.len()));
+    }
+    if !objects.tasks.read()?.is_empty() {
+        differences.push("the queue is not empty".into());
+    }
+    compare_counts(&words, objects, &mut differences)?;
+    compare_index(&index, objects, &mut differences)?;
+
+    let mut frequent: Vec<(&String, &u64)> = words.iter().collect();
+    frequent.sort_unstable_by_key(|(word, count)| (std::cmp::Reverse(**count), *word));
+    println!("The ten most frequent of {} words, {total} in all:", words.len());
+    for (word, _) in frequent.iter().take(10) {
+        println!("{:>10}  {word}", objects.words.read()?.get(word.as_str()).copied().unwrap_or(0));
+    }
+    let rate = |time: Duration| total as f64 / time.as_secs_f64() / 1e6;
+    println!("{workers} processes, crash-safe: {:.2} million words/s ({time:.1?})", rate(time));
+    println!("1 process, std collections: {:.2} million words/s ({alone:.1?})", rate(alone));
+    if differences.is_empty() {
+        println!("Every count and every posting is as one process finds it.");
+        return Ok(());
+    }
+    for difference in differences.iter().take(20) {
+        println!("DIFFERENCE: {difference}");
+    }
+    Err(format!("{} differences", differences.len()).into())
+}
+
+fn compare_counts(words: &HashMap<String, u64>, objects: &Objects, differences: &mut Vec<String>) -> Result<()> {
+    let shared = objects.words.read()?;
+    if shared.len() != words.len() {
+        differences.push(format!("{} different words are shared, {} there are", shared.len(), words.len()));
+    }
+    for (word, count) in words {
+        if shared.get(word.as_str()) != Some(count) {
+            differences.push(format!("\"{word}\" occurs {count} times, shared is {:?}", shared.get(word.as_str())));
+        }
+    }
+    Ok(())
+}
+
+fn compare_index(index: &BTreeMap<String, Vec<u32>>, objects: &Objects, differences: &mut Vec<String>) -> Result<()> {
+    let shared = objects.index.read()?;
+    if !shared.keys().eq(index.keys().map(String::as_str)) {
+        differences.push("the index has other words, or in another order".into());
+    }
+    for (word, files) in index {
+        let mut found = shared.get(word.as_str()).map(|list| list.to_vec()).unwrap_or_default();
+        found.sort_unstable();
+        if found != *files {
+            differences.push(format!("\"{word}\" is in {} files, shared are {}", files.len(), found.len()));
+        }
+    }
+    Ok(())
+}

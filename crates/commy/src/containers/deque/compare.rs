@@ -1,0 +1,80 @@
+//! Deques: comparison with others and with those of std.
+
+use super::DequeView;
+use crate::schema::Share;
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+use std::fmt;
+
+impl<T: Share> fmt::Debug for DequeView<T>
+where
+    for<'a> T::Ref<'a>: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
+
+impl<T: Share, U: Share> PartialEq<DequeView<U>> for DequeView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialEq<U::Ref<'b>>,
+{
+    fn eq(&self, other: &DequeView<U>) -> bool {
+        self.len() == other.len() && self.iter().zip(other).all(|(a, b)| a == b)
+    }
+}
+
+impl<T: Share> Eq for DequeView<T> where for<'a, 'b> T::Ref<'a>: PartialEq<T::Ref<'b>> + Eq {}
+
+impl<T: Share> PartialOrd for DequeView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialOrd<T::Ref<'b>>,
+{
+    fn partial_cmp(&self, other: &DequeView<T>) -> Option<Ordering> {
+        self.iter().partial_cmp(other)
+    }
+}
+
+impl<T: Share> Ord for DequeView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialOrd<T::Ref<'b>> + Ord,
+{
+    fn cmp(&self, other: &DequeView<T>) -> Ordering {
+        self.iter().cmp(other)
+    }
+}
+
+/// Whether elements equal others, one by one.
+fn equal<'a, T: Share, U: 'a>(view: &DequeView<T>, other: impl ExactSizeIterator<Item = &'a U>) -> bool
+where
+    for<'x, 'y> T::Ref<'x>: PartialEq<&'y U>,
+{
+    view.len() == other.len() && view.iter().zip(other).all(|(a, b)| a == b)
+}
+
+impl<T: Share, U> PartialEq<VecDeque<U>> for DequeView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
+{
+    fn eq(&self, other: &VecDeque<U>) -> bool {
+        equal(self, other.iter())
+    }
+}
+
+impl<T: Share, U> PartialEq<Vec<U>> for DequeView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
+{
+    fn eq(&self, other: &Vec<U>) -> bool {
+        equal(self, other.iter())
+    }
+}
+
+impl<T: Share, U, const N: usize> PartialEq<[U; N]> for DequeView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
+{
+    fn eq(&self, other: &[U; N]) -> bool {
+        equal(self, other.iter())
+    }
+}

@@ -1,0 +1,540 @@
+//! `VecDeque` in a segment: a header and a ring of slots (see `header`), seen as a [`DequeView`].
+//!
+//! A push logs where the elements begin and end, once a transaction, and writes a slot that is out of reach; what
+//! removes elements logs them, by the rule of `vec::block`.
+
+mod bulk;
+mod compare;
+mod header;
+
+#[cfg(test)]
+mod tests;
+
+pub use header::DequeHeader;
+
+use super::vec::{Elements, ElementsMut, Shape, below, bounds, drop_slots, lend, release, replace_slot, store, too_large};
+use crate::error::{Error, Result};
+use crate::schema::describe::elements;
+use crate::schema::{Kind, Plain, Registry, Share, Viewed, nesting};
+use crate::tx::Cx;
+use header::{Ring, Slots};
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::ops::{Index, IndexMut, RangeBounds};
+use std::ptr;
+
+/// A `VecDeque<T>` in a segment, seen in place.
+///
+/// Methods bear the names of [`std::collections::VecDeque`]. Those that change it give a [`Result`]: an error
+/// means that nothing has changed.
+///
+/// ```
+/// # use std::collections::VecDeque;
+/// # let dir = tempfile::tempdir()?;
+/// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+/// let jobs: commy::Shared<VecDeque<String>> = segment.open_or_create("jobs")?;
+/// let mut jobs = jobs.write()?;
+/// jobs.push_back("wash".into())?;
+/// jobs.push_back("dry".into())?;
+/// jobs.push_front("soak".into())?;
+/// assert_eq!(jobs.pop_front()?, Some("soak".to_string()));
+/// assert_eq!(jobs.iter().collect::<Vec<_>>(), ["wash", "dry"]);
+/// # Ok::<(), commy::Error>(())
+/// ```
+#[repr(C)]
+pub struct DequeView<T: Share> {
+    header: DequeHeader,
+    marker: PhantomData<(T, *mut ())>,
+    cx: [()],
+}
+
+// SAFETY: through a shared reference a view is only read, by loads of words and through `T::view`; what
+// that gives in each thread may be used in any.
+unsafe impl<T: Share> Sync for DequeView<T> where for<'a> T::Ref<'a>: Send + Sync {}
+
+impl<T: Share> Share for VecDeque<T> {
+    type Stored = DequeHeader;
+    type Ref<'a> = &'a DequeView<T>;
+    type Mut<'a> = &'a mut DequeView<T>;
+    const OWNS: bool = true;
+
+    fn store(self, cx: Cx) -> Result<DequeHeader> {
+        let len = self.len() as u64;
+        let cap = if len == 0 { 0 } else { len.next_power_of_two() };
+        let offset = cx.alloc(Shape::of::<T::Stored>().bytes(cap)?, align_of::<T::Stored>() as u64)?;
+        let ring = Ring { offset, cap, head: 0, len };
+        let slots = ring.slots::<T::Stored>(cx).ok_or_else(|| cannot_be(ring))?;
+        for (index, value) in self.into_iter().enumerate() {
+            let stored = value.store(cx)?;
+            // SAFETY: one of `cap` slots in the map, which nobody else knows of yet.
+            unsafe { slots.first.add(index).write(stored) };
+        }
+        Ok(DequeHeader::of(ring))
+    }
+
+    #[inline(always)]
+    unsafe fn view<'a>(stored: *const DequeHeader, cx: Cx) -> &'a DequeView<T> {
+        // SAFETY: the header is there for `'a` and is all words; it is all that the view's bytes are.
+        unsafe { &*(ptr::slice_from_raw_parts(stored.cast::<()>(), cx.metadata()) as *const DequeView<T>) }
+    }
+
+    #[inline(always)]
+    unsafe fn view_mut<'a>(stored: *mut DequeHeader, cx: Cx) -> Result<&'a mut DequeView<T>> {
+        // SAFETY: as in `view`, and nobody else sees it; its words are logged when they are changed.
+        Ok(unsafe { &mut *(ptr::slice_from_raw_parts_mut(stored.cast::<()>(), cx.metadata()) as *mut DequeView<T>) })
+    }
+
+    unsafe fn load(stored: *const DequeHeader, cx: Cx) -> Result<VecDeque<T>> {
+        // SAFETY: the caller's promise.
+        let ring = unsafe { &*stored }.ring();
+        let slots = ring.slots::<T::Stored>(cx).ok_or_else(|| cannot_be(ring))?;
+        // SAFETY: below the length there are elements.
+        (0..slots.len).map(|index| unsafe { T::load(slots.place(index), cx) }).collect()
+    }
+
+    unsafe fn drop_stored(stored: *mut DequeHeader, cx: Cx) -> Result<()> {
+        // SAFETY: the caller's promise.
+        let ring = unsafe { &*stored }.ring();
+        if !T::OWNS {
+            return release(cx, Shape::of::<T::Stored>(), ring.offset, ring.cap);
+        }
+        if ring.head > u64::from(u32::MAX) || ring.len > u64::from(u32::MAX) {
+            // Too many for three words.
+            // SAFETY: the caller's promise.
+            return unsafe { free_ring::<T>(cx, ring) };
+        }
+        // SAFETY: the block is freed by nobody else, its content stays until then.
+        unsafe { nesting::drop_block(cx, [ring.offset, ring.cap, ring.head << 32 | ring.len], free_block::<T>) }
+    }
+
+    fn describe(registry: &mut Registry) -> usize {
+        let describe = |registry: &mut Registry| elements(&[("element", T::describe(registry))]);
+        let node = registry.node::<VecDeque<T>, DequeHeader>(Kind::VecDeque, "", describe);
+        let element = T::describe(registry);
+        let name = format!("VecDeque<{}>", registry.name(element));
+        registry.rename(node, name);
+        node
+    }
+}
+
+impl<T: Share> Viewed for VecDeque<T> {
+    type View = DequeView<T>;
+}
+
+#[cold]
+fn cannot_be(ring: Ring) -> Error {
+    Error::corrupt(ring.offset, "a deque whose ring or block cannot be")
+}
+
+/// Frees a block of a deque, and what its elements own; head and length share the last word.
+///
+/// # Safety
+/// As for [`Share::drop_stored`], for each element.
+unsafe fn free_block<T: Share>(cx: Cx, [offset, cap, ends]: [u64; 3]) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { free_ring::<T>(cx, Ring { offset, cap, head: ends >> 32, len: ends & u64::from(u32::MAX) }) }
+}
+
+/// Frees a block of a deque, and what its elements own.
+///
+/// # Safety
+/// As for [`Share::drop_stored`], for each element.
+unsafe fn free_ring<T: Share>(cx: Cx, ring: Ring) -> Result<()> {
+    let slots = ring.slots::<T::Stored>(cx).ok_or_else(|| cannot_be(ring))?;
+    // SAFETY: the caller's promise, for all of them.
+    unsafe { drop_elements::<T>(&slots, 0, slots.len, cx)? };
+    release(cx, Shape::of::<T::Stored>(), ring.offset, ring.cap)
+}
+
+/// Frees what `count` elements from `index` on own.
+///
+/// # Safety
+/// As for [`drop_slots`].
+unsafe fn drop_elements<T: Share>(slots: &Slots<T::Stored>, index: usize, count: usize, cx: Cx) -> Result<()> {
+    if !T::OWNS || count == 0 {
+        return Ok(());
+    }
+    let straight = slots.straight(index, count);
+    // SAFETY: the caller's promise.
+    unsafe {
+        drop_slots::<T>(slots.place(index), straight, cx)?;
+        drop_slots::<T>(slots.first, count - straight, cx)
+    }
+}
+
+impl<T: Share> DequeView<T> {
+    const SHAPE: Shape = Shape::of::<T::Stored>();
+
+    #[inline(always)]
+    fn cx(&self) -> Cx {
+        // SAFETY: a view is made with its context's metadata, and does not outlive it.
+        unsafe { Cx::from_metadata(self.cx.len()) }
+    }
+
+    /// The elements, none if the header cannot be.
+    #[inline(always)]
+    fn slots(&self) -> Slots<T::Stored> {
+        self.header.slots(self.cx()).unwrap_or(Slots { first: ptr::dangling_mut(), cap: 0, head: 0, len: 0 })
+    }
+
+    #[inline(always)]
+    fn checked(&self) -> Result<Slots<T::Stored>> {
+        self.header.checked(self.cx())
+    }
+
+    /// Room for `more` elements.
+    #[inline(always)]
+    fn room(&mut self, more: usize) -> Result<Slots<T::Stored>> {
+        let slots = self.checked()?;
+        if slots.cap - slots.len >= more { Ok(slots) } else { self.make_room(slots.len, more) }
+    }
+
+    #[cold]
+    fn make_room(&mut self, len: usize, more: usize) -> Result<Slots<T::Stored>> {
+        let needed = len.checked_add(more).ok_or_else(too_large)?;
+        self.header.grow(self.cx(), Self::SHAPE, needed as u64)?;
+        self.checked()
+    }
+
+    /// How many elements there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.slots().len
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many elements there is room for: a power of two.
+    #[inline]
+    pub fn capacity(&self) -> usize {
+        self.slots().cap
+    }
+
+    /// The element at an index, counted from the front.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<T::Ref<'_>> {
+        let slots = self.slots();
+        // SAFETY: below the length there are elements, which nobody changes while `self` is borrowed.
+        (index < slots.len).then(|| unsafe { T::view(slots.place(index), self.cx()) })
+    }
+
+    /// The element at an index, to be changed. Its old value is logged first.
+    ///
+    /// # Panics
+    /// If the log has no room for it (`OutOfSpace`); [`try_get_mut`](DequeView::try_get_mut) gives the error.
+    #[inline]
+    pub fn get_mut(&mut self, index: usize) -> Option<T::Mut<'_>> {
+        lend(self.try_get_mut(index))
+    }
+
+    /// The element at an index, to be changed.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`] if the log has no room for its old value.
+    #[inline]
+    pub fn try_get_mut(&mut self, index: usize) -> Result<Option<T::Mut<'_>>> {
+        let slots = self.slots();
+        if index >= slots.len {
+            return Ok(None);
+        }
+        // SAFETY: as in `get`, and `self` is borrowed for this alone.
+        unsafe { T::view_mut(slots.place(index), self.cx()).map(Some) }
+    }
+
+    /// The first element.
+    #[inline]
+    pub fn front(&self) -> Option<T::Ref<'_>> {
+        self.get(0)
+    }
+
+    /// The first element, to be changed.
+    ///
+    /// # Panics
+    /// As [`get_mut`](DequeView::get_mut).
+    #[inline]
+    pub fn front_mut(&mut self) -> Option<T::Mut<'_>> {
+        self.get_mut(0)
+    }
+
+    /// The last element.
+    #[inline]
+    pub fn back(&self) -> Option<T::Ref<'_>> {
+        self.get(self.len().checked_sub(1)?)
+    }
+
+    /// The last element, to be changed.
+    ///
+    /// # Panics
+    /// As [`get_mut`](DequeView::get_mut).
+    #[inline]
+    pub fn back_mut(&mut self) -> Option<T::Mut<'_>> {
+        self.get_mut(self.len().checked_sub(1)?)
+    }
+
+    /// The elements from front to back.
+    #[inline]
+    pub fn iter(&self) -> Elements<'_, T> {
+        let slots = self.slots();
+        // SAFETY: these positions hold elements for as long as `self` is borrowed.
+        unsafe { Elements::new(slots.first, slots.mask(), slots.head..slots.head + slots.len, self.cx()) }
+    }
+
+    /// The elements from front to back, to be changed; each is logged when the iterator comes to it.
+    ///
+    /// # Panics
+    /// The iterator does as [`get_mut`](DequeView::get_mut).
+    #[inline]
+    pub fn iter_mut(&mut self) -> ElementsMut<'_, T> {
+        let slots = self.slots();
+        // SAFETY: as in `iter`, and `self` is borrowed for this alone.
+        unsafe { ElementsMut::new(slots.first, slots.mask(), slots.head..slots.head + slots.len, self.cx()) }
+    }
+
+    /// The elements of a range of indices.
+    ///
+    /// # Errors
+    /// [`Error::BadArgument`] if the range is not within the length.
+    pub fn range(&self, range: impl RangeBounds<usize>) -> Result<Elements<'_, T>> {
+        let slots = self.slots();
+        let (start, end) = bounds(&range, slots.len)?;
+        // SAFETY: as in `iter`.
+        Ok(unsafe { Elements::new(slots.first, slots.mask(), slots.head + start..slots.head + end, self.cx()) })
+    }
+
+    /// A copy, owned by the process.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it cannot be read.
+    pub fn to_deque(&self) -> Result<VecDeque<T>> {
+        // SAFETY: the view's own header; nobody changes it while `self` is borrowed.
+        unsafe { <VecDeque<T> as Share>::load(&self.header, self.cx()) }
+    }
+
+    /// Adds an element at the back.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`].
+    #[inline]
+    pub fn push_back(&mut self, value: T) -> Result<()> {
+        let (slots, cx) = (self.room(1)?, self.cx());
+        self.header.keep_ends(cx)?;
+        let stored = store(value, cx)?;
+        // SAFETY: the slot behind the last element is out of reach.
+        unsafe { slots.place(slots.len).write(stored) };
+        self.header.put_len(slots.len + 1);
+        Ok(())
+    }
+
+    /// Adds an element at the front.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`].
+    #[inline]
+    pub fn push_front(&mut self, value: T) -> Result<()> {
+        let (slots, cx) = (self.room(1)?, self.cx());
+        self.header.keep_ends(cx)?;
+        let stored = store(value, cx)?;
+        let head = slots.head.wrapping_sub(1) & slots.mask();
+        // SAFETY: the slot before the first element is out of reach.
+        unsafe { slots.first.add(head).write(stored) };
+        self.header.put_ends(head, slots.len + 1);
+        Ok(())
+    }
+
+    /// Removes the first element.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`] only if not even the room kept for removals is left.
+    #[inline]
+    pub fn pop_front(&mut self) -> Result<Option<T>> {
+        let slots = self.checked()?;
+        if slots.len == 0 {
+            return Ok(None);
+        }
+        let value = self.take(&slots, 0)?;
+        self.header.put_ends(slots.slot(1), slots.len - 1);
+        Ok(Some(value))
+    }
+
+    /// Removes the last element.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`] only if not even the room kept for removals is left.
+    #[inline]
+    pub fn pop_back(&mut self) -> Result<Option<T>> {
+        let slots = self.checked()?;
+        if slots.len == 0 {
+            return Ok(None);
+        }
+        let value = self.take(&slots, slots.len - 1)?;
+        self.header.put_len(slots.len - 1);
+        Ok(Some(value))
+    }
+
+    /// Loads an element and frees what it owns, logging all that is then to be changed.
+    #[inline(always)]
+    fn take(&mut self, slots: &Slots<T::Stored>, index: usize) -> Result<T> {
+        let (cx, header) = (self.cx(), &self.header);
+        // SAFETY: the caller gives an index below the length, and removes the element if nothing fails.
+        unsafe {
+            let value = T::load(slots.place(index), cx)?;
+            let log = || {
+                header.keep_ends(cx)?;
+                slots.keep(cx, index, 1)?;
+                drop_elements::<T>(slots, index, 1, cx)
+            };
+            if T::OWNS { cx.atomically(log)? } else { log()? };
+            Ok(value)
+        }
+    }
+
+    /// Inserts an element at an index up to the length. Takes time for the elements before or behind it,
+    /// whichever are fewer.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`]; [`Error::BadArgument`] for an index above the length.
+    pub fn insert(&mut self, index: usize, value: T) -> Result<()> {
+        below(index, self.checked()?.len + 1)?;
+        let (slots, cx) = (self.room(1)?, self.cx());
+        let (before, behind) = (index, slots.len - index);
+        self.header.keep_ends(cx)?;
+        // SAFETY: elements move by one slot into one that is out of reach, after those that get overwritten
+        // were logged.
+        unsafe {
+            if before < behind {
+                slots.keep(cx, 0, before)?;
+                let stored = store(value, cx)?;
+                let head = slots.head.wrapping_sub(1) & slots.mask();
+                slots.shift(0, usize::MAX, before);
+                slots.first.add((head + index) & slots.mask()).write(stored);
+                self.header.put_ends(head, slots.len + 1);
+            } else {
+                slots.keep(cx, index, behind)?;
+                let stored = store(value, cx)?;
+                slots.shift(index, index + 1, behind);
+                slots.place(index).write(stored);
+                self.header.put_len(slots.len + 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the element at an index, if there is one. Takes time for the elements before or behind it,
+    /// whichever are fewer.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`] if the log has no room for those.
+    pub fn remove(&mut self, index: usize) -> Result<Option<T>> {
+        let slots = self.checked()?;
+        if index >= slots.len {
+            return Ok(None);
+        }
+        // SAFETY: below the length there are elements.
+        let value = unsafe { T::load(slots.place(index), self.cx())? };
+        self.cut_out(slots, index, index + 1)?;
+        Ok(Some(value))
+    }
+
+    /// Removes the elements `start..end`.
+    fn cut_out(&mut self, slots: Slots<T::Stored>, start: usize, end: usize) -> Result<()> {
+        let (cx, header) = (self.cx(), &self.header);
+        cx.atomically(|| {
+            // SAFETY: below the length there are elements; these get out of reach if nothing fails.
+            unsafe { drop_elements::<T>(&slots, start, end - start, cx)? };
+            header.cut_out(cx, slots, start, end)
+        })
+    }
+
+    /// Replaces the element at an index.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`]; [`Error::BadArgument`] for an index that is not below the length.
+    pub fn set(&mut self, index: usize, value: T) -> Result<()> {
+        let slots = self.checked()?;
+        below(index, slots.len)?;
+        // SAFETY: below the length, and `self` is borrowed for this alone.
+        unsafe { replace_slot(slots.place(index), value, self.cx()) }
+    }
+
+    /// Exchanges two elements.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`] if the log has no room; [`Error::BadArgument`] for an index that is not below
+    /// the length.
+    pub fn swap(&mut self, a: usize, b: usize) -> Result<()> {
+        let (slots, cx) = (self.checked()?, self.cx());
+        below(a, slots.len)?;
+        below(b, slots.len)?;
+        // SAFETY: both below the length; logged before they are overwritten.
+        unsafe {
+            slots.keep(cx, a, 1)?;
+            slots.keep(cx, b, 1)?;
+            ptr::swap(slots.place(a), slots.place(b));
+        }
+        Ok(())
+    }
+}
+
+impl<T: Plain> DequeView<T> {
+    /// The elements as two slices, the second behind the first.
+    #[inline]
+    pub fn as_slices(&self) -> (&[T], &[T]) {
+        let slots = self.slots();
+        let straight = slots.straight(0, slots.len);
+        // SAFETY: values of a plain type, from the head up to the end of the ring and from its beginning on, which
+        // nobody changes while `self` is borrowed.
+        unsafe {
+            let first = std::slice::from_raw_parts(slots.first.add(slots.head), straight);
+            (first, std::slice::from_raw_parts(slots.first, slots.len - straight))
+        }
+    }
+}
+
+/// Panics if there is no such element.
+impl<T: Plain> Index<usize> for DequeView<T> {
+    type Output = T;
+    #[inline]
+    fn index(&self, index: usize) -> &T {
+        match self.get(index) {
+            Some(element) => element,
+            None => no_such(index, self.len()),
+        }
+    }
+}
+
+/// Logs the element; panics if there is none, or the log has no room for it (`OutOfSpace`).
+impl<T: Plain> IndexMut<usize> for DequeView<T> {
+    #[inline]
+    fn index_mut(&mut self, index: usize) -> &mut T {
+        let len = self.len();
+        match self.get_mut(index) {
+            Some(element) => element,
+            None => no_such(index, len),
+        }
+    }
+}
+
+#[cold]
+fn no_such(index: usize, len: usize) -> ! {
+    panic!("index {index} of a deque of {len} elements")
+}
+
+impl<'a, T: Share> IntoIterator for &'a DequeView<T> {
+    type Item = T::Ref<'a>;
+    type IntoIter = Elements<'a, T>;
+    fn into_iter(self) -> Elements<'a, T> {
+        self.iter()
+    }
+}
+
+impl<'a, T: Share> IntoIterator for &'a mut DequeView<T> {
+    type Item = T::Mut<'a>;
+    type IntoIter = ElementsMut<'a, T>;
+    fn into_iter(self) -> ElementsMut<'a, T> {
+        self.iter_mut()
+    }
+}

@@ -1,0 +1,149 @@
+//! What a map or set is in its place: eight words, and five more while it moves into another table.
+
+use super::table::{Shape, Table};
+use crate::error::{Error, Result};
+use crate::layout::Word;
+use crate::tx::Cx;
+use std::ptr::NonNull;
+
+/// The stored form of a map or set. All zeros is an empty one.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub struct Head {
+    /// Entries.
+    pub(super) len: Word,
+    /// Keys that can still be put into slots that no key was in before the table has to be replaced.
+    pub(super) left: Word,
+    /// Offset of the control bytes, 0 if there is no table.
+    pub(super) control: Word,
+    /// Slots of the table.
+    pub(super) slots: Word,
+    /// What the hashes of this map are made with; it stays as long as there is a table.
+    pub(super) seed: Word,
+    /// See [`Stamp`].
+    pub(super) stamp: Word,
+    /// Offset of a [`Moving`], 0 if the table is the only one.
+    pub(super) moving: Word,
+    /// Offset of the counters by which readers without a lock see changes, 0 if there are none.
+    pub(super) stripes: Word,
+}
+
+/// Words of a head.
+pub(super) const HEAD_WORDS: u64 = 8;
+/// Words of a [`Moving`].
+pub(super) const MOVING_WORDS: u64 = 5;
+
+const _: () = assert!(size_of::<Head>() as u64 == HEAD_WORDS * 8);
+const _: () = assert!(size_of::<Moving>() as u64 == MOVING_WORDS * 8);
+
+/// The table that a map is moving out of, and how far it is. `Head` has the one that it moves into.
+#[repr(C)]
+#[derive(Debug)]
+pub(super) struct Moving {
+    /// Offset of the old table's control bytes.
+    pub(super) control: Word,
+    /// Slots of the old table.
+    pub(super) slots: Word,
+    /// The old table's [`Stamp`].
+    pub(super) stamp: Word,
+    /// Slots below this are homes whose keys are in the new table; a multiple of 16.
+    pub(super) cursor: Word,
+    /// Slots of the new table below this have control bytes; a multiple of 16.
+    pub(super) ready: Word,
+}
+
+/// What this transaction has to log of a table.
+///
+/// The word of a table is `2 * stamp` of the transaction that made it, or, once a later one has removed
+/// something from it, `2 * stamp + 1` of the last that did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stamp {
+    /// This transaction made the table: nothing.
+    Made,
+    /// It has removed keys: control bytes, and the bytes of slots that it fills.
+    Removed,
+    /// Neither: control bytes. A free slot was free when the transaction began, and nobody minds its bytes.
+    Older,
+}
+
+impl Stamp {
+    /// What the word of a table made by transaction `now` is.
+    pub(super) fn made(now: u64) -> u64 {
+        now << 1
+    }
+
+    /// What the word of a table is that transaction `now` has removed something from.
+    pub(super) fn removed(now: u64) -> u64 {
+        now << 1 | 1
+    }
+
+    #[inline(always)]
+    pub(super) fn of(word: &Word, now: u64) -> Stamp {
+        match word.get() ^ now << 1 {
+            0 => Stamp::Made,
+            1 => Stamp::Removed,
+            _ => Stamp::Older,
+        }
+    }
+}
+
+impl Head {
+    /// The table, if there is one and it checks out.
+    #[inline(always)]
+    pub(super) fn table(&self, cx: Cx, shape: Shape) -> Option<Table> {
+        Table::open(cx, self.control.get(), self.slots.get(), shape)
+    }
+
+    /// Where the move is, if there is one and it checks out.
+    #[inline]
+    pub(super) fn moving<'a>(&self, cx: Cx) -> Option<&'a Moving> {
+        let offset = self.moving.get();
+        let found: NonNull<Moving> = if offset == 0 { None } else { cx.slice(offset, 1) }?;
+        // SAFETY: in the file and aligned; it consists of words, which may be shared.
+        Some(unsafe { found.as_ref() })
+    }
+
+    /// The error for a head that does not check out.
+    #[cold]
+    pub(super) fn corrupt(&self) -> Error {
+        Error::corrupt(self.control.get(), "a hash table that does not agree with its head")
+    }
+
+    /// Makes it the head of an empty map, and gives what it was. It was logged before.
+    pub(super) fn detach(&self) -> Head {
+        let take = |word: &Word| {
+            let old = Word::new(word.get());
+            word.put(0);
+            old
+        };
+        Head {
+            len: take(&self.len),
+            left: take(&self.left),
+            control: take(&self.control),
+            slots: take(&self.slots),
+            seed: take(&self.seed),
+            stamp: take(&self.stamp),
+            moving: take(&self.moving),
+            stripes: take(&self.stripes),
+        }
+    }
+
+    /// Logs the whole head, so that its words may be overwritten.
+    #[inline(always)]
+    pub(super) fn keep(&self, cx: Cx) -> Result<()> {
+        cx.keep(&self.len, HEAD_WORDS)
+    }
+}
+
+impl Moving {
+    /// The old table, if it checks out.
+    #[inline]
+    pub(super) fn table(&self, cx: Cx, shape: Shape) -> Option<Table> {
+        Table::open(cx, self.control.get(), self.slots.get(), shape)
+    }
+
+    /// Logs all of it.
+    pub(super) fn keep(&self, cx: Cx) -> Result<()> {
+        cx.keep(&self.control, MOVING_WORDS)
+    }
+}

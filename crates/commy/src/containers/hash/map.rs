@@ -1,0 +1,452 @@
+//! The view of a map.
+
+use super::head::Head;
+use super::iter::{Iter, IterMut, Keys, Values, ValuesMut};
+use super::raw::{Place, Raw, cannot_lend};
+use super::table::Seek;
+use crate::error::Result;
+use crate::schema::{Key, Lookup, Plain, Share};
+use crate::tx::Cx;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash};
+use std::marker::PhantomData;
+
+/// A `HashMap<K, V>` in a segment.
+///
+/// Methods bear the names that they have in `std`; those that change the map give a `Result`, and an error
+/// means that nothing was changed. Keys are looked up by whatever they can be compared with, a
+/// `String` by `&str`. The table grows without a stop: an insert moves a few dozen entries at most.
+#[repr(C)]
+pub struct HashMapView<K: Share, V: Share> {
+    head: Head,
+    marker: PhantomData<(K, V, *mut ())>,
+    cx: [()],
+}
+
+// SAFETY: a shared reference gives out `K::Ref` and `V::Ref`, which are made of shared references to the
+// stored forms, and changes nothing.
+unsafe impl<K: Share, V: Share> Sync for HashMapView<K, V>
+where
+    K::Stored: Sync,
+    V::Stored: Sync,
+{
+}
+
+impl<K: Key, V: Share> HashMapView<K, V> {
+    #[inline(always)]
+    fn cx(&self) -> Cx {
+        // SAFETY: a view's metadata is that of the context it was made with, which outlives it.
+        unsafe { Cx::from_metadata(self.cx.len()) }
+    }
+
+    #[inline(always)]
+    fn raw(&self) -> Raw<'_, K, V> {
+        Raw::new(&self.head, self.cx())
+    }
+
+    /// How many entries there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.raw().len()
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many entries it can have before it takes more memory.
+    pub fn capacity(&self) -> usize {
+        self.len().saturating_add(self.head.left.get() as usize)
+    }
+
+    /// The value of a key.
+    #[inline]
+    pub fn get<Q: ?Sized>(&self, key: &Q) -> Option<V::Ref<'_>>
+    where
+        K: Lookup<Q>,
+    {
+        let raw = self.raw();
+        // SAFETY: a full slot holds a stored value, which does not change while the view is borrowed.
+        raw.find(key).map(|slot| unsafe { V::view(&raw const (*slot).value, raw.cx) })
+    }
+
+    /// A key and its value, as they are stored.
+    #[inline]
+    pub fn get_key_value<Q: ?Sized>(&self, key: &Q) -> Option<(K::Ref<'_>, V::Ref<'_>)>
+    where
+        K: Lookup<Q>,
+    {
+        let raw = self.raw();
+        let slot = raw.find(key)?;
+        // SAFETY: a full slot holds a stored key and value, which do not change while the view is borrowed.
+        Some(unsafe { (K::view(&raw const (*slot).key, raw.cx), V::view(&raw const (*slot).value, raw.cx)) })
+    }
+
+    /// Whether there is an entry of that key.
+    #[inline]
+    pub fn contains_key<Q: ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Lookup<Q>,
+    {
+        self.raw().find(key).is_some()
+    }
+
+    /// The value of a key, to be changed.
+    ///
+    /// # Panics
+    /// If the log has no room for what is lent (`OutOfSpace`), or the map is not open for changing;
+    /// [`try_get_mut`](Self::try_get_mut) returns that.
+    #[inline]
+    pub fn get_mut<Q: ?Sized>(&mut self, key: &Q) -> Option<V::Mut<'_>>
+    where
+        K: Lookup<Q>,
+    {
+        self.try_get_mut(key).unwrap_or_else(|error| cannot_lend(&error))
+    }
+
+    /// The value of a key, to be changed.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room for what is lent.
+    #[inline]
+    pub fn try_get_mut<Q: ?Sized>(&mut self, key: &Q) -> Result<Option<V::Mut<'_>>>
+    where
+        K: Lookup<Q>,
+    {
+        let raw = self.raw();
+        match raw.find(key) {
+            // SAFETY: a full slot holds a stored value; the view is borrowed exclusively.
+            Some(slot) => unsafe { V::view_mut(&raw mut (*slot).value, raw.cx).map(Some) },
+            None => Ok(None),
+        }
+    }
+
+    /// Puts an entry in. Gives the value that the key had; the key then stays the one that is there.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
+    #[inline]
+    pub fn insert(&mut self, key: K, value: V) -> Result<Option<V>>
+    where
+        K: Lookup<K>,
+    {
+        let raw = self.raw();
+        let place = raw.place_for(&key)?;
+        match place.seek {
+            Seek::Vacant(index) => {
+                raw.fill(place, index, || raw.store_both(key, value))?;
+                Ok(None)
+            }
+            Seek::Found(index) => {
+                let slot = raw.slot(place.side, index);
+                // SAFETY: a full slot of that side; the view is borrowed exclusively.
+                unsafe {
+                    let old = V::load(&raw const (*slot).value, raw.cx)?;
+                    raw.replace::<V>(place.side, &raw mut (*slot).value, value)?;
+                    Ok(Some(old))
+                }
+            }
+        }
+    }
+
+    /// The value of a key, to be changed; `value` if there was none.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// use std::collections::HashMap;
+    /// let words: commy::Shared<HashMap<String, u64>> = segment.open_or_create("words")?;
+    /// let mut guard = words.write()?;
+    /// for word in "to be or not to be".split(' ') {
+    ///     *guard.entry_or_insert(word, 0)? += 1;
+    /// }
+    /// assert_eq!((guard.get("be"), guard.get("question")), (Some(&2), None));
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
+    #[inline]
+    pub fn entry_or_insert<Q>(&mut self, key: &Q, value: V) -> Result<V::Mut<'_>>
+    where
+        K: Lookup<Q>,
+        Q: ToOwned<Owned = K> + ?Sized,
+    {
+        self.entry_or_insert_with(key, || value)
+    }
+
+    /// The value of a key, to be changed; what `value` gives if there was none.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
+    #[inline]
+    pub fn entry_or_insert_with<Q>(&mut self, key: &Q, value: impl FnOnce() -> V) -> Result<V::Mut<'_>>
+    where
+        K: Lookup<Q>,
+        Q: ToOwned<Owned = K> + ?Sized,
+    {
+        let raw = self.raw();
+        let place = raw.place_for(key)?;
+        let slot = match place.seek {
+            Seek::Found(index) => raw.slot(place.side, index),
+            Seek::Vacant(index) => {
+                let value = value();
+                let slot = raw.fill(place, index, || raw.store_both(key.to_owned(), value))?;
+                // SAFETY: the slot was just filled; the view is borrowed exclusively.
+                return match unsafe { V::view_mut(&raw mut (*slot).value, raw.cx) } {
+                    Ok(lent) => Ok(lent),
+                    Err(error) => {
+                        self.take_back(place, index)?;
+                        Err(error)
+                    }
+                };
+            }
+        };
+        // SAFETY: a full slot holds a stored value; the view is borrowed exclusively.
+        unsafe { V::view_mut(&raw mut (*slot).value, raw.cx) }
+    }
+
+    /// Takes an entry out that was just put in and could not be lent.
+    #[cold]
+    fn take_back(&self, place: Place<'_>, index: usize) -> Result<()> {
+        let raw = self.raw();
+        let slot = raw.empty(place.side, index)?;
+        // SAFETY: just taken out.
+        unsafe { raw.drop_entry(slot) }
+    }
+
+    /// The value of a key, to be changed; the default if there was none.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
+    #[inline]
+    pub fn entry_or_default<Q>(&mut self, key: &Q) -> Result<V::Mut<'_>>
+    where
+        K: Lookup<Q>,
+        Q: ToOwned<Owned = K> + ?Sized,
+        V: Default,
+    {
+        self.entry_or_insert_with(key, V::default)
+    }
+
+    /// Takes the entry of a key out and gives its value.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if it cannot be read. Never fails for want of space.
+    #[inline]
+    pub fn remove<Q: ?Sized>(&mut self, key: &Q) -> Result<Option<V>>
+    where
+        K: Lookup<Q>,
+    {
+        // SAFETY: what `take` hands in.
+        self.take(key, |_, value, cx| unsafe { V::load(value, cx) })
+    }
+
+    /// Takes the entry of a key out and gives it.
+    ///
+    /// # Errors
+    /// As [`remove`](Self::remove).
+    pub fn remove_entry<Q: ?Sized>(&mut self, key: &Q) -> Result<Option<(K, V)>>
+    where
+        K: Lookup<Q>,
+    {
+        // SAFETY: what `take` hands in.
+        self.take(key, |key, value, cx| unsafe { Ok((K::load(key, cx)?, V::load(value, cx)?)) })
+    }
+
+    /// Takes an entry out; `load` gets its stored key and value.
+    #[inline(always)]
+    fn take<Q: ?Sized, R>(
+        &mut self,
+        key: &Q,
+        load: impl FnOnce(*const K::Stored, *const V::Stored, Cx) -> Result<R>,
+    ) -> Result<Option<R>>
+    where
+        K: Lookup<Q>,
+    {
+        let raw = self.raw();
+        let Some(Place { side, seek: Seek::Found(index), .. }) = raw.place_of(key)? else { return Ok(None) };
+        let slot = raw.slot(side, index);
+        // SAFETY: a slot of the table.
+        let (key, value) = unsafe { (&raw const (*slot).key, &raw const (*slot).value) };
+        let result = load(key, value, raw.cx)?;
+        let slot = raw.empty(side, index)?;
+        // SAFETY: just taken out.
+        unsafe { raw.drop_entry(slot)? };
+        Ok(Some(result))
+    }
+
+    /// Takes all entries out and gives the memory back, which serves other objects after commit.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if the table cannot be read. Never fails for want of space.
+    pub fn clear(&mut self) -> Result<()> {
+        self.raw().clear()
+    }
+
+    /// Keeps the entries for which `keep` gives true. Values are lent for changing, and logged first.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room.
+    pub fn retain(&mut self, mut keep: impl FnMut(K::Ref<'_>, V::Mut<'_>) -> bool) -> Result<()> {
+        let raw = self.raw();
+        raw.cx.atomically(|| {
+            raw.retain(|slot| {
+                // SAFETY: a full slot holds a stored key and value; the view is borrowed exclusively.
+                let (key, value) = unsafe {
+                    (K::view(&raw const (*slot).key, raw.cx), V::view_mut(&raw mut (*slot).value, raw.cx)?)
+                };
+                Ok(keep(key, value))
+            })
+        })
+    }
+
+    /// The entries, in no particular order.
+    pub fn iter(&self) -> Iter<'_, K, V> {
+        Iter::new(self.raw())
+    }
+
+    /// The keys, in no particular order.
+    pub fn keys(&self) -> Keys<'_, K, V> {
+        Keys::new(self.raw())
+    }
+
+    /// The values, in no particular order.
+    pub fn values(&self) -> Values<'_, K, V> {
+        Values::new(self.raw())
+    }
+
+    /// The entries, their values to be changed. Each value is logged when the iterator comes to it.
+    ///
+    /// # Panics
+    /// The iterator panics if the log has no room (`OutOfSpace`).
+    pub fn iter_mut(&mut self) -> IterMut<'_, K, V> {
+        IterMut::new(self.raw())
+    }
+
+    /// The values, to be changed. Each is logged when the iterator comes to it.
+    ///
+    /// # Panics
+    /// The iterator panics if the log has no room (`OutOfSpace`).
+    pub fn values_mut(&mut self) -> ValuesMut<'_, K, V> {
+        ValuesMut::new(self.raw())
+    }
+
+    /// Takes all entries out and gives them.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if they cannot be read. Never fails for want of space.
+    pub fn drain(&mut self) -> Result<Vec<(K, V)>> {
+        let entries = self.load_all()?;
+        self.clear()?;
+        Ok(entries)
+    }
+
+    fn load_all<C: Extend<(K, V)> + Default>(&self) -> Result<C> {
+        let (raw, mut all) = (self.raw(), C::default());
+        for slot in raw.slots() {
+            let slot = raw.typed(slot);
+            // SAFETY: a full slot holds a stored key and value.
+            let entry = unsafe { (K::load(&raw const (*slot).key, raw.cx)?, V::load(&raw const (*slot).value, raw.cx)?) };
+            all.extend([entry]);
+        }
+        Ok(all)
+    }
+
+    /// Puts all these entries in, or on an error none of them.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
+    pub fn extend(&mut self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()>
+    where
+        K: Lookup<K>,
+    {
+        self.cx().atomically(|| entries.into_iter().try_for_each(|(key, value)| self.insert(key, value).map(drop)))
+    }
+
+    /// Makes room for so many more entries, so that the next ones do not pay for it. For many entries
+    /// getting the memory may take a while.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
+    pub fn reserve(&mut self, additional: usize) -> Result<()> {
+        self.raw().reserve(additional as u64)
+    }
+
+    /// Gives memory back that the entries do not need. Moves all of them, at once.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace): the smaller table is made before the larger is given back.
+    pub fn shrink_to_fit(&mut self) -> Result<()> {
+        self.raw().shrink_to_fit()
+    }
+
+    /// A copy of all of it.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if it cannot be read.
+    pub fn to_map(&self) -> Result<HashMap<K, V>>
+    where
+        K: Eq + Hash,
+    {
+        self.load_all()
+    }
+}
+
+impl<'a, K: Key, V: Share> IntoIterator for &'a HashMapView<K, V> {
+    type Item = (K::Ref<'a>, V::Ref<'a>);
+    type IntoIter = Iter<'a, K, V>;
+    fn into_iter(self) -> Iter<'a, K, V> {
+        self.iter()
+    }
+}
+
+impl<'a, K: Key, V: Share> IntoIterator for &'a mut HashMapView<K, V> {
+    type Item = (K::Ref<'a>, V::Mut<'a>);
+    type IntoIter = IterMut<'a, K, V>;
+    fn into_iter(self) -> IterMut<'a, K, V> {
+        self.iter_mut()
+    }
+}
+
+impl<K: Key + Lookup<Q>, V: Plain, Q: ?Sized> std::ops::Index<&Q> for HashMapView<K, V> {
+    type Output = V;
+
+    /// The value of a key.
+    ///
+    /// # Panics
+    /// If there is no such key.
+    fn index(&self, key: &Q) -> &V {
+        self.get(key).expect("no entry found for key")
+    }
+}
+
+impl<K: Key, V: Share> std::fmt::Debug for HashMapView<K, V>
+where
+    for<'a> K::Ref<'a>: std::fmt::Debug,
+    for<'a> V::Ref<'a>: std::fmt::Debug,
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self).finish()
+    }
+}
+
+impl<K: Key + Lookup<K>, V: Share, S: BuildHasher> PartialEq<HashMap<K, V, S>> for HashMapView<K, V>
+where
+    for<'a, 'b> V::Ref<'a>: PartialEq<&'b V>,
+{
+    fn eq(&self, other: &HashMap<K, V, S>) -> bool {
+        self.len() == other.len() && other.iter().all(|(key, value)| self.get(key).is_some_and(|own| own == value))
+    }
+}
+
+impl<K: Key + Lookup<K>, V: Share, S: BuildHasher> PartialEq<HashMapView<K, V>> for HashMap<K, V, S>
+where
+    for<'a, 'b> V::Ref<'a>: PartialEq<&'b V>,
+{
+    fn eq(&self, other: &HashMapView<K, V>) -> bool {
+        other == self
+    }
+}

@@ -1,0 +1,387 @@
+//! Replacing the table of a map: at once if it is small, else a little with every insert.
+//!
+//! ```text
+//!                     cursor
+//! old    |  moved ..    | not moved ..                         |     homes below the cursor: look in the
+//!                                                                    new table, else in the old one
+//! new    |  the same keys ..        |  EMPTY |  no control bytes yet ..                                  |
+//!                                            ready
+//! ```
+//!
+//! A table is full when seven eighths of its slots were used. It is then replaced by one of twice as
+//! many slots, or of as many if most of those that were used are DELETED by now. Each insert before the
+//! move is done moves a few groups on, up to one with an EMPTY slot, which no probe has passed: then
+//! all keys whose home is below the new cursor have been met. Since homes are in the order of hashes in
+//! both tables, they go to the beginning of the new table, whose control bytes are set just ahead of
+//! them. So no insert pays for all of it, neither for moving nor for preparing memory.
+//!
+//! Keys that were moved are DELETED in the old table, so that at any time each key is in one of the two
+//! and nothing has to be told apart. Two more things keep that true:
+//!
+//! - Keys whose probe ran over the end of the old table lie at its beginning though their home is at the
+//!   end: they stay when the cursor passes them, and the last step sweeps them up. (Keys of late homes
+//!   that are put into the old table meanwhile may land there too.)
+//! - The last group with control bytes in the new table always has an EMPTY slot, so no probe runs beyond.
+//!
+//! The file is made to grow ahead, while there is still room in the table, since getting hundreds of
+//! megabytes from the system at once would be a long stop of its own.
+
+use super::group::{Bits, WIDTH};
+use super::head::{MOVING_WORDS, Moving, Stamp};
+use super::raw::Raw;
+use super::table::{Shape, Table, capacity, home};
+use crate::error::Result;
+use crate::schema::{Key, KeyHasher, Share};
+
+/// A table whose block is not larger is replaced at once.
+const AT_ONCE: u64 = 64 << 10;
+/// And one with no more slots, however large they are: a step would not move fewer.
+const FEW: u64 = (STEP * WIDTH) as u64;
+/// Groups that a step moves, at least.
+const STEP: usize = 4;
+/// How much the file grows at a time, ahead of need.
+const AHEAD: u64 = 1 << 20;
+
+/// So many inserts, a power of two, lie between two looks at whether the file should grow ahead: few enough
+/// that eight times what they fill is less than it grows by.
+const fn period(shape: Shape) -> u64 {
+    let inserts = AHEAD / 8 / (shape.size + 1);
+    match inserts {
+        0 | 1 => 1,
+        2..=63 => 1 << inserts.ilog2(),
+        _ => 64,
+    }
+}
+
+/// Sets control bytes of the new table, at least below `to`.
+fn prepare(new: Table, moving: &Moving, to: usize) {
+    let (ready, end) = (moving.ready.get() as usize, new.slots());
+    // A line at a time.
+    let to = to.next_multiple_of(64).min(end);
+    if ready < to {
+        new.make_empty(ready & !(WIDTH - 1), to);
+        moving.ready.put(to as u64);
+    }
+}
+
+/// After slot `filled` of the new table was filled: keeps an EMPTY slot in the last group with control
+/// bytes.
+pub(super) fn keep_ahead(new: Table, moving: &Moving, filled: usize) {
+    let ready = moving.ready.get() as usize;
+    if filled + WIDTH >= ready && ready < new.slots() {
+        let last = ready.saturating_sub(WIDTH) & !(WIDTH - 1);
+        if !new.group(last).empty().any() {
+            prepare(new, moving, ready + 1);
+        }
+    }
+}
+
+impl<K: Key, V: Share> Raw<'_, K, V> {
+    const PERIOD: u64 = period(Self::SHAPE);
+
+    /// Makes sure that an entry can be added, and moves some entries on if the map is moving.
+    #[inline(always)]
+    pub(super) fn make_room(&self) -> Result<()> {
+        let settled = self.head.moving.get() == 0 && !self.head.left.get().is_multiple_of(Self::PERIOD);
+        if settled { Ok(()) } else { self.make_room_slowly() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make_room_slowly(&self) -> Result<()> {
+        if self.head.moving.get() != 0 {
+            self.step(STEP)?;
+        }
+        let left = self.head.left.get();
+        if left > 0 {
+            self.look_ahead(left);
+            return Ok(());
+        }
+        self.finish_move()?;
+        let (slots, entries) = (self.head.slots.get(), self.head.len.get().saturating_add(1));
+        if self.head.control.get() == 0 {
+            self.head.keep(self.cx)?;
+            self.first_table(Self::SHAPE.slots_for(entries)).map(|_| ())
+        } else if entries <= capacity(slots) / 2 {
+            self.replace_table(slots)
+        } else {
+            self.replace_table(Self::SHAPE.filled(slots.saturating_mul(2)))
+        }
+    }
+
+    /// Lets the file grow if the table will be replaced soon by one that is larger than what is free.
+    fn look_ahead(&self, left: u64) {
+        let slots = self.head.slots.get();
+        let next = Self::SHAPE.bytes(slots.saturating_mul(2)).unwrap_or(0);
+        let soon = (next / AHEAD + 1) * 2 * Self::PERIOD;
+        let doubles = self.head.len.get() > capacity(slots) / 2;
+        if next > AHEAD && left <= soon && doubles && self.head.moving.get() == 0 {
+            // If that cannot be had, it is said when the table is to be replaced.
+            let _ = self.cx.grow_ahead(next);
+        }
+    }
+
+    /// Makes the table of a map that has none, whose head was logged if it is in the file.
+    ///
+    /// No two tables hash alike: with one seed for all, the order of one would be the worst order to fill
+    /// another in.
+    pub(super) fn first_table(&self, slots: u64) -> Result<Table> {
+        let stamp = self.cx.stamp()?;
+        let (control, table) = self.new_table(slots)?;
+        let mut seed = KeyHasher::new(self.cx.map().header().id[0].get());
+        seed.word(stamp);
+        seed.word(control);
+        self.head.seed.put(seed.finish());
+        self.set_table(control, slots, stamp);
+        Ok(table)
+    }
+
+    /// A table without entries.
+    fn new_table(&self, slots: u64) -> Result<(u64, Table)> {
+        let control = Self::SHAPE.alloc(self.cx, slots)?;
+        let table = Table::open(self.cx, control, slots, Self::SHAPE).ok_or_else(|| self.head.corrupt())?;
+        table.make_empty(0, table.slots().next_multiple_of(WIDTH));
+        Ok((control, table))
+    }
+
+    fn set_table(&self, control: u64, slots: u64, stamp: u64) {
+        let head = self.head;
+        head.control.put(control);
+        head.slots.put(slots);
+        head.stamp.put(Stamp::made(stamp));
+        head.left.put(capacity(slots).saturating_sub(head.len.get()));
+    }
+
+    /// Goes over to a table of so many slots, at once or by and by. The map has one and is not moving.
+    fn replace_table(&self, slots: u64) -> Result<()> {
+        let old = self.head.slots.get();
+        let small = old <= FEW || Self::SHAPE.bytes(old).is_some_and(|bytes| bytes <= AT_ONCE);
+        if small { self.rebuild(slots) } else { self.begin_move(slots) }
+    }
+
+    /// Goes over to a table of so many slots, which are enough, at once.
+    fn rebuild(&self, slots: u64) -> Result<()> {
+        let (head, cx) = (self.head, self.cx);
+        let stamp = cx.stamp()?;
+        head.keep(cx)?;
+        let (control, new) = self.new_table(slots)?;
+        for slot in self.slots() {
+            // SAFETY: a full slot holds a stored key.
+            let hash = unsafe { self.hash_stored(slot.cast(), cx) };
+            // SAFETY: a slot of another table of this map.
+            if unsafe { new.take_in(hash, slot) }.is_none() {
+                Self::SHAPE.free(cx, control, slots)?;
+                return Err(head.corrupt());
+            }
+        }
+        let old = (head.control.get(), head.slots.get());
+        self.set_table(control, slots, stamp);
+        Self::SHAPE.free(cx, old.0, old.1)
+    }
+
+    /// Begins to move into a table of so many slots.
+    fn begin_move(&self, slots: u64) -> Result<()> {
+        let (head, cx) = (self.head, self.cx);
+        let stamp = cx.stamp()?;
+        head.keep(cx)?;
+        let (control, offset, new, moving) = cx.atomically(|| {
+            let control = Self::SHAPE.alloc(cx, slots)?;
+            let offset = cx.alloc(MOVING_WORDS * 8, 8)?;
+            let new = Table::open(cx, control, slots, Self::SHAPE);
+            let moving = cx.slice::<Moving>(offset, 1);
+            let (new, moving) = new.zip(moving).ok_or_else(|| head.corrupt())?;
+            // SAFETY: just allocated, in the file and aligned; words may be shared.
+            Ok((control, offset, new, unsafe { moving.as_ref() }))
+        })?;
+        moving.control.put(head.control.get());
+        moving.slots.put(head.slots.get());
+        moving.stamp.put(head.stamp.get());
+        moving.cursor.put(0);
+        moving.ready.put(0);
+        prepare(new, moving, 1);
+        self.set_table(control, slots, stamp);
+        head.moving.put(offset);
+        self.step(STEP)
+    }
+
+    /// Moves the rest, if the map is moving.
+    pub(super) fn finish_move(&self) -> Result<()> {
+        while self.head.moving.get() != 0 {
+            self.step(STEP)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the entries of some groups, and ends the move when those were the last. First everything is
+    /// logged; from then on nothing can fail.
+    fn step(&self, groups: usize) -> Result<()> {
+        let (moving, old, new) = self.both()?;
+        let from = moving.cursor.get() as usize & !(WIDTH - 1);
+        if from < old.slots() {
+            let part = Part::at(old, from, groups);
+            self.keep_part(&part, moving, old, new)?;
+            self.move_part(&part, moving, old, new)?;
+        }
+        if moving.cursor.get() as usize >= old.slots() {
+            self.end_move(moving, new)?;
+        }
+        Ok(())
+    }
+
+    /// Logs what moving a part overwrites, in tables that this transaction did not make.
+    fn keep_part(&self, part: &Part, moving: &Moving, old: Table, new: Table) -> Result<()> {
+        let cx = self.cx;
+        let stamp = cx.stamp()?;
+        let keep = |table: Table, from: usize, to: usize| match to.checked_sub(from) {
+            None | Some(0) => Ok(()),
+            Some(slots) => cx.keep(table.word(from), slots as u64 / 8),
+        };
+        self.head.keep(cx)?;
+        moving.keep(cx)?;
+        if Stamp::of(&moving.stamp, stamp) != Stamp::Made {
+            keep(old, part.from, part.to)?;
+            keep(old, 0, part.wrapped)?;
+        }
+        if Stamp::of(&self.head.stamp, stamp) != Stamp::Made {
+            // What has no control bytes yet is nobody's concern.
+            let ready = (moving.ready.get() as usize).min(new.slots());
+            keep(new, part.first_home_in(old, new), ready)?;
+            let behind = new.slots().saturating_sub(ready.max(part.end_of_homes_in(old, new)));
+            let keys = part.keys(old);
+            if behind < keys {
+                // Some may run over the end.
+                keep(new, 0, reach(keys, new, ready))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn move_part(&self, part: &Part, moving: &Moving, old: Table, new: Table) -> Result<()> {
+        let stamp = self.cx.stamp()?;
+        prepare(new, moving, part.end_of_homes_in(old, new));
+        let wrapped = 0..part.wrapped;
+        for position in (part.from..part.to).step_by(WIDTH).chain(wrapped.step_by(WIDTH)) {
+            let mut gone = Bits::NONE;
+            for slot in old.group(position).full() {
+                let entry = old.slot(position + slot);
+                // SAFETY: a full slot holds a stored key.
+                let hash = unsafe { self.hash_stored(entry.cast(), self.cx) };
+                if !part.last && home(hash, old.slots()) >= part.to {
+                    continue;
+                }
+                // SAFETY: a slot of another table of this map.
+                let into = unsafe { new.take_in(hash, entry) };
+                keep_ahead(new, moving, into.ok_or_else(|| self.head.corrupt())?);
+                gone = gone.with(slot);
+            }
+            old.delete(position, gone);
+        }
+        if Stamp::of(&moving.stamp, stamp) != Stamp::Made {
+            moving.stamp.put(Stamp::removed(stamp));
+        }
+        moving.cursor.put(part.to as u64);
+        Ok(())
+    }
+
+    /// The old table is empty: lets go of it.
+    fn end_move(&self, moving: &Moving, new: Table) -> Result<()> {
+        prepare(new, moving, new.slots());
+        let (old, offset) = ((moving.control.get(), moving.slots.get()), self.head.moving.get());
+        self.head.moving.put(0);
+        Self::SHAPE.free(self.cx, old.0, old.1)?;
+        self.cx.free(offset, MOVING_WORDS * 8, 8)
+    }
+
+    /// Gives back the blocks of all tables.
+    pub(super) fn free_tables(&self) -> Result<()> {
+        let head = self.head;
+        if let Some(moving) = head.moving(self.cx) {
+            Self::SHAPE.free(self.cx, moving.control.get(), moving.slots.get())?;
+            self.cx.free(head.moving.get(), MOVING_WORDS * 8, 8)?;
+        }
+        Self::SHAPE.free(self.cx, head.control.get(), head.slots.get())
+    }
+
+    /// Makes room for so many more entries.
+    pub(super) fn reserve(&self, additional: u64) -> Result<()> {
+        if additional <= self.head.left.get() {
+            return Ok(());
+        }
+        let slots = Self::SHAPE.slots_for(self.head.len.get().saturating_add(additional));
+        if self.head.control.get() == 0 {
+            self.head.keep(self.cx)?;
+            return self.first_table(slots).map(|_| ());
+        }
+        self.finish_move()?;
+        self.replace_table(slots.max(self.head.slots.get()))
+    }
+
+    /// Goes over to the smallest table for what there is, at once.
+    pub(super) fn shrink_to_fit(&self) -> Result<()> {
+        if self.head.len.get() == 0 {
+            return self.clear();
+        }
+        self.finish_move()?;
+        let slots = Self::SHAPE.slots_for(self.head.len.get());
+        if slots < self.head.slots.get() { self.rebuild(slots) } else { Ok(()) }
+    }
+}
+
+/// Some groups of an old table, which a step moves.
+struct Part {
+    from: usize,
+    to: usize,
+    /// Whether the part reaches to the table's end; then all that is left is moved.
+    last: bool,
+    /// Keys from the end may lie at the beginning, below this.
+    wrapped: usize,
+}
+
+impl Part {
+    /// The part that begins at a position: at least so many groups, up to one that no probe has passed.
+    fn at(old: Table, from: usize, groups: usize) -> Part {
+        let open = |position: &usize| old.group(*position).empty().any();
+        let least = from + (groups - 1) * WIDTH;
+        let last_group = (least..old.slots()).step_by(WIDTH).find(open);
+        match last_group.map(|position| position + WIDTH).filter(|to| *to < old.slots()) {
+            Some(to) => Part { from, to, last: false, wrapped: 0 },
+            None => {
+                let first_open = (0..from).step_by(WIDTH).find(open);
+                let wrapped = first_open.map_or(from, |position| position + WIDTH);
+                Part { from, to: old.slots(), last: true, wrapped }
+            }
+        }
+    }
+
+    /// The first position in the new table that can be a home of this part's keys.
+    fn first_home_in(&self, old: Table, new: Table) -> usize {
+        scale(self.from, old, new) & !(WIDTH - 1)
+    }
+
+    /// A position in the new table above all homes of this part's keys.
+    fn end_of_homes_in(&self, old: Table, new: Table) -> usize {
+        scale(self.to, old, new) + 1
+    }
+
+    /// How many keys it has at most.
+    fn keys(&self, old: Table) -> usize {
+        let positions = (self.from..self.to).step_by(WIDTH).chain((0..self.wrapped).step_by(WIDTH));
+        positions.map(|position| old.group(position).full().count()).sum()
+    }
+}
+
+/// How far from the beginning of a table, below `ready`, so many keys may land whose probes run over its
+/// end: until there was a free slot for each.
+fn reach(keys: usize, table: Table, ready: usize) -> usize {
+    let (mut keys, mut position) = (keys, 0);
+    while keys > 0 && position < ready {
+        keys = keys.saturating_sub(table.group(position).free().count());
+        position += WIDTH;
+    }
+    position.min(ready)
+}
+
+/// A position of the old table in the new one.
+fn scale(position: usize, old: Table, new: Table) -> usize {
+    (position as u128 * new.slots() as u128 / old.slots() as u128) as usize
+}

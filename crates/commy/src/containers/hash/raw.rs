@@ -1,0 +1,429 @@
+//! A map as the views use it: finding, filling and emptying slots, with the log in mind.
+//!
+//! What changes an entry goes: log the head, and the group's control bytes unless this transaction made
+//! the table; make what is to be stored; then store it. The first two can fail and change nothing, the
+//! last cannot fail. Freeing comes after that.
+
+use super::group::EMPTY;
+use super::head::{Head, Moving, Stamp};
+use super::slots::Slots;
+use super::table::{Seek, Shape, Table, home, tag};
+use crate::error::{Error, Result};
+use crate::layout::Word;
+use crate::schema::{Key, KeyHasher, Lookup, Share, nesting};
+use crate::tx::Cx;
+use std::cmp::Ordering;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+
+/// A slot, as it lies in the table.
+#[repr(C)]
+pub(super) struct Slot<K: Share, V: Share> {
+    pub(super) key: K::Stored,
+    pub(super) value: V::Stored,
+}
+
+/// A map with the types of its entries and the context; a set is one with the value `()`.
+///
+/// Invariant: the lock of the object that the head is part of is held, for writing where something is
+/// changed, as long as this and the pointers that it gives are used.
+pub(super) struct Raw<'a, K, V> {
+    pub(super) head: &'a Head,
+    pub(super) cx: Cx,
+    marker: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K, V> Clone for Raw<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Raw<'_, K, V> {}
+
+/// The table that a key belongs to.
+#[derive(Clone, Copy)]
+pub(super) struct Side<'a> {
+    pub(super) table: Table,
+    stamp: &'a Word,
+    moving: Option<&'a Moving>,
+    /// Whether it is the one that is being moved out of.
+    old: bool,
+}
+
+/// Where a key is or could be put.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) side: Side<'a>,
+    pub(super) seek: Seek,
+    hash: u64,
+}
+
+impl<'a, K: Key, V: Share> Raw<'a, K, V> {
+    pub(super) const SHAPE: Shape = Shape::of::<Slot<K, V>>();
+
+    #[inline(always)]
+    pub(super) fn new(head: &'a Head, cx: Cx) -> Raw<'a, K, V> {
+        Raw { head, cx, marker: PhantomData }
+    }
+
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.head.len.get() as usize
+    }
+
+    #[inline(always)]
+    pub(super) fn hash<Q: ?Sized>(&self, query: &Q) -> u64
+    where
+        K: Lookup<Q>,
+    {
+        let mut hasher = KeyHasher::new(self.head.seed.get());
+        K::hash_of(query, &mut hasher);
+        hasher.finish()
+    }
+
+    /// The hash of a stored key, which may be that of another map with context `cx`.
+    ///
+    /// # Safety
+    /// `key` is a stored key in the segment of `cx`.
+    #[inline(always)]
+    pub(super) unsafe fn hash_stored(&self, key: *const K::Stored, cx: Cx) -> u64 {
+        let mut hasher = KeyHasher::new(self.head.seed.get());
+        // SAFETY: the caller's promise.
+        unsafe { K::hash(key, cx, &mut hasher) };
+        hasher.finish()
+    }
+
+    /// The table that keys of this hash are in; `None` if there is none.
+    #[inline(always)]
+    fn table_of(&self, hash: u64) -> Option<Table> {
+        if self.head.moving.get() == 0 { self.head.table(self.cx, Self::SHAPE) } else { self.table_in_move(hash) }
+    }
+
+    #[cold]
+    fn table_in_move(&self, hash: u64) -> Option<Table> {
+        let moving = self.head.moving(self.cx)?;
+        let old = moving.table(self.cx, Self::SHAPE)?;
+        let moved = (home(hash, old.slots()) as u64) < moving.cursor.get();
+        if moved { self.head.table(self.cx, Self::SHAPE) } else { Some(old) }
+    }
+
+    /// The slot that `recognise` finds among those of a hash.
+    #[inline(always)]
+    pub(super) fn find_by(&self, hash: u64, recognise: impl Fn(*const K::Stored) -> bool) -> Option<*mut Slot<K, V>> {
+        let table = self.table_of(hash)?;
+        let index = table.find(hash, |slot| recognise(slot.cast::<Slot<K, V>>().cast()))?;
+        Some(table.slot(index).cast())
+    }
+
+    /// The slot of a key.
+    #[inline(always)]
+    pub(super) fn find<Q: ?Sized>(&self, query: &Q) -> Option<*mut Slot<K, V>>
+    where
+        K: Lookup<Q>,
+    {
+        // SAFETY: `find_by` hands in the keys of full slots, which hold stored keys.
+        self.find_by(self.hash(query), |key| unsafe { K::equals(key, self.cx, query) })
+    }
+
+    /// Whether it has the stored key of another map or set of the same key type, whose context is `theirs`.
+    ///
+    /// # Safety
+    /// `key` is a stored key in the segment of `theirs`.
+    pub(super) unsafe fn has_stored(&self, key: *const K::Stored, theirs: Cx) -> bool
+    where
+        K: Lookup<K>,
+    {
+        // SAFETY: the caller's promise.
+        let hash = unsafe { self.hash_stored(key, theirs) };
+        if self.cx.map().base() == theirs.map().base() {
+            // SAFETY: both are stored keys in the same segment.
+            return self.find_by(hash, |own| unsafe { K::compare(own, key, self.cx) == Ordering::Equal }).is_some();
+        }
+        // Another segment's key cannot be compared in place.
+        // SAFETY: the caller's promise.
+        let Ok(key) = (unsafe { K::load(key, theirs) }) else { return false };
+        // SAFETY: as in `find`.
+        self.find_by(hash, |own| unsafe { K::equals(own, self.cx, &key) }).is_some()
+    }
+
+    /// The table that keys of this hash belong to, for changing; `None` if there is none yet.
+    #[inline(always)]
+    fn side(&self, hash: u64) -> Result<Option<Side<'a>>> {
+        let head = self.head;
+        if head.moving.get() != 0 {
+            return self.side_in_move(hash).map(Some);
+        }
+        match head.table(self.cx, Self::SHAPE) {
+            Some(table) => Ok(Some(Side { table, stamp: &head.stamp, moving: None, old: false })),
+            None if head.control.get() == 0 && head.slots.get() == 0 => Ok(None),
+            None => Err(head.corrupt()),
+        }
+    }
+
+    #[cold]
+    fn side_in_move(&self, hash: u64) -> Result<Side<'a>> {
+        let (moving, old, new) = self.both()?;
+        let at = home(hash, old.slots()) as u64;
+        Ok(self.side_of(moving, old, new, at >= moving.cursor.get()))
+    }
+
+    fn side_of(&self, moving: &'a Moving, old: Table, new: Table, is_old: bool) -> Side<'a> {
+        let (table, stamp) = if is_old { (old, &moving.stamp) } else { (new, &self.head.stamp) };
+        Side { table, stamp, moving: Some(moving), old: is_old }
+    }
+
+    /// The move that is going on, the old table and the new one.
+    pub(super) fn both(&self) -> Result<(&'a Moving, Table, Table)> {
+        let moving = self.head.moving(self.cx);
+        let old = moving.and_then(|moving| moving.table(self.cx, Self::SHAPE));
+        match (moving, old, self.head.table(self.cx, Self::SHAPE)) {
+            (Some(moving), Some(old), Some(new)) => Ok((moving, old, new)),
+            _ => Err(self.head.corrupt()),
+        }
+    }
+
+    /// Where a key is; `None` if it is not there.
+    #[inline(always)]
+    pub(super) fn place_of<Q: ?Sized>(&self, query: &Q) -> Result<Option<Place<'a>>>
+    where
+        K: Lookup<Q>,
+    {
+        let hash = self.hash(query);
+        let Some(side) = self.side(hash)? else { return Ok(None) };
+        // SAFETY: the keys of full slots, which hold stored keys.
+        let found = side.table.find(hash, |slot| unsafe { K::equals(slot.cast(), self.cx, query) });
+        Ok(found.map(|index| Place { side, seek: Seek::Found(index), hash }))
+    }
+
+    /// Where a key is or is to be put, with room for it; moves some entries on if the map is moving.
+    #[inline(always)]
+    pub(super) fn place_for<Q: ?Sized>(&self, query: &Q) -> Result<Place<'a>>
+    where
+        K: Lookup<Q>,
+    {
+        self.make_room()?;
+        let hash = self.hash(query);
+        let side = self.side(hash)?.ok_or_else(|| self.head.corrupt())?;
+        // SAFETY: the keys of full slots, which hold stored keys.
+        let seek = side.table.seek(hash, |slot| unsafe { K::equals(slot.cast(), self.cx, query) });
+        let seek = seek.ok_or_else(|| self.head.corrupt())?;
+        Ok(Place { side, seek, hash })
+    }
+
+    /// Logs what changing the control byte of a slot and the counters overwrites.
+    #[inline(always)]
+    fn keep(&self, side: Side<'a>, index: usize) -> Result<Stamp> {
+        self.head.keep(self.cx)?;
+        let stamp = Stamp::of(side.stamp, self.cx.stamp()?);
+        if stamp != Stamp::Made {
+            self.cx.keep(side.table.word(index & !15), 2)?;
+        }
+        if let Some(moving) = side.moving {
+            moving.keep(self.cx)?;
+        }
+        Ok(stamp)
+    }
+
+    /// Puts an entry into a vacant slot. `make` gives the stored forms; it may fail, then nothing has
+    /// happened.
+    #[inline(always)]
+    pub(super) fn fill(
+        &self,
+        place: Place<'a>,
+        index: usize,
+        make: impl FnOnce() -> Result<(K::Stored, V::Stored)>,
+    ) -> Result<*mut Slot<K, V>> {
+        let (side, head) = (place.side, self.head);
+        let slot: *mut Slot<K, V> = side.table.slot(index).cast();
+        if self.keep(side, index)? == Stamp::Removed {
+            // SAFETY: a slot, in the file.
+            unsafe { self.keep_bytes(slot)? };
+        }
+        let (key, value) = make()?;
+        let was = side.table.control(index);
+        // SAFETY: a vacant slot of this table, of which there are no references.
+        unsafe { slot.write(Slot { key, value }) };
+        side.table.set_control(index, tag(place.hash));
+        head.len.put(head.len.get().wrapping_add(1));
+        if was == EMPTY || side.old {
+            head.left.put(head.left.get().saturating_sub(1));
+        }
+        if let Some(moving) = side.moving.filter(|_| !side.old) {
+            super::migrate::keep_ahead(side.table, moving, index);
+        }
+        Ok(slot)
+    }
+
+    /// Logs the bytes of something that is about to be overwritten.
+    ///
+    /// # Safety
+    /// It lies in the segment.
+    #[inline(always)]
+    unsafe fn keep_bytes<T>(&self, place: *const T) -> Result<()> {
+        if size_of::<T>() == 0 {
+            return Ok(());
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.cx.keep_bytes(place.cast(), size_of::<T>()) }
+    }
+
+    /// Takes an entry out. The bytes of the slot stay as they are until it is filled again, so what the
+    /// entry owns can be freed afterwards.
+    #[inline(always)]
+    pub(super) fn empty(&self, side: Side<'a>, index: usize) -> Result<*mut Slot<K, V>> {
+        if self.keep(side, index)? != Stamp::Made {
+            side.stamp.put(Stamp::removed(self.cx.stamp()?));
+        }
+        let (head, remains) = (self.head, side.table.remains(index));
+        side.table.set_control(index, remains);
+        head.len.put(head.len.get().saturating_sub(1));
+        if remains == EMPTY || side.old {
+            head.left.put(head.left.get().wrapping_add(1));
+        }
+        Ok(side.table.slot(index).cast())
+    }
+
+    /// Overwrites the value or key at `place`, which is in a slot of `side`, with the stored form of `new`,
+    /// and frees what the old one owned.
+    ///
+    /// # Safety
+    /// `place` is the key or the value of a full slot of the side's table, and nobody refers to it.
+    #[inline(always)]
+    pub(super) unsafe fn replace<T: Share>(&self, side: Side<'a>, place: *mut T::Stored, new: T) -> Result<()> {
+        if Stamp::of(side.stamp, self.cx.stamp()?) != Stamp::Made {
+            // SAFETY: the caller's promise.
+            unsafe { self.keep_bytes(place)? };
+        }
+        let new = self.store(new)?;
+        // SAFETY: the caller's promise. The old value is dropped from a copy of its bytes, once.
+        unsafe {
+            let mut old = place.cast::<MaybeUninit<T::Stored>>().read();
+            place.write(new);
+            T::drop_stored(old.as_mut_ptr(), self.cx)
+        }
+    }
+
+    /// The stored form of a value; on an error nothing is left of it.
+    #[inline(always)]
+    pub(super) fn store<T: Share>(&self, value: T) -> Result<T::Stored> {
+        if T::OWNS { self.cx.atomically(|| value.store(self.cx)) } else { value.store(self.cx) }
+    }
+
+    /// The stored forms of an entry; on an error nothing is left of them.
+    #[inline(always)]
+    pub(super) fn store_both(&self, key: K, value: V) -> Result<(K::Stored, V::Stored)> {
+        if K::OWNS || V::OWNS {
+            return self.cx.atomically(|| Ok((key.store(self.cx)?, value.store(self.cx)?)));
+        }
+        Ok((key.store(self.cx)?, value.store(self.cx)?))
+    }
+
+    /// Frees what an entry that was taken out owned.
+    ///
+    /// # Safety
+    /// `slot` was given by [`empty`](Self::empty), and nothing was put into it since.
+    #[inline(always)]
+    pub(super) unsafe fn drop_entry(&self, slot: *mut Slot<K, V>) -> Result<()> {
+        // SAFETY: the caller's promise: it still has the bytes of an entry that nobody refers to.
+        unsafe {
+            K::drop_stored(&raw mut (*slot).key, self.cx)?;
+            V::drop_stored(&raw mut (*slot).value, self.cx)
+        }
+    }
+
+    /// A slot of a side's table.
+    #[inline(always)]
+    pub(super) fn slot(&self, side: Side<'a>, index: usize) -> *mut Slot<K, V> {
+        side.table.slot(index).cast()
+    }
+
+    /// A slot that [`slots`](Self::slots) gave.
+    #[inline(always)]
+    pub(super) fn typed(&self, slot: *mut u8) -> *mut Slot<K, V> {
+        slot.cast()
+    }
+
+    /// The key of a slot.
+    #[inline(always)]
+    pub(super) fn key(&self, slot: *mut Slot<K, V>) -> *const K::Stored {
+        // The key is the first member.
+        slot.cast_const().cast()
+    }
+
+    /// Takes out the entries for which `keep` gives false.
+    pub(super) fn retain(&self, mut keep: impl FnMut(*mut Slot<K, V>) -> Result<bool>) -> Result<()> {
+        let mut slots = self.slots();
+        while let Some((table, old, index)) = slots.next_place() {
+            if !keep(table.slot(index).cast())? {
+                let slot = self.empty(self.side_of_slot(table, old)?, index)?;
+                // SAFETY: just taken out.
+                unsafe { self.drop_entry(slot)? };
+            }
+        }
+        Ok(())
+    }
+
+    /// All full slots.
+    pub(super) fn slots(&self) -> Slots {
+        Slots::of(self.head, self.cx, Self::SHAPE)
+    }
+
+    /// The side of a table that [`slots`](Self::slots) named.
+    fn side_of_slot(&self, table: Table, old: bool) -> Result<Side<'a>> {
+        if self.head.moving.get() == 0 {
+            return Ok(Side { table, stamp: &self.head.stamp, moving: None, old: false });
+        }
+        let (moving, from, into) = self.both()?;
+        Ok(self.side_of(moving, from, into, old))
+    }
+
+    /// Makes the map an empty one without a table, and frees everything.
+    pub(super) fn clear(&self) -> Result<()> {
+        let head = self.head;
+        if head.control.get() == 0 {
+            return Ok(());
+        }
+        head.keep(self.cx)?;
+        let old = head.detach();
+        Raw::<K, V>::new(&old, self.cx).free_all()
+    }
+
+    /// Frees the entries and the tables. The head stays as it is and must not be used again.
+    pub(super) fn free_all(&self) -> Result<()> {
+        let head = self.head;
+        if head.control.get() == 0 {
+            return Ok(());
+        }
+        let tables = [head.control.get(), head.slots.get(), head.moving.get()];
+        // SAFETY: these are the tables of a map of this type, which nobody uses any more.
+        unsafe { nesting::drop_block(self.cx, tables, free_tables::<K, V>) }
+    }
+}
+
+/// Frees the tables named by three words of a head, and their entries.
+///
+/// # Safety
+/// They are the tables of a map from `K` to `V` in the segment of `cx`, of whose entries there are no references.
+unsafe fn free_tables<K: Key, V: Share>(cx: Cx, [control, slots, moving]: [u64; 3]) -> Result<()> {
+    let head =
+        Head { control: Word::new(control), slots: Word::new(slots), moving: Word::new(moving), ..Head::default() };
+    let raw = Raw::<K, V>::new(&head, cx);
+    if head.table(cx, Raw::<K, V>::SHAPE).is_none() {
+        return Err(head.corrupt());
+    }
+    if K::OWNS || V::OWNS {
+        for slot in raw.slots() {
+            // SAFETY: a full slot; the caller's promise.
+            unsafe { raw.drop_entry(slot.cast())? };
+        }
+    }
+    raw.free_tables()
+}
+
+/// The error of a method without `Result` that could not log what it lends.
+#[cold]
+#[track_caller]
+pub(super) fn cannot_lend(error: &Error) -> ! {
+    panic!("cannot lend an entry for changing: {error} (OutOfSpace of the log, most often; the try_ forms return it)")
+}

@@ -1,0 +1,321 @@
+//! One table: where its slots and control bytes are, and how a key is looked for. Knows no types.
+//!
+//! ```text
+//! block:  .. padding | slot n-1 | .. | slot 1 | slot 0 | control byte 0 | 1 | .. | n-1 | EMPTY up to 16
+//!                                                      ^ aligned to 16 and to the slots' alignment
+//! ```
+//!
+//! A table has 4 or 8 slots, or any multiple of 16. The home of a key is the group that
+//! `hash * slots / 2^64` falls into, so that tables of any two sizes hold the same keys in the same
+//! order. A probe goes from the home group to the next, and round the end, until a group with
+//! an EMPTY slot. In a table that is at most seven eighths full that is most often the home itself, which
+//! is examined inline; the rest is a cold function.
+//!
+//! Once a group has been full a probe may have gone past it, so a key that is removed leaves EMPTY
+//! behind only where another slot of its group is EMPTY, else DELETED.
+
+use super::group::{Bits, DELETED, EMPTIES, EMPTY, Group, WIDTH};
+use crate::alloc;
+use crate::error::{Error, Result};
+use crate::layout::Word;
+use crate::tx::Cx;
+use std::ptr::NonNull;
+
+/// Size and alignment of the slots.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) size: u64,
+    align: u64,
+}
+
+/// More slots than any file has room for.
+const MOST_SLOTS: u64 = 1 << 40;
+
+impl Shape {
+    pub(super) const fn of<T>() -> Shape {
+        let align = if align_of::<T>() < WIDTH { WIDTH } else { align_of::<T>() };
+        Shape { size: size_of::<T>() as u64, align: align as u64 }
+    }
+
+    /// Bytes from the beginning of the block to the control bytes; `None` if that is out of all reason.
+    #[inline(always)]
+    fn below(self, slots: u64) -> Option<u64> {
+        Some(slots.checked_mul(self.size)?.checked_add(self.align - 1)? & !(self.align - 1))
+    }
+
+    /// Bytes of control bytes.
+    #[inline(always)]
+    fn control(slots: u64) -> u64 {
+        (slots.wrapping_sub(1) | 15).wrapping_add(1)
+    }
+
+    /// Bytes of the block of a table.
+    pub(super) fn bytes(self, slots: u64) -> Option<u64> {
+        if slots > MOST_SLOTS { None } else { self.below(slots)?.checked_add(Shape::control(slots)) }
+    }
+
+    /// Slots of a table for so many entries, as many as the block that it gets has room for.
+    pub(super) fn slots_for(self, entries: u64) -> u64 {
+        let slots = match entries {
+            0..=3 => return 4,
+            4..=7 => return 8,
+            _ => entries.saturating_mul(8).div_ceil(7).div_ceil(16).saturating_mul(16).min(MOST_SLOTS),
+        };
+        self.filled(slots)
+    }
+
+    /// At least so many slots, as many as the block has room for.
+    pub(super) fn filled(self, slots: u64) -> u64 {
+        let Some(bytes) = self.bytes(slots).filter(|_| slots >= 16) else { return slots };
+        let more = alloc::footprint(bytes, self.align) / (self.size + 1) & !15;
+        let fits = |slots: &u64| self.bytes(*slots).is_some_and(|b| alloc::footprint(b, self.align) == alloc::footprint(bytes, self.align));
+        [more, more.saturating_sub(16)].into_iter().find(fits).unwrap_or(slots).max(slots)
+    }
+
+    /// Takes a block for a table; gives the offset of its control bytes, which are yet to be set.
+    pub(super) fn alloc(self, cx: Cx, slots: u64) -> Result<u64> {
+        match (self.bytes(slots), self.below(slots)) {
+            (Some(bytes), Some(below)) if bytes <= crate::layout::MAX_SIZE => Ok(cx.alloc(bytes, self.align)? + below),
+            (bytes, _) => Err(Error::OutOfSpace {
+                needed: bytes.unwrap_or(u64::MAX),
+                reason: "a hash table of that size fits into no segment".into(),
+            }),
+        }
+    }
+
+    /// Gives the block of a table back.
+    pub(super) fn free(self, cx: Cx, control: u64, slots: u64) -> Result<()> {
+        let place = self.below(slots).and_then(|below| control.checked_sub(below)).zip(self.bytes(slots));
+        let (start, bytes) = place.ok_or_else(|| Error::corrupt(control, "a hash table of impossible size"))?;
+        cx.free(start, bytes, self.align)
+    }
+}
+
+/// How many entries a table takes, deleted ones included: one slot less than all, or seven eighths, so that
+/// every probe comes to an end.
+#[inline]
+pub(super) fn capacity(slots: u64) -> u64 {
+    if slots < 16 { slots.saturating_sub(1) } else { slots / 8 * 7 }
+}
+
+/// The position of the first slot of a key's home group.
+#[inline(always)]
+pub(super) fn home(hash: u64, slots: usize) -> usize {
+    (u128::from(hash) * slots as u128 >> 64) as usize & !(WIDTH - 1)
+}
+
+/// The part of a hash that the control byte has.
+#[inline(always)]
+pub(super) fn tag(hash: u64) -> u8 {
+    hash as u8 & 0x7f
+}
+
+/// A table that checks out.
+///
+/// Invariant: `slots` slots of `size` bytes end, and as many control bytes, rounded up to 16, begin, at
+/// `control`, all in the file; `control` is aligned to 16.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Table {
+    control: NonNull<u8>,
+    slots: usize,
+    size: usize,
+}
+
+/// Where a key is, or could be put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seek {
+    Found(usize),
+    Vacant(usize),
+}
+
+impl Table {
+    /// The table with its control bytes at an offset, if it lies in the file.
+    #[inline(always)]
+    pub(super) fn open(cx: Cx, control: u64, slots: u64, shape: Shape) -> Option<Table> {
+        if slots.wrapping_sub(1) >= MOST_SLOTS {
+            return None;
+        }
+        let below = shape.below(slots)?;
+        let start = control.checked_sub(below)?;
+        let block = cx.at(start, below.checked_add(Shape::control(slots))?, shape.align)?;
+        // SAFETY: within what was just found to be in the file.
+        let control = unsafe { block.add(below as usize) };
+        Some(Table { control, slots: slots as usize, size: shape.size as usize })
+    }
+
+    #[inline(always)]
+    pub(super) fn slots(self) -> usize {
+        self.slots
+    }
+
+    /// A slot.
+    #[inline(always)]
+    pub(super) fn slot(self, index: usize) -> *mut u8 {
+        debug_assert!(index < self.slots);
+        // SAFETY: `index` is below `slots`: the callers check what they find in control bytes.
+        unsafe { self.control.as_ptr().sub((index + 1) * self.size) }
+    }
+
+    /// The group that begins at a position.
+    #[inline(always)]
+    pub(super) fn group(self, position: usize) -> Group {
+        debug_assert!(position < self.slots && position.is_multiple_of(WIDTH));
+        // SAFETY: by the invariant there are 16 control bytes from a multiple of 16 below `slots` on, and they
+        // are aligned. The lock of the object keeps writers away.
+        unsafe { Group::load(self.control.as_ptr().add(position)) }
+    }
+
+    /// The word with the control byte of a slot, or the first of a group's two.
+    #[inline(always)]
+    pub(super) fn word<'a>(self, index: usize) -> &'a Word {
+        debug_assert!(index < self.slots.next_multiple_of(WIDTH));
+        // SAFETY: a word of control bytes, in the file, which outlives all contexts; words may be shared.
+        unsafe { &*self.control.as_ptr().add(index & !7).cast::<Word>() }
+    }
+
+    /// The position behind that of a group.
+    #[inline(always)]
+    fn after(self, position: usize) -> usize {
+        let next = position + WIDTH;
+        if next < self.slots { next } else { 0 }
+    }
+
+    /// The positions of all groups, from one on and round the end.
+    #[inline]
+    fn groups_from(self, position: usize) -> impl Iterator<Item = usize> {
+        let count = self.slots.div_ceil(WIDTH);
+        std::iter::successors(Some(position), move |at| Some(self.after(*at))).take(count)
+    }
+
+    #[inline(always)]
+    fn tagged(self, position: usize, group: Group, tag: u8, equal: &mut impl FnMut(*mut u8) -> bool) -> Option<usize> {
+        let mut candidates = group.tagged(tag).map(|slot| position + slot);
+        candidates.find(|index| *index < self.slots && equal(self.slot(*index)))
+    }
+
+    /// The slot with the key of this hash that `equal` recognises.
+    #[inline(always)]
+    pub(super) fn find(self, hash: u64, mut equal: impl FnMut(*mut u8) -> bool) -> Option<usize> {
+        let position = home(hash, self.slots);
+        let group = self.group(position);
+        if let Some(index) = self.tagged(position, group, tag(hash), &mut equal) {
+            return Some(index);
+        }
+        if group.empty().any() { None } else { self.find_on(hash, equal) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_on(self, hash: u64, mut equal: impl FnMut(*mut u8) -> bool) -> Option<usize> {
+        for position in self.groups_from(home(hash, self.slots)).skip(1) {
+            let group = self.group(position);
+            let found = self.tagged(position, group, tag(hash), &mut equal);
+            if found.is_some() || group.empty().any() {
+                return found;
+            }
+        }
+        None
+    }
+
+    /// The slot with that key, or else one where it can be put: the first on its way without a key. `None`
+    /// only if the table contradicts itself.
+    #[inline(always)]
+    pub(super) fn seek(self, hash: u64, mut equal: impl FnMut(*mut u8) -> bool) -> Option<Seek> {
+        let position = home(hash, self.slots);
+        let group = self.group(position);
+        if let Some(index) = self.tagged(position, group, tag(hash), &mut equal) {
+            return Some(Seek::Found(index));
+        }
+        if group.empty().any() {
+            let index = position + group.free().lowest();
+            return (index < self.slots).then_some(Seek::Vacant(index));
+        }
+        self.seek_on(hash, equal)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn seek_on(self, hash: u64, mut equal: impl FnMut(*mut u8) -> bool) -> Option<Seek> {
+        let mut vacant = None;
+        for position in self.groups_from(home(hash, self.slots)) {
+            let group = self.group(position);
+            if let Some(index) = self.tagged(position, group, tag(hash), &mut equal) {
+                return Some(Seek::Found(index));
+            }
+            if vacant.is_none() && group.free().any() {
+                vacant = Some(position + group.free().lowest()).filter(|index| *index < self.slots);
+            }
+            if group.empty().any() {
+                break;
+            }
+        }
+        vacant.map(Seek::Vacant)
+    }
+
+    /// Where to put a key of this hash that the table does not have; `None` if the table is full.
+    #[inline(always)]
+    pub(super) fn vacancy(self, hash: u64) -> Option<usize> {
+        let position = home(hash, self.slots);
+        let free = self.group(position).free();
+        let index = position + free.lowest();
+        if free.any() && index < self.slots { Some(index) } else { self.vacancy_on(hash) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn vacancy_on(self, hash: u64) -> Option<usize> {
+        let mut groups = self.groups_from(home(hash, self.slots)).skip(1);
+        groups.find_map(|position| {
+            let free = self.group(position).free();
+            free.any().then(|| position + free.lowest()).filter(|index| *index < self.slots)
+        })
+    }
+
+    /// The control byte of a slot.
+    #[inline(always)]
+    pub(super) fn control(self, index: usize) -> u8 {
+        (self.word(index).get() >> (index % 8 * 8)) as u8
+    }
+
+    /// Sets the control byte of a slot.
+    #[inline(always)]
+    pub(super) fn set_control(self, index: usize, byte: u8) {
+        let (word, shift) = (self.word(index), index % 8 * 8);
+        word.put(word.get() & !(0xff << shift) | u64::from(byte) << shift);
+    }
+
+    /// What a key that is removed from a slot leaves behind.
+    #[inline(always)]
+    pub(super) fn remains(self, index: usize) -> u8 {
+        if self.group(index & !(WIDTH - 1)).empty().any() { EMPTY } else { DELETED }
+    }
+
+    /// Makes some slots of a group, all full, DELETED.
+    #[inline]
+    pub(super) fn delete(self, position: usize, slots: Bits) {
+        for slot in slots {
+            self.set_control(position + slot, DELETED);
+        }
+    }
+
+    /// Makes all slots of the groups from one position to another EMPTY.
+    pub(super) fn make_empty(self, from: usize, to: usize) {
+        for position in (from..to.min(self.slots.next_multiple_of(WIDTH))).step_by(8) {
+            self.word(position).put(EMPTIES);
+        }
+    }
+
+    /// Puts a stored entry with this hash, which lies elsewhere, into a free slot. Gives the slot's index,
+    /// `None` if there is none.
+    ///
+    /// # Safety
+    /// `entry` is a slot of a table of the same shape, and not one of this table.
+    #[inline(always)]
+    pub(super) unsafe fn take_in(self, hash: u64, entry: *const u8) -> Option<usize> {
+        let index = self.vacancy(hash)?;
+        // SAFETY: a slot of this table and, by the caller's promise, one of another, both of `size` bytes.
+        unsafe { std::ptr::copy_nonoverlapping(entry, self.slot(index), self.size) };
+        self.set_control(index, tag(hash));
+        Some(index)
+    }
+}

@@ -1,0 +1,205 @@
+//! Transactions over several objects: one undo log under several locks.
+//!
+//! Locks are taken as the objects are asked for and kept to the end. Then one store commits everything, the
+//! versions move on, and the locks are let go. An error, a panic or a death before that store undoes everything.
+//! Two that wait for each other are found by following who waits for whom: one gets `Error::Deadlock`.
+
+use super::Shared;
+use crate::error::{Error, Result};
+use crate::layout::{Point, at};
+use crate::schema::{Share, Viewed};
+use crate::segment::Segment;
+use crate::tx::{Cx, Holds, Worker};
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A transaction in the making; see [`Segment::transaction`].
+pub struct Transaction<'s> {
+    segment: &'s Segment,
+    worker: Rc<Worker>,
+    way: usize,
+    /// Objects locked, with the reader hints that their unlocking leaves behind.
+    locked: RefCell<Vec<(Shared<()>, u64)>>,
+    closed: bool,
+}
+
+impl Segment {
+    /// Runs `work`, which changes any number of objects, as one: when it returns `Ok`, all of it has
+    /// happened; when it returns an error or panics, or the process is killed, none.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// let waiting: commy::Shared<Vec<u32>> = segment.open_or_create("waiting")?;
+    /// let done: commy::Shared<Vec<u32>> = segment.open_or_create("done")?;
+    /// waiting.store(vec![1, 2])?;
+    /// segment.transaction(|tx| {
+    ///     if let Some(job) = tx.write(&waiting)?.pop()? {
+    ///         tx.write(&done)?.push(job)?;
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!((waiting.load()?, done.load()?), (vec![1], vec![2]));
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What `work` returns; [`Error::Deadlock`] if this thread has a guard of one of the objects, or others
+    /// wait in a circle; [`Error::LockTimeout`]; [`Error::TooManyGuards`].
+    pub fn transaction<R>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<R> {
+        let worker = self.worker()?;
+        let way = worker.begin(0)?;
+        let mut transaction =
+            Transaction { segment: self, worker, way, locked: RefCell::new(Vec::new()), closed: false };
+        let result = work(&transaction)?;
+        transaction.close(true)?;
+        Ok(result)
+    }
+
+    /// As [`transaction`](Segment::transaction), run again when it ends in a deadlock or a lock time-out, up to
+    /// `tries` times in all.
+    ///
+    /// # Errors
+    /// As [`transaction`](Segment::transaction), of the last try.
+    pub fn transaction_retry<R>(
+        &self,
+        tries: u32,
+        mut work: impl FnMut(&Transaction<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let mut pause = Duration::from_micros(50);
+        for _ in 1..tries {
+            match self.transaction(&mut work) {
+                Err(Error::Deadlock { .. } | Error::LockTimeout { .. }) => std::thread::sleep(pause),
+                result => return result,
+            }
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+        self.transaction(&mut work)
+    }
+}
+
+impl Transaction<'_> {
+    /// Locks an object for changing, until the transaction ends.
+    ///
+    /// # Errors
+    /// [`Error::Deadlock`] if this thread has it already, in this transaction or otherwise, or others wait in
+    /// a circle; [`Error::BadArgument`] if it is in another segment; [`Error::LockTimeout`].
+    pub fn write<'t, T: Share>(&'t self, object: &'t Shared<T>) -> Result<Part<'t, T>> {
+        if !std::ptr::eq(object.segment.attachment(), self.segment.attachment()) {
+            return Err(Error::BadArgument {
+                what: "the segment of an object in a transaction",
+                value: object.object,
+                rule: "which must be the transaction's own, opened once and cloned",
+            });
+        }
+        if self.worker.holds(object.object).is_some() {
+            return Err(object.deadlock("this thread has a guard of it"));
+        }
+        let patience = object.attachment().patience;
+        let keep = object.lock_for_writing(&self.worker, patience)?;
+        self.worker.set_holds(object.object, Some(Holds::Write));
+        self.locked.borrow_mut().push((object.as_untyped(), keep));
+        Ok(Part { object, cx: self.worker.context(self.way), not_send: PhantomData })
+    }
+
+    fn close(&mut self, commit: bool) -> Result<()> {
+        if !self.worker.is_own() {
+            return Err(Error::Forked);
+        }
+        self.closed = true;
+        let log = self.worker.log(self.way);
+        let changed = commit && !log.is_empty();
+        if changed {
+            log.commit();
+        } else if !commit {
+            log.roll_back(&self.worker.actor(), self.worker.alloc())?;
+        }
+        let locked = self.locked.take();
+        for (object, _) in locked.iter().filter(|_| changed) {
+            at(Point::WordPublish);
+            let version = &object.control().version;
+            version.publish(version.get().wrapping_add(1));
+        }
+        for (object, keep) in &locked {
+            self.worker.set_holds(object.object, None);
+            object.lock().unlock_write(*keep);
+        }
+        locked.iter().filter(|_| changed).for_each(|(object, _)| object.wake_sleepers());
+        self.worker.end(self.way)
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if !self.closed {
+            // What cannot be undone stays locked, and others get `LockTimeout`.
+            let _ = self.close(false);
+        }
+    }
+}
+
+/// An object that is part of a transaction. Dereferences to the view of a container; for other types use
+/// [`view`](Part::view) and [`view_mut`](Part::view_mut). The lock stays until the transaction ends.
+pub struct Part<'t, T: Share> {
+    object: &'t Shared<T>,
+    cx: Cx,
+    not_send: PhantomData<*mut ()>,
+}
+
+impl<T: Share> Part<'_, T> {
+    /// The value in place.
+    pub fn view(&self) -> T::Ref<'_> {
+        // SAFETY: locked for this part alone, of which there is one; the context lives in the worker, which
+        // the transaction holds.
+        unsafe { T::view(self.object.stored(), self.cx) }
+    }
+
+    /// The value in place, to be changed.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`] if the log has no room for what is lent; [`Error::Forked`].
+    pub fn try_view_mut(&mut self) -> Result<T::Mut<'_>> {
+        // SAFETY: as in `view`, and borrowed for this call alone; the transaction is open.
+        unsafe { T::view_mut(self.object.stored(), self.cx) }
+    }
+
+    /// The value in place, to be changed.
+    ///
+    /// # Panics
+    /// If the log has no room for what is lent, or in a forked child.
+    pub fn view_mut(&mut self) -> T::Mut<'_> {
+        let object = self.object;
+        match self.try_view_mut() {
+            Ok(view) => view,
+            Err(error) => panic!("cannot lend object \"{}\" for changing: {error}", object.name()),
+        }
+    }
+}
+
+impl<T: Viewed> Deref for Part<'_, T> {
+    type Target = T::View;
+    fn deref(&self) -> &T::View {
+        self.view()
+    }
+}
+
+impl<T: Viewed> DerefMut for Part<'_, T> {
+    fn deref_mut(&mut self) -> &mut T::View {
+        self.view_mut()
+    }
+}
+
+impl<T: Share> std::fmt::Debug for Part<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Part").field("name", &self.object.name()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction").field("objects", &self.locked.borrow().len()).finish_non_exhaustive()
+    }
+}

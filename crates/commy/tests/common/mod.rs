@@ -1,0 +1,272 @@
+//! What these tests share: places for files, and other processes to play with.
+//!
+//! Another process is this same test binary, started again to play a *role*:
+//!
+//! ```text
+//! #[test]
+//! fn role() {
+//!     play(&[("reader", reader)]);        // returns at once unless this process was started for a role
+//! }
+//! fn reader(stage: &Stage) {              // in the other process
+//!     stage.say("ready");
+//!     assert_eq!(stage.hear(), "go");
+//! }
+//! let mut player = Player::start("reader", &[&path]);
+//! assert_eq!(player.hear(), "ready");
+//! ```
+//!
+//! The two talk by lines over pipes, so nobody has to sleep in the hope that the other is ready.
+
+// Every test file is a program of its own and uses its part of this.
+#![allow(dead_code)]
+
+use commy::Segment;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// Longer than anything here takes on a busy machine.
+pub const LONG: Duration = Duration::from_secs(60);
+/// Within this time who is dead must be out of everybody's way, and a deadlock be found.
+pub const SOON: Duration = Duration::from_secs(1);
+
+const ROLE: &str = "COMMY_TEST_ROLE";
+const ARGUMENTS: &str = "COMMY_TEST_ARGUMENTS";
+/// Tells what a role says from what the test harness prints around it.
+const MARK: &str = "> ";
+
+/// A folder that is removed when it is dropped, in memory where there is such storage; `COMMY_TEST_DIR` says
+/// where else.
+pub fn folder() -> tempfile::TempDir {
+    let place = std::env::var_os("COMMY_TEST_DIR").map(PathBuf::from).unwrap_or_else(|| {
+        let memory = PathBuf::from("/dev/shm");
+        if memory.is_dir() { memory } else { std::env::temp_dir() }
+    });
+    tempfile::Builder::new().prefix("commy-test").tempdir_in(place).expect("a folder")
+}
+
+/// A folder and the path of a file in it that does not exist yet.
+pub fn place() -> (tempfile::TempDir, PathBuf) {
+    let folder = folder();
+    let path = folder.path().join("test.commy");
+    (folder, path)
+}
+
+/// A new segment that may grow to `max` bytes, in a folder of its own.
+pub fn segment(max: u64) -> (tempfile::TempDir, PathBuf, Segment) {
+    let (folder, path) = place();
+    let segment = Segment::options().max_size(max).create(&path).expect("create");
+    (folder, path, segment)
+}
+
+/// A path as an argument of a role.
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+/// Numbers that look random, the same in each run.
+pub struct Draw(u64);
+
+impl Draw {
+    pub fn new(seed: u64) -> Draw {
+        Draw(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
+    }
+
+    pub fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.number() % end
+    }
+
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last as u64 + 1) as usize);
+        }
+    }
+}
+
+/// What a role has to talk with.
+pub struct Stage {
+    pub arguments: Vec<String>,
+}
+
+impl Stage {
+    /// Tells the test something.
+    pub fn say(&self, what: impl std::fmt::Display) {
+        let line = format!("{MARK}{what}\n");
+        let mut out = std::io::stdout().lock();
+        out.write_all(line.as_bytes()).and_then(|()| out.flush()).expect("talk to the test");
+    }
+
+    /// Waits for the test to say something. If it has ended, so does this process.
+    pub fn hear(&self) -> String {
+        let mut line = String::new();
+        if std::io::stdin().read_line(&mut line).expect("listen to the test") == 0 {
+            std::process::exit(3);
+        }
+        line.trim_end().to_string()
+    }
+
+    /// Says nothing and does nothing until it is killed, or the test has ended.
+    pub fn stay(&self) -> ! {
+        loop {
+            self.hear();
+        }
+    }
+
+    /// Becomes true when the test closes the conversation.
+    pub fn until_dismissed(&self) -> Arc<AtomicBool> {
+        let dismissed = Arc::new(AtomicBool::new(false));
+        let flag = dismissed.clone();
+        std::thread::spawn(move || {
+            while matches!(std::io::stdin().read_line(&mut String::new()), Ok(1..)) {}
+            flag.store(true, Ordering::Relaxed);
+        });
+        dismissed
+    }
+
+    /// The argument of that number, as a path.
+    pub fn path(&self, number: usize) -> &Path {
+        Path::new(&self.arguments[number])
+    }
+
+    /// The argument of that number, as a number.
+    pub fn number(&self, number: usize) -> u64 {
+        self.arguments[number].parse().expect("a number")
+    }
+}
+
+/// A role: what the other process does.
+pub type Role = fn(&Stage);
+
+/// Plays the role that this process was started for. Returns at once if it was started for none.
+pub fn play(roles: &[(&str, Role)]) {
+    let Ok(name) = std::env::var(ROLE) else { return };
+    let arguments = std::env::var(ARGUMENTS).unwrap_or_default();
+    let arguments = arguments.split('\n').map(String::from).collect();
+    let (_, role) = roles.iter().find(|(known, _)| *known == name).expect("a role of this file");
+    // The harness has begun a line of its own.
+    println!();
+    role(&Stage { arguments });
+    // What the process has open ends in order, as at the end of any `main`; the harness's report is not wanted.
+    std::process::exit(0);
+}
+
+/// Another process, playing a role. Killed when it is dropped.
+pub struct Player {
+    name: String,
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Player {
+    pub fn start(role: &str, arguments: &[&str]) -> Player {
+        let program = std::env::current_exe().expect("the test's own program");
+        let mut child = Command::new(program)
+            .args(["role", "--exact", "--nocapture", "--test-threads=1"])
+            .env(ROLE, role)
+            .env(ARGUMENTS, arguments.join("\n"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start a process");
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if let Some(said) = line.strip_prefix(MARK)
+                    && sender.send(said.to_string()).is_err()
+                {
+                    break;
+                }
+            }
+        });
+        Player { name: role.into(), child, input, lines }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Tells it something.
+    pub fn say(&mut self, what: &str) {
+        let input = self.input.as_mut().expect("not dismissed");
+        writeln!(input, "{what}").and_then(|()| input.flush()).expect("talk to a process");
+    }
+
+    /// Waits for it to say something.
+    pub fn hear(&mut self) -> String {
+        match self.lines.recv_timeout(LONG) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => panic!("{} says nothing for {LONG:?}", self.name),
+            Err(RecvTimeoutError::Disconnected) => panic!("{} has ended: {:?}", self.name, self.child.wait()),
+        }
+    }
+
+    /// Waits for it to say just this.
+    #[track_caller]
+    pub fn expect(&mut self, what: &str) {
+        assert_eq!(self.hear(), what, "said by {}", self.name);
+    }
+
+    /// What it has said and was not yet heard, without waiting.
+    pub fn heard(&mut self) -> Option<String> {
+        self.lines.try_recv().ok()
+    }
+
+    /// Kills it as `kill -9` does, and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("kill a process");
+        self.child.wait().expect("wait for a process");
+    }
+
+    /// Kills it as `kill -9` does, without waiting: it may be a zombie for as long as one likes.
+    pub fn kill_only(&mut self) {
+        self.child.kill().expect("kill a process");
+    }
+
+    /// Closes the conversation, which tells it to end.
+    pub fn dismiss(&mut self) {
+        self.input = None;
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn end(mut self) -> ExitStatus {
+        self.dismiss();
+        let begin = Instant::now();
+        while begin.elapsed() < LONG {
+            if let Some(status) = self.child.try_wait().expect("wait for a process") {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("{} does not end", self.name);
+    }
+
+    /// Waits until it has ended by itself, and sees that it was content.
+    #[track_caller]
+    pub fn end_well(self) {
+        let name = self.name.clone();
+        let status = self.end();
+        assert!(status.success(), "{name}: {status}");
+    }
+}
+
+impl Drop for Player {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,167 @@
+//! Real processes killed right before named stores: what images cannot show - locks, futexes, beacons, those who
+//! wait. Needs the feature `crash-points`.
+#![cfg(feature = "crash-points")]
+
+use commy::crash_points::{hits, kill_at, points};
+use commy::{Segment, Shared};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Set for a child: the segment, the point, how often to pass it.
+const ROLE: &str = "COMMY_CRASH_ROLE";
+/// Strings that move to and fro.
+const ITEMS: usize = 40;
+
+struct Objects {
+    left: Shared<Vec<String>>,
+    right: Shared<Vec<String>>,
+    moves: Shared<u64>,
+}
+
+fn objects(segment: &Segment) -> Objects {
+    Objects {
+        left: segment.open_or_create_with("left", items).unwrap(),
+        right: segment.open_or_create("right").unwrap(),
+        moves: segment.open_or_create("moves").unwrap(),
+    }
+}
+
+fn items() -> Vec<String> {
+    (0..ITEMS).map(|n| format!("{n:03}").repeat(1 + n * 7)).collect()
+}
+
+/// Moves an item from one vector to the other, and counts it: one transaction.
+fn shift(segment: &Segment, objects: &Objects, round: u64) -> commy::Result<()> {
+    segment.transaction_retry(100, |tx| {
+        let mut left = tx.write(&objects.left)?;
+        let mut right = tx.write(&objects.right)?;
+        let (from, to) = if round / 8 % 2 == 0 { (&mut *left, &mut *right) } else { (&mut *right, &mut *left) };
+        if let Some(item) = from.pop()? {
+            to.push(item)?;
+        }
+        *tx.write(&objects.moves)?.view_mut() += 1;
+        Ok(())
+    })?;
+    assert!(objects.left.read()?.len() <= ITEMS);
+    Ok(())
+}
+
+/// Everything that has a crash point, again and again, until killed.
+fn work(path: &Path) {
+    let mut round = 0u64;
+    loop {
+        let segment = Segment::open(path).unwrap();
+        let objects = objects(&segment);
+        for _ in 0..20 {
+            shift(&segment, &objects, round).unwrap();
+            round += 1;
+        }
+        let big: Shared<Vec<u8>> = segment.open_or_create("big").unwrap();
+        big.store(vec![1; 30_000]).unwrap();
+        big.store(Vec::new()).unwrap();
+        // Frees blocks of another thread's slabs, and the other way round.
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..20).for_each(|n| shift(&segment, &objects, round + n).unwrap()));
+        });
+    }
+}
+
+fn whole(segment: &Segment) {
+    let objects = objects(segment);
+    let (left, right) = (objects.left.load().unwrap(), objects.right.load().unwrap());
+    let all: BTreeSet<String> = left.iter().chain(&right).cloned().collect();
+    assert_eq!(left.len() + right.len(), ITEMS, "an item is lost or there twice");
+    assert!(all.iter().eq(items().iter()), "an item is damaged");
+    assert!(objects.left.try_write().is_ok() && objects.right.try_write().is_ok(), "a lock stayed");
+}
+
+#[test]
+fn child() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let mut parts = role.split('|');
+    let (path, point, skip) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+    kill_at(point, skip.parse().unwrap());
+    work(Path::new(path));
+}
+
+fn spawn(path: &Path, point: &str, skip: u64) -> std::process::Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .env(ROLE, format!("{}|{point}|{skip}", path.display()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn create(dir: &tempfile::TempDir) -> Segment {
+    let segment =
+        Segment::options().initial_size(64 << 10).max_size(16 << 20).create(dir.path().join("s.commy")).unwrap();
+    objects(&segment);
+    segment
+}
+
+#[test]
+fn a_process_killed_at_any_kind_of_store_harms_nobody() {
+    if std::env::var(ROLE).is_ok() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let segment = create(&dir);
+    let mut slowest = Duration::ZERO;
+    for point in points() {
+        for skip in [0, 1, 5, 17, 60] {
+            let mut victim = spawn(segment.path(), &point, skip);
+            let bystander = objects(&segment);
+            let status = loop {
+                // Works all the time on the same objects.
+                let begin = Instant::now();
+                shift(&segment, &bystander, begin.elapsed().subsec_nanos().into()).unwrap();
+                slowest = slowest.max(begin.elapsed());
+                if let Some(status) = victim.try_wait().unwrap() {
+                    break status;
+                }
+            };
+            assert!(!status.success() && status.code().is_none_or(|code| code != 101), "{point}: {status}");
+            segment.recover().unwrap();
+            whole(&segment);
+        }
+    }
+    println!("slowest operation beside the killed: {slowest:?}");
+    assert!(slowest < Duration::from_secs(1), "a bystander waited {slowest:?}");
+    // Nothing leaks: emptied, the segment holds what it held when everything was empty.
+    let objects = objects(&segment);
+    objects.left.store(Vec::new()).unwrap();
+    objects.right.store(Vec::new()).unwrap();
+    let empty = segment.stats().unwrap().allocated;
+    let fresh = create(&tempfile::tempdir().unwrap());
+    let of_fresh = self::objects(&fresh);
+    fresh.open_or_create::<Vec<u8>>("big").unwrap();
+    of_fresh.left.store(Vec::new()).unwrap();
+    assert_eq!(empty, fresh.stats().unwrap().allocated, "blocks leaked");
+}
+
+#[test]
+fn every_crash_point_is_passed_by_the_work_that_is_killed() {
+    if std::env::var(ROLE).is_ok() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let segment = create(&dir);
+    let mut victim = spawn(segment.path(), "LogCommit", 9);
+    victim.wait().unwrap();
+    let segment = Segment::open(segment.path()).unwrap();
+    let objects = objects(&segment);
+    (0..50).for_each(|round| shift(&segment, &objects, round).unwrap());
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..200).for_each(|round| shift(&segment, &objects, round).unwrap()));
+    });
+    (0..200).for_each(|round| shift(&segment, &objects, round).unwrap());
+    let big: Shared<Vec<u8>> = segment.open_or_create("big").unwrap();
+    big.store(vec![1; 30_000]).unwrap();
+    drop((objects, big, segment));
+    let missed: Vec<String> = hits().into_iter().filter(|(_, hits)| *hits == 0).map(|(name, _)| name).collect();
+    assert!(missed.is_empty(), "never passed: {missed:?}");
+}
