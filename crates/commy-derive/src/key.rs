@@ -32,7 +32,7 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     let name = &input.ident;
     Ok(quote! {
-        #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction, unused_qualifications, unused_variables)]
+        #[allow(unused_qualifications, unused_variables)]
         const _: () = {
             #[automatically_derived]
             impl #impl_generics ::commy::Key for #name #type_generics #where_clause {
@@ -88,18 +88,25 @@ fn first_difference(orders: impl Iterator<Item = TokenStream>) -> TokenStream {
 fn of_struct(data: &DataStruct) -> Bodies {
     let fields = input::fields(&data.fields);
     let each = |write: fn(&Field<'_>) -> TokenStream| fields.iter().map(write);
-    let hash = each(
-        |Field { member, ty, span, .. }| quote_spanned!(*span=> <#ty as ::commy::Key>::hash(&raw const (*stored).#member, cx, hasher);),
-    );
-    let hash_of = each(
-        |Field { member, ty, span, .. }| quote_spanned!(*span=> <#ty as ::commy::Lookup<#ty>>::hash_of(&query.#member, hasher);),
-    );
-    let orders = each(
-        |Field { member, ty, span, .. }| quote_spanned!(*span=> <#ty as ::commy::Key>::compare(&raw const (*a).#member, &raw const (*b).#member, cx)),
-    );
+    let hash = each(|Field { member, ty, span, .. }| {
+        quote_spanned! {*span=>
+            <#ty as ::commy::Key>::hash(&raw const (*stored).#member, cx, hasher);
+        }
+    });
+    let hash_of = each(|Field { member, ty, span, .. }| {
+        quote_spanned! {*span=>
+            <#ty as ::commy::Lookup<#ty>>::hash_of(&query.#member, hasher);
+        }
+    });
+    let orders = each(|Field { member, ty, span, .. }| {
+        quote_spanned! {*span=>
+            <#ty as ::commy::Key>::compare(&raw const (*a).#member, &raw const (*b).#member, cx)
+        }
+    });
     let orders_with = each(|Field { member, ty, span, .. }| {
-        quote_spanned!(*span=>
-            <#ty as ::commy::Lookup<#ty>>::compare_with(&raw const (*stored).#member, cx, &query.#member))
+        quote_spanned! {*span=>
+            <#ty as ::commy::Lookup<#ty>>::compare_with(&raw const (*stored).#member, cx, &query.#member)
+        }
     });
     Bodies {
         hash: quote!(#(#hash)*),
@@ -124,7 +131,8 @@ fn of_plain_enum(integer: &Ident) -> Bodies {
 fn of_enum(data: &DataEnum) -> Bodies {
     let variants: Vec<_> = data.variants.iter().map(|variant| (variant, input::fields(&variant.fields))).collect();
     let pointers = |tag: usize| format_ident!("commy_fields_{tag}");
-    let hashes = variants.iter().enumerate().map(|(tag, (_, fields))| {
+    let carrying = || variants.iter().enumerate().filter(|(_, (_, fields))| !fields.is_empty());
+    let hashes = carrying().map(|(tag, (_, fields))| {
         let (number, pointers) = (tag as u64, pointers(tag));
         let binds = fields.iter().map(|field| &field.bind);
         let hash = fields.iter().map(
@@ -137,7 +145,7 @@ fn of_enum(data: &DataEnum) -> Bodies {
             }
         }
     });
-    let compares = variants.iter().enumerate().map(|(tag, (_, fields))| {
+    let compares = carrying().map(|(tag, (_, fields))| {
         let (number, pointers) = (tag as u64, pointers(tag));
         let index = (0..fields.len()).map(syn::Index::from);
         let orders = fields.iter().zip(index).map(|(Field { ty, span, .. }, index)| {
@@ -174,13 +182,14 @@ fn of_enum(data: &DataEnum) -> Bodies {
             quote_spanned!(*span=> <#ty as ::commy::Lookup<#ty>>::compare_with(fields.#index, cx, #bind))
         });
         let order = first_difference(orders);
+        let pointers = (!fields.is_empty()).then(|| quote!(let fields = <Self::Stored>::#pointers(stored);));
         quote! {
             Self::#name { #(#members: #binds),* } => {
                 match ::core::cmp::Ord::cmp(&tag, &#number) {
                     ::core::cmp::Ordering::Equal => {}
                     order => return order,
                 }
-                let fields = <Self::Stored>::#pointers(stored);
+                #pointers
                 #order
             }
         }

@@ -53,7 +53,8 @@ pub fn plain(input: TokenStream) -> TokenStream {
 /// - `set_work(&mut self, value: F) -> commy::Result<()>`: replaces the field, wholly or not at all.
 ///
 /// The methods of a tuple struct are called `field_0`, `field_0_mut`, `set_field_0` and so on. `load` gives
-/// the whole as an owned value, and `set` replaces it, unless a field has a method of that name.
+/// the whole as an owned value, and `set` replaces it, unless a field has a method of that name. A method that the
+/// guard has too is reached by `(*guard).load()`.
 ///
 /// ```
 /// #[derive(Default, commy::Share)]

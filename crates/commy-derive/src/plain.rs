@@ -28,7 +28,8 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
         unsafe impl<#generic_parameters> ::commy::Plain for #name #type_generics #where_clause {}
 
         ::commy::share_plain!([#generic_parameters] #name #type_generics where [#predicates], |registry| {
-            ::commy::support::describe::<Self>(registry, ::commy::support::Kind::#kind, #text, #parameters, &[#(#variants),*])
+            let kind = ::commy::support::Kind::#kind;
+            ::commy::support::describe::<Self>(registry, kind, #text, #parameters, &[#(#variants),*])
         });
     })
 }

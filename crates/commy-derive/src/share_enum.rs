@@ -48,7 +48,7 @@ pub(crate) fn derive(input: &DeriveInput, data: &DataEnum) -> Result<TokenStream
         #seen
         #changed
 
-        #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction, unused_qualifications, dead_code)]
+        #[allow(dead_code, unused_qualifications)]
         const _: () = {
             #stored
             #copies
@@ -115,7 +115,7 @@ impl Shape<'_> {
         });
         quote! {
             #[doc = #text]
-            #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction, dead_code)]
+            #[allow(dead_code)]
             #visibility enum #name <#parameters> #where_clause { #(#variants),* }
         }
     }
@@ -129,22 +129,23 @@ impl Shape<'_> {
         let mirrors: Vec<_> = self.mirrors().map(|mirror| mirror.declaration(visibility)).collect();
         let names: Vec<_> = self.mirrors().map(|mirror| mirror.name).collect();
         let members: Vec<_> = (0..self.variants.len()).map(|tag| format_ident!("variant_{tag}")).collect();
-        let pointers = self.mirrors().enumerate().map(|(tag, mirror)| {
-            let (method, name) = (format_ident!("commy_fields_{tag}"), &mirror.name);
-            let types = mirror.fields.iter().map(|field| field.ty);
-            let members = mirror.fields.iter().map(|field| &field.member);
-            quote! {
-                /// Where the fields of that variant are.
-                #[inline(always)]
-                unsafe fn #method(stored: *const Self) -> (#(*const <#types as ::commy::Share>::Stored,)*) {
-                    // SAFETY: the caller hands in a stored value, in which there is room for this variant.
-                    unsafe {
-                        let fields = (&raw const (*stored).payload).cast::<#name #type_generics>();
-                        (#(&raw const (*fields).#members,)*)
+        let pointers =
+            self.mirrors().enumerate().filter(|(_, mirror)| !mirror.fields.is_empty()).map(|(tag, mirror)| {
+                let (method, name) = (format_ident!("commy_fields_{tag}"), &mirror.name);
+                let types = mirror.fields.iter().map(|field| field.ty);
+                let members = mirror.fields.iter().map(|field| &field.member);
+                quote! {
+                    /// Where the fields of that variant are.
+                    #[inline(always)]
+                    unsafe fn #method(stored: *const Self) -> (#(*const <#types as ::commy::Share>::Stored,)*) {
+                        // SAFETY: the caller hands in a stored value, in which there is room for this variant.
+                        unsafe {
+                            let fields = (&raw const (*stored).payload).cast::<#name #type_generics>();
+                            (#(&raw const (*fields).#members,)*)
+                        }
                     }
                 }
-            }
-        });
+            });
         quote! {
             #(#mirrors)*
 
@@ -239,9 +240,10 @@ impl Shape<'_> {
             let (tag, method) = (tag as u64, format_ident!("commy_fields_{tag}"));
             let binds = fields.iter().map(|field| &field.bind);
             let body = write(&variant.ident, fields);
+            let pointers = (!fields.is_empty()).then(|| quote!(let (#(#binds,)*) = <Self::Stored>::#method(stored);));
             quote! {
                 #tag => {
-                    let (#(#binds,)*) = <Self::Stored>::#method(stored);
+                    #pointers
                     #body
                 }
             }
@@ -311,6 +313,7 @@ impl Shape<'_> {
                     ::core::result::Result::Ok(#stored { tag: ::commy::support::Word::new(tag), payload })
                 }
 
+                #[inline]
                 unsafe fn view<'commy>(stored: *const Self::Stored, cx: ::commy::support::Cx) -> Self::Ref<'commy> {
                     // SAFETY: the caller's promise, for each field of the variant that the tag names.
                     unsafe {
@@ -362,7 +365,8 @@ impl Shape<'_> {
                 fn describe(registry: &mut ::commy::support::Registry) -> usize {
                     let payload = ::core::mem::offset_of!(#stored #type_generics, payload);
                     let variants: &[::commy::support::DescribedVariant<'_>] = &[#(#variants),*];
-                    ::commy::support::describe::<Self>(registry, ::commy::support::Kind::Enum, #text, #parameters, variants)
+                    let kind = ::commy::support::Kind::Enum;
+                    ::commy::support::describe::<Self>(registry, kind, #text, #parameters, variants)
                 }
             }
         }

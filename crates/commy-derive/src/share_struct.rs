@@ -23,7 +23,7 @@ pub(crate) fn derive(input: &DeriveInput, data: &DataStruct) -> Result<TokenStre
     Ok(quote! {
         #view_declaration
 
-        #[allow(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction, unused_qualifications, dead_code)]
+        #[allow(dead_code, unused_qualifications)]
         const _: () = {
             #mirror_declaration
             #share
@@ -59,12 +59,16 @@ fn share(name: &Ident, mirror: &Mirror<'_>, view: &Ident) -> TokenStream {
     let binds = mirror.fields.iter().map(|field| &field.bind);
     let each = |write: fn(&Field<'_>) -> TokenStream| mirror.fields.iter().map(write).collect::<Vec<_>>();
     let owns = each(|Field { ty, span, .. }| quote_spanned!(*span=> <#ty as ::commy::Share>::OWNS));
-    let loads = each(
-        |Field { ty, span, member, .. }| quote_spanned!(*span=> #member: <#ty as ::commy::Share>::load(&raw const (*stored).#member, cx)?),
-    );
-    let drops = each(
-        |Field { ty, span, member, .. }| quote_spanned!(*span=> <#ty as ::commy::Share>::drop_stored(&raw mut (*stored).#member, cx)?;),
-    );
+    let loads = each(|Field { ty, span, member, .. }| {
+        quote_spanned! {*span=>
+            #member: <#ty as ::commy::Share>::load(&raw const (*stored).#member, cx)?
+        }
+    });
+    let drops = each(|Field { ty, span, member, .. }| {
+        quote_spanned! {*span=>
+            <#ty as ::commy::Share>::drop_stored(&raw mut (*stored).#member, cx)?;
+        }
+    });
     let within = quote!(<Self as ::commy::Share>::Stored);
     let parts = mirror.fields.iter().map(|field| {
         let ty = field.ty;
@@ -85,11 +89,17 @@ fn share(name: &Ident, mirror: &Mirror<'_>, view: &Ident) -> TokenStream {
                 ::core::result::Result::Ok(#store)
             }
 
-            unsafe fn view<'commy>(stored: *const Self::Stored, cx: ::commy::support::Cx) -> &'commy #view #type_generics {
+            #[inline(always)]
+            unsafe fn view<'commy>(
+                stored: *const Self::Stored,
+                cx: ::commy::support::Cx,
+            ) -> &'commy #view #type_generics {
+                let view = ::core::ptr::slice_from_raw_parts(stored.cast::<()>(), cx.metadata());
                 // SAFETY: the view is the stored form, then members of no size; the rest is the caller's promise.
-                unsafe { &*(::core::ptr::slice_from_raw_parts(stored.cast::<()>(), cx.metadata()) as *const #view #type_generics) }
+                unsafe { &*(view as *const #view #type_generics) }
             }
 
+            #[inline(always)]
             unsafe fn view_mut<'commy>(
                 stored: *mut Self::Stored,
                 cx: ::commy::support::Cx,
@@ -116,7 +126,8 @@ fn share(name: &Ident, mirror: &Mirror<'_>, view: &Ident) -> TokenStream {
 
             fn describe(registry: &mut ::commy::support::Registry) -> usize {
                 let variants: &[::commy::support::DescribedVariant<'_>] = &[("", 0, &[#(#parts),*])];
-                ::commy::support::describe::<Self>(registry, ::commy::support::Kind::Struct, #text, #parameters, variants)
+                let kind = ::commy::support::Kind::Struct;
+                ::commy::support::describe::<Self>(registry, kind, #text, #parameters, variants)
             }
         }
 

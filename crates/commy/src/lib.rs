@@ -19,9 +19,14 @@ mod tx;
 
 pub use commy_derive::{Key, Plain, Share};
 pub use error::{Error, Result};
-pub use schema::{Key, Lookup, Plain, Share, Viewed};
+pub use schema::{Guarded, Key, Lookup, Plain, Share, Viewed};
 pub use segment::{Objects, Options, Participant, Segment, Stats};
 pub use shared::{Part, ReadGuard, Shared, Transaction, WriteGuard};
+
+/// The types as which containers are seen in a segment: what guards dereference to.
+pub mod views {
+    pub use crate::containers::*;
+}
 
 /// What the derives and the macros of this crate need to name. Not for direct use; it may change with
 /// any version.
@@ -29,8 +34,8 @@ pub use shared::{Part, ReadGuard, Shared, Transaction, WriteGuard};
 pub mod support {
     pub use crate::layout::Word;
     pub use crate::schema::derive_support::{
-        DescribedVariant, Parameter, Part, Show, ShowAnything, ShowDebug, ShowFields, ThreadBound, corrupt_tag, describe,
-        invalid_tag, lent, plain, replace,
+        DescribedVariant, Parameter, Part, Show, ShowAnything, ShowDebug, ShowFields, ThreadBound, corrupt_tag,
+        describe, invalid_tag, lent, plain, replace,
     };
     pub use crate::schema::nesting::Nesting;
     pub use crate::schema::plain::keep;

@@ -441,7 +441,8 @@ fn fill_and_free(segment: &Segment, check: impl Fn(&Error)) {
     }
     assert_eq!(map.read().expect("lock").len() as u64, many / 2);
     for key in (0..many / 2).step_by(2) {
-        map.write().expect("lock").insert(key, vec![2; 20]).expect("room was made");
+        let length = 20 + (key * 37 % 400) as usize;
+        map.write().expect("lock").insert(key, vec![2; length]).expect("room was made");
     }
     map.write().expect("lock").clear().expect("freeing needs no room");
     let (again, error) = fill(3).expect("no end");
@@ -467,7 +468,7 @@ fn a_reached_limit_is_named_and_freeing_gives_room_again() {
 mod unix {
     //! Devices, permissions of users, mounts and resource limits are facilities of Unix.
 
-    use super::{describe, fill_and_free, opener, text};
+    use super::{DOORS, describe, fill_and_free, opener, text};
     use crate::common::{Player, Stage, place, segment};
     use commy::{Error, Segment};
     use std::os::unix::ffi::OsStrExt;

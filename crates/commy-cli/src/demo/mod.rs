@@ -33,7 +33,7 @@ pub struct Options {
     #[arg(long)]
     corpus: Option<PathBuf>,
     /// How much of the text to take at most, in megabytes.
-    #[arg(long, default_value_t = 160)]
+    #[arg(long, default_value_t = 400)]
     megabytes: u64,
     /// Milliseconds from one kill to the next; 0 for none.
     #[arg(long, default_value_t = 1000)]
@@ -113,11 +113,7 @@ pub fn run(options: &Options) -> Result<()> {
         stats.recovered, stats.rolled_back, stats.finished
     );
     verify::against_one_process(&corpus, &objects, time, options.workers)?;
-    println!(
-        "The segment holds {:.1} MB in {:.1} MB of file.",
-        stats.allocated as f64 / 1e6,
-        stats.size as f64 / 1e6
-    );
+    println!("The segment holds {:.1} MB in {:.1} MB of file.", stats.allocated as f64 / 1e6, stats.size as f64 / 1e6);
     Ok(())
 }
 

@@ -69,7 +69,7 @@ fn compare_index(index: &BTreeMap<String, Vec<u32>>, objects: &Objects, differen
         differences.push("the index has other words, or in another order".into());
     }
     for (word, files) in index {
-        let mut found = shared.get(word.as_str()).map(|list| list.to_vec()).unwrap_or_default();
+        let mut found = shared.get(word.as_str()).map(|list| list.as_slice().to_vec()).unwrap_or_default();
         found.sort_unstable();
         if found != *files {
             differences.push(format!("\"{word}\" is in {} files, shared are {}", files.len(), found.len()));

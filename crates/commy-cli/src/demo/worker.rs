@@ -18,18 +18,20 @@ pub struct Options {
 /// How far into the queue a worker looks for a file of its own.
 const AHEAD: usize = 64;
 
-/// Counts the words of a text: runs of 2 to 32 letters, in lower case, outside of tags.
+/// Counts the words of a text: runs of 2 to 32 letters, in lower case, outside of tags (`<b>`) and entities
+/// (`&amp;`).
 pub fn count(text: &[u8]) -> HashMap<String, u64> {
     let mut counts: HashMap<String, u64> = HashMap::new();
     let mut word = Vec::new();
-    let mut in_tag = false;
+    let (mut in_tag, mut in_entity) = (false, false);
     for byte in text.iter().chain(b" ") {
+        in_entity = *byte == b'&' || in_entity && byte.is_ascii_alphanumeric();
         in_tag = match byte {
             b'<' => true,
             b'>' => false,
             _ => in_tag,
         };
-        if byte.is_ascii_alphabetic() && !in_tag {
+        if byte.is_ascii_alphabetic() && !in_tag && !in_entity {
             word.push(byte.to_ascii_lowercase());
             continue;
         }
@@ -88,7 +90,7 @@ mod tests {
 
     #[test]
     fn words_are_letters_outside_of_tags() {
-        let counts = count(b"<p class=\"x\">The cat, the CAT & a dog2go</p>");
+        let counts = count(b"<p class=\"x\">The cat, the CAT &amp; a dog2go &</p>");
         let mut words: Vec<(&str, u64)> = counts.iter().map(|(word, count)| (word.as_str(), *count)).collect();
         words.sort_unstable();
         assert_eq!(words, [("cat", 2), ("dog", 1), ("go", 1), ("the", 2)]);

@@ -10,9 +10,8 @@ pub(crate) const LARGEST: u64 = 2048;
 /// Bits of a slab's block bitmap.
 pub(crate) const MOST_BLOCKS: u64 = 128;
 
-const SIZES: [u16; CLASSES] = [
-    32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048,
-];
+const SIZES: [u16; CLASSES] =
+    [32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048];
 
 /// The class of each multiple of 16 bytes.
 const BY_SIZE: [u8; (LARGEST / 16 + 1) as usize] = {
@@ -83,9 +82,8 @@ mod tests {
                 let class = class_of(bytes, align).unwrap();
                 assert!(size_of_class(class) >= bytes);
                 assert!(align <= 16 || size_of_class(class).is_multiple_of(align));
-                let smaller = (0..class).find(|c| {
-                    size_of_class(*c) >= bytes && (align <= 16 || size_of_class(*c).is_multiple_of(align))
-                });
+                let smaller = (0..class)
+                    .find(|c| size_of_class(*c) >= bytes && (align <= 16 || size_of_class(*c).is_multiple_of(align)));
                 assert_eq!(smaller, None, "{bytes} bytes aligned to {align}");
             }
         }

@@ -19,9 +19,7 @@
 
 use super::slab;
 use crate::error::{Error, Result};
-use crate::layout::{
-    BITMAP_PAGE, Header, Intent, META_PAGE, PAGE, Point, REGION, REGION_PAGES, Word, at, bitmap, round_up,
-};
+use crate::layout::{BITMAP_PAGE, Header, Intent, META_PAGE, PAGE, Point, REGION, REGION_PAGES, Word, at, bitmap};
 use crate::map::Map;
 use crate::participant::Actor;
 use crate::sync::Blocked;
@@ -41,7 +39,8 @@ pub(crate) mod kind {
     pub(crate) const LINK: u64 = 9;
 }
 
-/// What a run is for: the last part of the segment is kept for logs, so that freeing never lacks room.
+/// What a run is for: the last part of the file is kept for logs, so that freeing never lacks room, be it the
+/// limit or the disk that does not let the file grow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Data,
@@ -129,21 +128,20 @@ impl<'a> Heap<'a> {
         }
     }
 
-    /// The first page that data may not be put in.
+    /// Pages that the file may have.
+    fn limit(&self) -> u64 {
+        self.header().limit.get().min(self.map().reserved()) / PAGE
+    }
+
+    /// The first page that may not be taken.
     fn ceiling(&self, purpose: Purpose) -> u64 {
-        let limit = self.header().limit.get().min(self.map().reserved());
-        let reserve = match purpose {
-            Purpose::Log => 0,
-            Purpose::Data => (limit / 64).clamp(PAGE, 1 << 20),
-        };
-        (limit - reserve) / PAGE
+        ceiling(self.limit().min(self.map().size() / PAGE), purpose)
     }
 
     /// Finds a free run and grows the file if there is none. Nothing is marked yet.
     pub(crate) fn find(&self, pages: u64, purpose: Purpose) -> Result<u64> {
         loop {
-            let ceiling = self.ceiling(purpose).min(self.map().size() / PAGE);
-            if let Some(start) = self.search(pages, ceiling) {
+            if let Some(start) = self.search(pages, self.ceiling(purpose)) {
                 return Ok(start);
             }
             self.grow(pages, purpose)?;
@@ -209,7 +207,7 @@ impl<'a> Heap<'a> {
     /// Lets the file grow by the usual step, unless a run of `pages` is free. Who will need one soon calls this
     /// a few times, so that not a single request has to wait until the system has backed all of it.
     pub(crate) fn grow_ahead(&self, pages: u64) -> Result<()> {
-        let ceiling = self.ceiling(Purpose::Data).min(self.map().size() / PAGE);
+        let ceiling = self.ceiling(Purpose::Data);
         if self.search(pages, ceiling).is_some() { Ok(()) } else { self.grow(self.tail() + 1, Purpose::Data) }
     }
 
@@ -220,20 +218,23 @@ impl<'a> Heap<'a> {
     /// Grows the file so that a run of `pages` fits at its end, by a quarter if there is room for that
     /// but by no more than 1 MiB beyond what is needed, so that the pause is bounded.
     fn grow(&self, pages: u64, purpose: Purpose) -> Result<()> {
-        let size = self.map().size();
-        let ceiling = self.ceiling(purpose) * PAGE;
-        let limit = self.ceiling(Purpose::Log) * PAGE;
-        let needed = pages.saturating_sub(self.tail()).max(1) * PAGE;
-        if size + needed > ceiling {
-            let limit = self.header().limit.get();
-            return Err(Error::OutOfSpace { needed: pages * PAGE, reason: format!("the limit is {limit} bytes") });
+        let (size, limit) = (self.map().size() / PAGE, self.limit());
+        let end = size - self.tail() + pages;
+        if end > ceiling(limit, purpose) || size >= limit {
+            return Err(self.at_limit(pages));
         }
-        let step = round_up((size / 4).clamp(16 * PAGE, 1 << 20), PAGE).unwrap_or(PAGE);
-        let generous = (size + needed.max(step)).min(limit);
-        if self.map().grow(generous).is_err() {
-            self.map().grow(size + needed)?;
+        let needed = size_for(end, purpose).clamp(size + 1, limit);
+        let generous = needed.max(size + (size / 4).clamp(16, (1 << 20) / PAGE)).min(limit);
+        if self.map().grow(generous * PAGE).is_err() {
+            self.map().grow(needed * PAGE)?;
         }
         self.extend_bitmap()
+    }
+
+    #[cold]
+    fn at_limit(&self, pages: u64) -> Error {
+        let limit = self.header().limit.get();
+        Error::OutOfSpace { needed: pages * PAGE, reason: format!("the limit is {limit} bytes") }
     }
 
     /// Gives the bitmap another chunk if the file has outgrown it. The chunk lies in a free run if there is
@@ -332,10 +333,10 @@ impl<'a> Heap<'a> {
     pub(crate) fn extend_span(&self, end: u64, more: u64, owner: u64, reserve: impl FnOnce(u64)) -> bool {
         let free = |page| page < self.ceiling(Purpose::Data) && !self.is_taken(page);
         let in_file = (self.map().size() / PAGE).saturating_sub(end).min(more);
-        if !(end..end + in_file).all(free) {
+        if (end..end + in_file).any(|page| self.is_taken(page)) {
             return false;
         }
-        if in_file < more && (self.grow(more, Purpose::Data).is_err() || !(end..end + more).all(free)) {
+        if !(end..end + more).all(free) && (self.grow(more, Purpose::Data).is_err() || !(end..end + more).all(free)) {
             return false;
         }
         self.take_run(end, more, owner, reserve);
@@ -368,7 +369,7 @@ impl<'a> Heap<'a> {
     /// it if there is none. Gives the run's start and length.
     pub(crate) fn find_for_slab(&self, pages: u64) -> Result<(u64, u64)> {
         loop {
-            let ceiling = self.ceiling(Purpose::Data).min(self.map().size() / PAGE);
+            let ceiling = self.ceiling(Purpose::Data);
             // A small file cannot spare large slabs.
             let pages = pages.min((ceiling / 64).max(1));
             let mut bare = None;
@@ -389,14 +390,16 @@ impl<'a> Heap<'a> {
             }
             match bare {
                 Some(region) => self.make_meta(region)?,
-                None if self.grow(pages + 1, Purpose::Data).is_ok() => {}
-                None => return self.any_page_for_slab(ceiling),
+                None => match self.grow(pages + 1, Purpose::Data) {
+                    Ok(()) => {}
+                    Err(error) => return self.any_page_for_slab(ceiling)?.ok_or(error),
+                },
             }
         }
     }
 
     /// In a full segment, one page must do.
-    fn any_page_for_slab(&self, ceiling: u64) -> Result<(u64, u64)> {
+    fn any_page_for_slab(&self, ceiling: u64) -> Result<Option<(u64, u64)>> {
         for region in 0..self.regions() {
             let free = !self.taken(region, ceiling);
             let usable = if has_meta(self.map(), region) { free } else { free & !1 };
@@ -404,11 +407,10 @@ impl<'a> Heap<'a> {
                 if !has_meta(self.map(), region) {
                     self.make_meta(region)?;
                 }
-                return Ok((region * REGION_PAGES + u64::from(usable.trailing_zeros()), 1));
+                return Ok(Some((region * REGION_PAGES + u64::from(usable.trailing_zeros()), 1)));
             }
         }
-        let limit = self.header().limit.get();
-        Err(Error::OutOfSpace { needed: PAGE, reason: format!("the limit is {limit} bytes") })
+        Ok(None)
     }
 
     /// Finishes or undoes what the intent of the acting slot says, if anything. `forget(record, offset)`
@@ -443,6 +445,27 @@ impl<'a> Heap<'a> {
         }
         intent.clear();
         Ok(())
+    }
+}
+
+/// The first page that may not be taken, of a file of so many pages.
+fn ceiling(size: u64, purpose: Purpose) -> u64 {
+    match purpose {
+        Purpose::Log => size,
+        Purpose::Data => size - kept(size),
+    }
+}
+
+/// Pages at the end of a file of so many that are kept for logs.
+fn kept(size: u64) -> u64 {
+    (size / 64).clamp(1, (1 << 20) / PAGE).min(size)
+}
+
+/// The smallest number of pages that a file must have for the first `end` of them to be below the ceiling.
+fn size_for(end: u64, purpose: Purpose) -> u64 {
+    match purpose {
+        Purpose::Log => end,
+        Purpose::Data => end + (end / 63).clamp(1, (1 << 20) / PAGE),
     }
 }
 
@@ -500,7 +523,17 @@ fn run_in_word(free: u64, pages: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::run_in_word;
+    use super::{Purpose, ceiling, run_in_word, size_for};
+
+    #[test]
+    fn what_is_kept_for_logs_grows_with_the_file_and_is_grown_for() {
+        for end in 1..100_000 {
+            let size = size_for(end, Purpose::Data);
+            assert!(ceiling(size, Purpose::Data) >= end && ceiling(size - 1, Purpose::Data) < end, "{end}");
+            assert!(ceiling(end + 1, Purpose::Data) >= ceiling(end, Purpose::Data), "{end}");
+            assert_eq!(size_for(end, Purpose::Log), end);
+        }
+    }
 
     #[test]
     fn a_run_is_found_only_where_it_fits() {

@@ -6,6 +6,8 @@
 
 pub(crate) mod classes;
 pub(crate) mod heap;
+#[cfg(all(test, loom))]
+mod loom_tests;
 pub(crate) mod slab;
 pub(crate) mod usage;
 

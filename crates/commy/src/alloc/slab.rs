@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::layout::{CLASS_LISTS, META_PAGE, PAGE, Point, REGION, ThreadSlot, Word, at, thread_status};
 use crate::map::Map;
 use crate::participant::Actor;
-use crate::sync::Word64;
+use crate::sync::{Surroundings, Word64};
 use std::sync::atomic::Ordering;
 
 /// The meta of one page.
@@ -178,16 +178,16 @@ impl<'a> Slab<'a> {
 
     /// Puts a block back that another slot's slab has. `forget` drops the log's entry.
     pub(crate) fn put_back_foreign(&self, actor: &Actor<'_>, index: u64, forget: impl FnOnce()) {
-        actor.slot.freeing.publish(self.block(index));
-        at(Point::BlockForeignRelease);
-        set_remote(self.meta.remote[(index / 64) as usize].atomic(), 1 << (index % 64), || {
+        let remote = self.meta.remote[(index / 64) as usize].atomic();
+        let tell = || {
+            // The owner may be another since: see `adopt`.
+            actor.at.fence_after_swap();
             let owner = usize::from(Info::unpack(self.meta.info.get()).owner);
             if let Some(slot) = owner.checked_sub(1).and_then(|owner| actor.at.map.thread(owner)) {
                 slot.inbox.atomic().fetch_or(1 << self.info.class, Ordering::Release);
             }
-        });
-        forget();
-        actor.slot.freeing.publish(0);
+        };
+        set_remote(actor.slot.freeing.atomic(), self.block(index), remote, 1 << (index % 64), tell, forget);
     }
 
     /// Takes in what others have freed; only by the owner. Gives how many blocks came.
@@ -197,15 +197,14 @@ impl<'a> Slab<'a> {
             if remote.get() == 0 {
                 continue;
             }
-            actor.slot.collecting.publish(self.start);
-            at(Point::Collect);
             let free = &self.meta.free[half];
             let (bits, left) = take_remote(
+                actor.slot.collecting.atomic(),
+                self.start,
                 remote.atomic(),
                 || self.named_as_freeing(actor, half as u64),
                 |bits| free.publish(free.get() | bits),
             );
-            actor.slot.collecting.publish(0);
             came += u64::from(bits.count_ones());
             if left {
                 // Come back for what was left out.
@@ -232,26 +231,46 @@ impl<'a> Slab<'a> {
     }
 }
 
-/// Sets bits among the remote ones, and tells the owner if it does not know yet that some are set.
-pub(crate) fn set_remote<W: Word64>(remote: &W, bits: u64, tell: impl FnOnce()) {
-    if remote.fetch_or(bits, Ordering::AcqRel) == 0 {
+/// Frees a block by its remote bit: names it in `freeing` meanwhile, tells the owner if it does not know yet that
+/// bits are set, and drops the log's entry. Who finds its own bit set does it for the dead, who may have been
+/// killed before it told.
+pub(crate) fn set_remote<W: Word64>(
+    freeing: &W,
+    block: u64,
+    remote: &W,
+    bit: u64,
+    tell: impl FnOnce(),
+    forget: impl FnOnce(),
+) {
+    freeing.publish(block);
+    at(Point::BlockForeignRelease);
+    let before = remote.fetch_or(bit, Ordering::AcqRel);
+    if before == 0 || before & bit != 0 {
         tell();
     }
+    forget();
+    freeing.publish(0);
 }
 
-/// Takes the remote bits but those `named`, hands them to `keep`, then clears them. Gives them, and
-/// whether some were left out.
+/// Takes the remote bits but those `named`, hands them to `keep`, then clears them; names the slab in
+/// `collecting` meanwhile. Gives the bits, and whether some are left.
 pub(crate) fn take_remote<W: Word64>(
+    collecting: &W,
+    slab: u64,
     remote: &W,
     named: impl FnOnce() -> u64,
     keep: impl FnOnce(u64),
 ) -> (u64, bool) {
+    collecting.publish(slab);
+    at(Point::Collect);
     let all = remote.load(Ordering::Acquire);
     // Loaded after the bits: who still names one of them set it before.
     let bits = all & !named();
     keep(bits);
-    remote.fetch_and(!bits, Ordering::Release);
-    (bits, bits != all)
+    // Who sets a bit while others are set leaves it to them to tell.
+    let left = remote.fetch_and(!bits, Ordering::Release) & !bits != 0;
+    collecting.publish(0);
+    (bits, left)
 }
 
 /// Makes a slab for a class and puts it at the head of the actor's list.

@@ -23,8 +23,9 @@ mod tuple;
 mod vec;
 
 pub use boxed::BoxView;
+pub use btree::{BTreeMapView, BTreeSetView};
+pub use deque::{DequeHeader, DequeView};
 pub use hash::{HashMapView, HashSetView};
 pub use option::OptionView;
-pub use deque::{DequeHeader, DequeView};
 pub use string::Text;
 pub use vec::{Elements, ElementsMut, VecHeader, VecView};

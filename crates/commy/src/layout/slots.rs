@@ -153,8 +153,12 @@ mod tests {
 
     #[test]
     fn a_slot_state_survives_packing() {
-        let state =
-            SlotState { generation: u32::MAX, process_generation: 0xabcd, process: 0xfff, status: thread_status::PINNED };
+        let state = SlotState {
+            generation: u32::MAX,
+            process_generation: 0xabcd,
+            process: 0xfff,
+            status: thread_status::PINNED,
+        };
         assert_eq!(SlotState::unpack(state.pack()), state);
     }
 }

@@ -57,11 +57,7 @@ mod unix {
 
         /// Receives a byte.
         pub(crate) fn hear(&self) -> u8 {
-            let mut ready = libc::pollfd {
-                fd: self.read,
-                events: libc::POLLIN,
-                revents: 0,
-            };
+            let mut ready = libc::pollfd { fd: self.read, events: libc::POLLIN, revents: 0 };
             // SAFETY: one valid pollfd.
             assert_eq!(unsafe { libc::poll(&mut ready, 1, 10_000) }, 1, "silence");
             let mut byte = 0u8;
@@ -92,16 +88,9 @@ mod unix {
         let pid = unsafe { libc::fork() };
         assert!(pid >= 0, "fork: {}", std::io::Error::last_os_error());
         if pid == 0 {
-            let pipe = Pipe {
-                read: down_read,
-                write: up_write,
-            };
+            let pipe = Pipe { read: down_read, write: up_write };
             let run = std::panic::AssertUnwindSafe(|| body(&pipe));
-            let code = if std::panic::catch_unwind(run).is_ok() {
-                0
-            } else {
-                101
-            };
+            let code = if std::panic::catch_unwind(run).is_ok() { 0 } else { 101 };
             // SAFETY: ends the child without running the parent's exit handlers.
             unsafe { libc::_exit(code) };
         }
@@ -109,14 +98,7 @@ mod unix {
             // SAFETY: our own descriptors, which belong to the child from here on.
             unsafe { libc::close(fd) };
         }
-        Child {
-            pid,
-            pipe: Pipe {
-                read: up_read,
-                write: down_write,
-            },
-            reaped: false,
-        }
+        Child { pid, pipe: Pipe { read: up_read, write: down_write }, reaped: false }
     }
 
     impl Child {
@@ -155,11 +137,7 @@ mod unix {
             let got = unsafe { libc::waitpid(self.pid, &mut status, 0) };
             assert_eq!(got, self.pid);
             self.reaped = true;
-            if libc::WIFSIGNALED(status) {
-                -libc::WTERMSIG(status)
-            } else {
-                libc::WEXITSTATUS(status)
-            }
+            if libc::WIFSIGNALED(status) { -libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
         }
     }
 

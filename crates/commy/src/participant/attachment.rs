@@ -14,7 +14,7 @@ use crate::layout::{
 };
 use crate::map::Map;
 use crate::os::{self, BeaconState, ProcessId, WaitKey, fork};
-use crate::sync::{Fate, OWNER, Surroundings, Word32, Word64};
+use crate::sync::{Bed, Fate, OWNER, Surroundings, Word32, Word64};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -153,9 +153,9 @@ impl Attachment {
 
     /// Whether no other process has the segment open. Only meaningful while nobody can enter.
     pub(crate) fn is_last(&self) -> bool {
-        (0..).map_while(|index| self.map.process(index).map(|_| index)).all(|index| {
-            index == self.process() || self.process_liveness(index) != Liveness::Alive
-        })
+        (0..)
+            .map_while(|index| self.map.process(index).map(|_| index))
+            .all(|index| index == self.process() || self.process_liveness(index) != Liveness::Alive)
     }
 
     /// Whether the process that took a slot in this generation is alive. Asks the system.
@@ -267,6 +267,10 @@ impl Word32 for AtomicU32 {
         AtomicU32::store(self, value, order);
     }
     #[inline(always)]
+    fn compare_exchange(&self, current: u32, new: u32, ok: Ordering, fail: Ordering) -> Result<u32, u32> {
+        AtomicU32::compare_exchange(self, current, new, ok, fail)
+    }
+    #[inline(always)]
     fn fetch_or(&self, bits: u32, order: Ordering) -> u32 {
         AtomicU32::fetch_or(self, bits, order)
     }
@@ -279,6 +283,15 @@ impl Surroundings for Attachment {
     #[inline(always)]
     fn fence(&self) {
         std::sync::atomic::fence(Ordering::SeqCst);
+    }
+
+    #[inline(always)]
+    fn fence_after_swap(&self) {
+        if cfg!(any(target_arch = "x86", target_arch = "x86_64")) {
+            std::sync::atomic::compiler_fence(Ordering::SeqCst);
+        } else {
+            std::sync::atomic::fence(Ordering::SeqCst);
+        }
     }
 
     fn pause(&self) {
@@ -325,17 +338,33 @@ impl Surroundings for Attachment {
     }
 
     fn circular(&self, owner: u64, me: u64) -> bool {
-        // Follow: the owner waits for an object, whose owner waits ... until it ends or comes to me.
-        let mut tag = owner;
-        for _ in 0..64 {
-            let Some((_, slot, generation)) = self.by_tag(tag) else { return false };
-            let object = slot.waits_for.get();
-            if object == 0 || self.state(slot).generation != generation {
-                return false;
+        // Breadth first over who waits for whom. Only those below `me` are followed: so of a circle's members just
+        // one is told, the highest, which finds it however the circles cross.
+        let mut met = [0; 64];
+        let (mut next, mut known) = (0, 0);
+        let meet = |other: u64, met: &mut [u64; 64], known: &mut usize| {
+            if other < me && *known < met.len() && !met[..*known].contains(&other) {
+                met[*known] = other;
+                *known += 1;
             }
-            let Ok(word) = self.map.word(object) else { return false };
-            tag = word.get() & OWNER;
-            if tag == me {
+            other == me
+        };
+        meet(owner, &mut met, &mut known);
+        while next < known {
+            let tag = met[next];
+            next += 1;
+            let Some((_, slot, generation)) = self.by_tag(tag) else { continue };
+            let object = slot.waits_for.get();
+            let Ok(word) = self.map.word(object) else { continue };
+            if object == 0 || self.state(slot).generation != generation {
+                continue;
+            }
+            let holder = word.get() & OWNER;
+            // A writer whose tag stands in the word already waits for those who read.
+            let readers = if holder == tag { 0..self.thread_slots() } else { 0..0 };
+            let mut readers = readers.filter(|slot| self.mark(*slot, object).is_some()).map(|slot| self.tag_of(slot));
+            if (holder != 0 && meet(holder, &mut met, &mut known)) || readers.any(|tag| meet(tag, &mut met, &mut known))
+            {
                 return true;
             }
         }
@@ -358,5 +387,17 @@ impl Surroundings for Attachment {
     fn wake(&self, word: &AtomicU64, all: bool) {
         let key = self.key(self.map.offset_of(word));
         os::wake(key, Attachment::low_half(word), if all { u32::MAX } else { 1 });
+    }
+}
+
+impl Bed for Attachment {
+    type Word = AtomicU32;
+
+    fn sleep(&self, word: &AtomicU32, seen: u32, time: Duration) {
+        os::wait(self.key(self.map.offset_of(word)), word, seen, time);
+    }
+
+    fn wake_all(&self, word: &AtomicU32) {
+        os::wake(self.key(self.map.offset_of(word)), word, u32::MAX);
     }
 }

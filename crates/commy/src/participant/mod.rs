@@ -2,7 +2,10 @@
 //! other as owners of locks.
 
 mod attachment;
+pub(crate) mod claim;
 mod fork_mutex;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod seat;
 
 pub(crate) use attachment::{Attachment, Liveness};

@@ -1,11 +1,10 @@
 //! A thread's slot: claiming it, leaving it, and acting in its name.
 
-use super::Attachment;
+use super::{Attachment, claim};
 use crate::error::{Error, Result};
-use crate::layout::{HEAP_LOCK, Point, SlotState, ThreadSlot, at, thread_status};
+use crate::layout::{HEAP_LOCK, SlotState, ThreadSlot, thread_status};
 use crate::os::{Beacon, BeaconState};
 use crate::sync::Lock;
-use std::sync::atomic::Ordering;
 
 /// The owner's name in a lock word: the slot, and the generation in which it has it.
 pub(crate) fn tag(index: usize, generation: u32) -> u64 {
@@ -50,24 +49,15 @@ impl<'a> Actor<'a> {
             if state.status != thread_status::FREE || slot.beacon.state() == BeaconState::Held {
                 continue;
             }
-            let claimed = SlotState {
-                status: thread_status::CLAIMED,
-                process: attachment.process() as u16,
-                process_generation: attachment.process_generation() as u16,
-                ..state
-            };
-            at(Point::SlotClaim);
-            let word = slot.state.atomic();
-            if word.compare_exchange(state.pack(), claimed.pack(), Ordering::AcqRel, Ordering::Relaxed).is_err() {
-                continue;
-            }
-            slot.marks.iter().for_each(|mark| mark.put(0));
-            slot.waits_for.put(0);
-            // SAFETY: the slot is claimed, so nobody else lights the beacon, and it was not held.
-            let held = unsafe { Beacon::hold(std::ptr::from_ref(&slot.beacon).cast_mut()) };
-            let status = if held.is_ok() { thread_status::LIVE } else { thread_status::FREE };
-            slot.state.publish(SlotState { status, ..claimed }.pack());
-            held.map_err(|e| Error::io("set a sign of life in", attachment.map.path(), e))?;
+            let process = (attachment.process() as u16, attachment.process_generation() as u16);
+            let occupied = claim::occupy(slot.state.atomic(), state, process, || {
+                slot.marks.iter().for_each(|mark| mark.put(0));
+                slot.waits_for.put(0);
+                // SAFETY: the slot is claimed, so nobody else lights the beacon, and it was not held.
+                unsafe { Beacon::hold(std::ptr::from_ref(&slot.beacon).cast_mut()) }
+            });
+            let Some(occupied) = occupied else { continue };
+            occupied.map_err(|e| Error::io("set a sign of life in", attachment.map.path(), e))?;
             return Ok(Some(Actor { at: attachment, slot, index, tag: tag(index, state.generation) }));
         }
         Ok(None)
@@ -82,10 +72,7 @@ impl<'a> Actor<'a> {
 
     /// Gives the slot up: nothing is open in it.
     pub(crate) fn leave(&self) {
-        let state = self.at.state(self.slot);
-        at(Point::SlotRelease);
-        let generation = state.generation.wrapping_add(1);
-        self.slot.state.publish(SlotState { status: thread_status::FREE, generation, ..state }.pack());
+        claim::vacate(self.slot.state.atomic(), self.at.state(self.slot));
     }
 
     /// Ends the thread's part in it but keeps the slot taken until the process ends, for guards that

@@ -14,8 +14,9 @@
 
 use crate::alloc;
 use crate::error::Result;
-use crate::layout::{Point, SlotState, ThreadSlot, WAYS, Word, at, thread_status};
+use crate::layout::{SlotState, ThreadSlot, WAYS, Word};
 use crate::os;
+use crate::participant::claim::{self, Attempt};
 use crate::participant::{Actor, Attachment, Liveness, tag};
 use crate::tx::{OPEN, Record};
 use std::sync::atomic::Ordering;
@@ -25,27 +26,21 @@ use std::time::Duration;
 /// somebody alive is at it, waits a little and returns.
 pub(crate) fn rescue(attachment: &Attachment, index: usize, generation: u32) -> Result<()> {
     let Some(slot) = attachment.map.thread(index) else { return Ok(()) };
-    let me = attachment.rescuer_tag();
-    let other = slot.rescuer.get_acquire();
-    if other != 0 && (other == me || rescuer_lives(attachment, other)) {
-        // It may be another thread of this process, or this one further up the stack.
+    let attempt = claim::rescue(
+        (slot.state.atomic(), slot.rescuer.atomic()),
+        attachment.rescuer_tag(),
+        generation,
+        |other| rescuer_lives(attachment, other),
+        |state| attachment.is_dead(slot, state),
+        |state| bury(attachment, slot, index, state),
+    );
+    if let Attempt::Busy = attempt {
         let key = attachment.key(attachment.map.offset_of(slot));
         os::wait(key, slot.beacon.word(), slot.beacon.word().load(Ordering::Relaxed), Duration::from_millis(1));
         return Ok(());
     }
-    at(Point::SlotRescue);
-    if slot.rescuer.atomic().compare_exchange(other, me, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-        return Ok(());
-    }
-    let state = attachment.state(slot);
-    let result = if state.generation == generation && attachment.is_dead(slot, state) {
-        bury(attachment, slot, index, state)
-    } else {
-        Ok(())
-    };
-    slot.rescuer.publish(0);
     os::wake_beacon(&slot.beacon);
-    result
+    if let Attempt::Buried(result) = attempt { result } else { Ok(()) }
 }
 
 fn rescuer_lives(attachment: &Attachment, rescuer: u64) -> bool {
@@ -80,10 +75,8 @@ fn bury(attachment: &Attachment, slot: &ThreadSlot, index: usize, state: SlotSta
     slot.waits_for.put(0);
     slot.marks.iter().for_each(|mark| mark.put(0));
     alloc::slab::strand(&actor);
-    let buried = SlotState { status: thread_status::FREE, generation: state.generation.wrapping_add(1), ..state };
     count(0);
-    at(Point::SlotRelease);
-    slot.state.publish(buried.pack());
+    claim::vacate(slot.state.atomic(), state);
     Ok(())
 }
 

@@ -40,7 +40,7 @@ pub enum Kind {
     Array = 10,
     /// Struct, plain or not.
     Struct = 11,
-    /// Enum, plain or not.
+    /// Enum, plain or not. Its first 8 bytes, or all if it has fewer, are the tag.
     Enum = 12,
     /// `String`.
     String = 13,
@@ -56,9 +56,9 @@ pub enum Kind {
     HashSet = 18,
     /// `BTreeSet`.
     BTreeSet = 19,
-    /// `Option`.
+    /// `Option`: an enum with the variants `None`, tag 0, and `Some`, tag 1.
     Option = 20,
-    /// `Box`.
+    /// `Box`: the offset of a block with the content.
     Box = 21,
     /// An atomic integer or `bool`.
     Atomic = 22,

@@ -96,10 +96,46 @@ pub unsafe trait Plain:
 }
 
 /// A type that is seen in the segment as a reference to a *view*: the containers, and what is derived.
-/// Guards of such types dereference to the view.
 pub trait Viewed: for<'a> Share<Ref<'a> = &'a Self::View, Mut<'a> = &'a mut Self::View> {
     /// What lies in the segment, together with its context.
     type View: ?Sized + 'static;
+}
+
+/// A type whose guards dereference to the value in place: a container's to its view, a string's to [`Text`], a
+/// plain value's to the value itself.
+///
+/// [`Text`]: crate::views::Text
+pub trait Guarded: Share {
+    /// What guards dereference to.
+    type Target: ?Sized;
+
+    /// The value in place.
+    ///
+    /// # Safety
+    /// As for [`Share::view`].
+    unsafe fn target<'a>(stored: *const Self::Stored, cx: Cx) -> &'a Self::Target;
+
+    /// The value in place, to be changed.
+    ///
+    /// # Safety
+    /// As for [`Share::view_mut`].
+    unsafe fn target_mut<'a>(stored: *mut Self::Stored, cx: Cx) -> Result<&'a mut Self::Target>;
+}
+
+impl<T: Viewed> Guarded for T {
+    type Target = T::View;
+
+    #[inline(always)]
+    unsafe fn target<'a>(stored: *const T::Stored, cx: Cx) -> &'a T::View {
+        // SAFETY: the caller's promise.
+        unsafe { T::view(stored, cx) }
+    }
+
+    #[inline(always)]
+    unsafe fn target_mut<'a>(stored: *mut T::Stored, cx: Cx) -> Result<&'a mut T::View> {
+        // SAFETY: the caller's promise.
+        unsafe { T::view_mut(stored, cx) }
+    }
 }
 
 /// A type that can be a key of a map or an element of a set. Hash, equality and order are functions of the
@@ -125,10 +161,10 @@ pub trait Key: Share {
 
 /// A form in which keys of type `Self` can be looked up: `&str` for `String`, and the key itself.
 #[diagnostic::on_unimplemented(
-    message = "a key of type `{Self}` cannot be looked up by a `{Q}`",
-    label = "this is no form of the key",
-    note = "keys are looked up by a reference to their own type, which `#[derive(commy::Key)]` provides, and `String` by \
-            `&str` too"
+    message = "`{Self}` is not a key that a `{Q}` can look up",
+    label = "this cannot be looked up so",
+    note = "keys are looked up by a reference to their own type, and `String` by `&str` too; for a struct or enum use \
+            `#[derive(commy::Key)]`; floats are no keys, since NaN equals nothing"
 )]
 pub trait Lookup<Q: ?Sized>: Key {
     /// Feeds the borrowed key to a hasher.

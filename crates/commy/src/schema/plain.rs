@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::num::*;
 use std::time::Duration;
 
-/// Implements [`Share`] for a type whose stored form is the value itself. A blanket implementation for
+/// Implements `Share` and `Guarded` for a type whose stored form is the value itself. A blanket implementation for
 /// `Plain` types would collide with those for `Box` and tuples, so each type gets its own.
 #[doc(hidden)]
 #[macro_export]
@@ -22,7 +22,7 @@ macro_rules! share_plain {
 
             #[inline(always)]
             fn store(self, _: $crate::support::Cx) -> $crate::Result<$type> {
-                Ok(self)
+                ::core::result::Result::Ok(self)
             }
             #[inline(always)]
             unsafe fn view<'a>(stored: *const $type, _: $crate::support::Cx) -> &'a $type {
@@ -34,20 +34,35 @@ macro_rules! share_plain {
                 // SAFETY: the caller's promise; its old value is logged before it is lent.
                 unsafe {
                     $crate::support::keep(stored, cx)?;
-                    Ok(&mut *stored)
+                    ::core::result::Result::Ok(&mut *stored)
                 }
             }
             #[inline(always)]
             unsafe fn load(stored: *const $type, _: $crate::support::Cx) -> $crate::Result<$type> {
                 // SAFETY: the caller's promise.
-                Ok(unsafe { *stored })
+                ::core::result::Result::Ok(unsafe { *stored })
             }
             #[inline(always)]
             unsafe fn drop_stored(_: *mut $type, _: $crate::support::Cx) -> $crate::Result<()> {
-                Ok(())
+                ::core::result::Result::Ok(())
             }
             fn describe($registry: &mut $crate::support::Registry) -> usize {
                 $describe
+            }
+        }
+
+        impl<$($generics)*> $crate::Guarded for $type $(where $($clause)*)? {
+            type Target = $type;
+
+            #[inline(always)]
+            unsafe fn target<'a>(stored: *const $type, cx: $crate::support::Cx) -> &'a $type {
+                // SAFETY: the caller's promise.
+                unsafe { <$type as $crate::Share>::view(stored, cx) }
+            }
+            #[inline(always)]
+            unsafe fn target_mut<'a>(stored: *mut $type, cx: $crate::support::Cx) -> $crate::Result<&'a mut $type> {
+                // SAFETY: the caller's promise.
+                unsafe { <$type as $crate::Share>::view_mut(stored, cx) }
             }
         }
     };
@@ -77,7 +92,7 @@ plain_leaf!(
 
 // SAFETY: nothing to store.
 unsafe impl Plain for () {}
-share_plain!([] (), |registry| leaf::<()>(registry, Kind::Unit, "()"));
+share_plain!([](), |registry| leaf::<()>(registry, Kind::Unit, "()"));
 
 // SAFETY: an array has the layout of its elements in a row.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
@@ -134,13 +149,28 @@ macro_rules! key_of_words {
 }
 
 key_leaf!(
-    u8 |v| u64::from(v), u16 |v| u64::from(v), u32 |v| u64::from(v), u64 |v| v, usize |v| v as u64,
-    i8 |v| v as u64, i16 |v| v as u64, i32 |v| v as u64, i64 |v| v as u64, isize |v| v as u64,
-    bool |v| u64::from(v), char |v| u64::from(v),
-    NonZeroU8 |v| u64::from(v.get()), NonZeroU16 |v| u64::from(v.get()), NonZeroU32 |v| u64::from(v.get()),
-    NonZeroU64 |v| v.get(), NonZeroUsize |v| v.get() as u64,
-    NonZeroI8 |v| v.get() as u64, NonZeroI16 |v| v.get() as u64, NonZeroI32 |v| v.get() as u64,
-    NonZeroI64 |v| v.get() as u64, NonZeroIsize |v| v.get() as u64,
+    u8 | v | u64::from(v),
+    u16 | v | u64::from(v),
+    u32 | v | u64::from(v),
+    u64 | v | v,
+    usize | v | v as u64,
+    i8 | v | v as u64,
+    i16 | v | v as u64,
+    i32 | v | v as u64,
+    i64 | v | v as u64,
+    isize | v | v as u64,
+    bool | v | u64::from(v),
+    char | v | u64::from(v),
+    NonZeroU8 | v | u64::from(v.get()),
+    NonZeroU16 | v | u64::from(v.get()),
+    NonZeroU32 | v | u64::from(v.get()),
+    NonZeroU64 | v | v.get(),
+    NonZeroUsize | v | v.get() as u64,
+    NonZeroI8 | v | v.get() as u64,
+    NonZeroI16 | v | v.get() as u64,
+    NonZeroI32 | v | v.get() as u64,
+    NonZeroI64 | v | v.get() as u64,
+    NonZeroIsize | v | v.get() as u64,
 );
 
 impl Words for u128 {
@@ -178,7 +208,7 @@ key_of_words!([] i128);
 key_of_words!([] NonZeroU128);
 key_of_words!([] NonZeroI128);
 key_of_words!([] Duration);
-key_of_words!([] ());
+key_of_words!([]());
 
 impl<T: Plain + Key, const N: usize> Key for [T; N] {
     unsafe fn hash(stored: *const [T; N], cx: Cx, hasher: &mut KeyHasher) {

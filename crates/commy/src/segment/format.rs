@@ -126,7 +126,7 @@ fn examine(file: &File, path: &Path) -> Result<u64> {
     let word = |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
     let half = |at: usize| u64::from(u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap_or_default()));
     let path_buf = || path.to_path_buf();
-    if length < MIN_SIZE {
+    if length < bytes.len() as u64 {
         return Err(Error::Truncated { path: path_buf(), expected: MIN_SIZE, actual: length });
     }
     for (what, found, needed) in [

@@ -3,13 +3,13 @@
 use super::{Owner, Shared};
 use crate::error::{Error, Result};
 use crate::layout::{Point, at};
-use crate::schema::{Share, Viewed};
+use crate::schema::{Guarded, Share};
 use crate::tx::Cx;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-/// The value locked for reading. Dereferences to the view of a container; for other types use
-/// [`view`](ReadGuard::view).
+/// The value locked for reading. Dereferences to the value in place (a container's view, a plain
+/// value); for enums, tuples and the like use [`view`](ReadGuard::view).
 ///
 /// Bound to its thread. In a forked child a guard of the parent does nothing.
 pub struct ReadGuard<'a, T: Share> {
@@ -49,16 +49,18 @@ impl<T: Share> Drop for ReadGuard<'_, T> {
     }
 }
 
-impl<T: Viewed> Deref for ReadGuard<'_, T> {
-    type Target = T::View;
-    fn deref(&self) -> &T::View {
-        self.view()
+impl<T: Guarded> Deref for ReadGuard<'_, T> {
+    type Target = T::Target;
+    fn deref(&self) -> &T::Target {
+        // SAFETY: as in `view`.
+        unsafe { T::target(self.shared.stored(), self.shared.reader()) }
     }
 }
 
 /// The value locked for changing, in a transaction: dropping the guard commits it, a panic that begins
-/// under the guard or a death of the process rolls it back. Dereferences to the view of a
-/// container; for other types use [`view`](WriteGuard::view) and [`view_mut`](WriteGuard::view_mut).
+/// under the guard or a death of the process rolls it back. Dereferences to the
+/// value in place (a container's view, a plain value); for enums, tuples and the like use [`view`](WriteGuard::view)
+/// and [`view_mut`](WriteGuard::view_mut).
 ///
 /// Bound to its thread. In a forked child a guard of the parent changes nothing: its methods give
 /// [`Error::Forked`].
@@ -107,10 +109,7 @@ impl<'a, T: Share> WriteGuard<'a, T> {
     /// rolled back. [`try_view_mut`](WriteGuard::try_view_mut) gives the error instead.
     pub fn view_mut(&mut self) -> T::Mut<'_> {
         let shared = self.shared;
-        match self.try_view_mut() {
-            Ok(view) => view,
-            Err(error) => panic!("cannot lend object \"{}\" for changing: {error}", shared.name()),
-        }
+        self.try_view_mut().unwrap_or_else(|error| shared.cannot_lend(&error))
     }
 
     /// A copy of the value.
@@ -195,16 +194,19 @@ impl<T: Share> Drop for WriteGuard<'_, T> {
     }
 }
 
-impl<T: Viewed> Deref for WriteGuard<'_, T> {
-    type Target = T::View;
-    fn deref(&self) -> &T::View {
-        self.view()
+impl<T: Guarded> Deref for WriteGuard<'_, T> {
+    type Target = T::Target;
+    fn deref(&self) -> &T::Target {
+        // SAFETY: as in `view`.
+        unsafe { T::target(self.shared.stored(), self.cx()) }
     }
 }
 
-impl<T: Viewed> DerefMut for WriteGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T::View {
-        self.view_mut()
+impl<T: Guarded> DerefMut for WriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T::Target {
+        // SAFETY: as in `try_view_mut`.
+        let target = unsafe { T::target_mut(self.shared.stored(), self.cx()) };
+        target.unwrap_or_else(|error| self.shared.cannot_lend(&error))
     }
 }
 

@@ -2,21 +2,20 @@
 
 mod guard;
 mod transaction;
+mod wait;
 
 pub use guard::{ReadGuard, WriteGuard};
 pub use transaction::{Part, Transaction};
 
 use crate::directory::{self, Control, Found};
 use crate::error::{Error, Result};
-use crate::os;
 use crate::participant::Attachment;
 use crate::schema::Share;
 use crate::segment::Segment;
-use crate::sync::{Blocked, Lock};
+use crate::sync::{Blocked, Lock, Notify};
 use crate::tx::{Cx, Holds, Worker};
 use std::marker::PhantomData;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -212,13 +211,13 @@ impl<T: Share> Shared<T> {
         }
     }
 
+    fn notify(&self) -> Notify<'_, Attachment> {
+        Notify { sleepers: &self.control().sleepers, bed: self.attachment() }
+    }
+
     /// Wakes those who wait for a change, if there are any.
     fn wake_sleepers(&self) {
-        let sleepers = &self.control().sleepers;
-        if sleepers.load(Ordering::Relaxed) != 0 {
-            let key = self.attachment().key(self.object + crate::layout::SLEEPERS_AT);
-            os::wake(key, sleepers, u32::MAX);
-        }
+        self.notify().changed();
     }
 
     /// As [`write`](Shared::write), without waiting.
@@ -261,6 +260,11 @@ impl<T: Share> Shared<T> {
                 held_for,
             },
         }
+    }
+
+    #[cold]
+    fn cannot_lend(&self, error: &Error) -> ! {
+        panic!("cannot lend object \"{}\" for changing: {error}", self.name)
     }
 
     /// Unlocks for reading.

@@ -7,7 +7,7 @@
 use super::Shared;
 use crate::error::{Error, Result};
 use crate::layout::{Point, at};
-use crate::schema::{Share, Viewed};
+use crate::schema::{Guarded, Share};
 use crate::segment::Segment;
 use crate::tx::{Cx, Holds, Worker};
 use std::cell::RefCell;
@@ -64,11 +64,7 @@ impl Segment {
     ///
     /// # Errors
     /// As [`transaction`](Segment::transaction), of the last try.
-    pub fn transaction_retry<R>(
-        &self,
-        tries: u32,
-        mut work: impl FnMut(&Transaction<'_>) -> Result<R>,
-    ) -> Result<R> {
+    pub fn transaction_retry<R>(&self, tries: u32, mut work: impl FnMut(&Transaction<'_>) -> Result<R>) -> Result<R> {
         let mut pause = Duration::from_micros(50);
         for _ in 1..tries {
             match self.transaction(&mut work) {
@@ -86,7 +82,8 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// [`Error::Deadlock`] if this thread has it already, in this transaction or otherwise, or others wait in
-    /// a circle; [`Error::BadArgument`] if it is in another segment; [`Error::LockTimeout`].
+    /// a circle; [`Error::BadArgument`] if it is in another segment; [`Error::LockTimeout`]; [`Error::Forked`] in a
+    /// forked child of the process whose transaction it is.
     pub fn write<'t, T: Share>(&'t self, object: &'t Shared<T>) -> Result<Part<'t, T>> {
         if !std::ptr::eq(object.segment.attachment(), self.segment.attachment()) {
             return Err(Error::BadArgument {
@@ -94,6 +91,9 @@ impl Transaction<'_> {
                 value: object.object,
                 rule: "which must be the transaction's own, opened once and cloned",
             });
+        }
+        if !self.worker.is_own() {
+            return Err(Error::Forked);
         }
         if self.worker.holds(object.object).is_some() {
             return Err(object.deadlock("this thread has a guard of it"));
@@ -141,8 +141,8 @@ impl Drop for Transaction<'_> {
     }
 }
 
-/// An object that is part of a transaction. Dereferences to the view of a container; for other types use
-/// [`view`](Part::view) and [`view_mut`](Part::view_mut). The lock stays until the transaction ends.
+/// An object that is part of a transaction. Dereferences to the value in place (a container's view, a plain value);
+/// for enums, tuples and the like use [`view`](Part::view) and [`view_mut`](Part::view_mut). The lock stays until the transaction ends.
 pub struct Part<'t, T: Share> {
     object: &'t Shared<T>,
     cx: Cx,
@@ -172,23 +172,23 @@ impl<T: Share> Part<'_, T> {
     /// If the log has no room for what is lent, or in a forked child.
     pub fn view_mut(&mut self) -> T::Mut<'_> {
         let object = self.object;
-        match self.try_view_mut() {
-            Ok(view) => view,
-            Err(error) => panic!("cannot lend object \"{}\" for changing: {error}", object.name()),
-        }
+        self.try_view_mut().unwrap_or_else(|error| object.cannot_lend(&error))
     }
 }
 
-impl<T: Viewed> Deref for Part<'_, T> {
-    type Target = T::View;
-    fn deref(&self) -> &T::View {
-        self.view()
+impl<T: Guarded> Deref for Part<'_, T> {
+    type Target = T::Target;
+    fn deref(&self) -> &T::Target {
+        // SAFETY: as in `view`.
+        unsafe { T::target(self.object.stored(), self.cx) }
     }
 }
 
-impl<T: Viewed> DerefMut for Part<'_, T> {
-    fn deref_mut(&mut self) -> &mut T::View {
-        self.view_mut()
+impl<T: Guarded> DerefMut for Part<'_, T> {
+    fn deref_mut(&mut self) -> &mut T::Target {
+        // SAFETY: as in `try_view_mut`.
+        let target = unsafe { T::target_mut(self.object.stored(), self.cx) };
+        target.unwrap_or_else(|error| self.object.cannot_lend(&error))
     }
 }
 

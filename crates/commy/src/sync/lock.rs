@@ -27,7 +27,7 @@
 //! The lock is generic over its words and its surroundings so that loom can run this very code.
 
 use crate::layout::{Point, at};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, compiler_fence};
 use std::time::{Duration, Instant};
 
 /// Bits of the word that name the owner.
@@ -53,12 +53,23 @@ pub(crate) trait Word64 {
     fn compare_exchange(&self, current: u64, new: u64, ok: Ordering, fail: Ordering) -> Result<u64, u64>;
     fn fetch_or(&self, bits: u64, order: Ordering) -> u64;
     fn fetch_and(&self, bits: u64, order: Ordering) -> u64;
+
+    /// Overwrites the value; everything written before is seen by who loads it with acquire. The compiler
+    /// moves no store across it in either direction.
+    #[inline(always)]
+    fn publish(&self, value: u64) {
+        compiler_fence(Ordering::SeqCst);
+        at(Point::WordPublish);
+        self.store(value, Ordering::Release);
+        compiler_fence(Ordering::SeqCst);
+    }
 }
 
 /// An atomic 32-bit word.
 pub(crate) trait Word32 {
     fn load(&self, order: Ordering) -> u32;
     fn store(&self, value: u32, order: Ordering);
+    fn compare_exchange(&self, current: u32, new: u32, ok: Ordering, fail: Ordering) -> Result<u32, u32>;
     fn fetch_or(&self, bits: u32, order: Ordering) -> u32;
 }
 
@@ -79,6 +90,8 @@ pub(crate) trait Surroundings {
     type W32: Word32;
     /// A full fence.
     fn fence(&self);
+    /// A full fence behind a read-modify-write, which on many machines is one already.
+    fn fence_after_swap(&self);
     /// A moment's pause in a spin.
     fn pause(&self);
     /// Thread slots that exist.
@@ -133,15 +146,13 @@ impl<S: Surroundings> Lock<'_, S> {
     fn write_slow(&self, tag: u64, patience: Duration) -> Result<u64, Blocked> {
         let mut waiting = Waiting::new(patience);
         let hints = loop {
-            let word = self.word.load(Ordering::Relaxed);
+            // With what the owner did before: that it took its slot, above all.
+            let word = self.word.load(Ordering::Acquire);
             let owner = word & OWNER;
             let inherited = owner != 0 && self.around.fate(owner) == Fate::Recovered;
             if owner != 0 && !inherited {
                 self.wait_for_owner(word, tag, WRITER, &mut waiting)?;
-            } else if self
-                .word
-                .compare_exchange(word, word & !OWNER | tag, Ordering::SeqCst, Ordering::Relaxed)
-                .is_ok()
+            } else if self.word.compare_exchange(word, word & !OWNER | tag, Ordering::SeqCst, Ordering::Relaxed).is_ok()
             {
                 if inherited {
                     self.around.inherited(self.object);
@@ -152,6 +163,7 @@ impl<S: Surroundings> Lock<'_, S> {
         if waiting.slept {
             self.waiters.fetch_or(WRITER, Ordering::Relaxed);
         }
+        self.around.fence_after_swap();
         self.wait_for_readers(hints, tag, &mut waiting).inspect_err(|_| self.unlock_write(hints))
     }
 
@@ -162,11 +174,11 @@ impl<S: Surroundings> Lock<'_, S> {
             self.around.pause();
             return Ok(());
         }
+        let time = self.nap(owner, tag, waiting)?;
         if self.around.fate(owner) == Fate::Dead {
             self.around.rescue(owner);
             return Ok(());
         }
-        let time = self.nap(owner, tag, waiting)?;
         self.waiters.fetch_or(kind, Ordering::Relaxed);
         self.around.fence();
         if self.word.load(Ordering::Relaxed) == word {
@@ -185,10 +197,12 @@ impl<S: Surroundings> Lock<'_, S> {
                     let reader = self.around.tag_of(slot);
                     if waiting.spin() {
                         self.around.pause();
-                    } else if self.around.fate(reader) == Fate::Dead {
+                        continue;
+                    }
+                    let time = self.nap(reader, tag, waiting)?;
+                    if self.around.fate(reader) == Fate::Dead {
                         self.around.rescue(reader);
                     } else {
-                        let time = self.nap(reader, tag, waiting)?;
                         self.around.sleep(mark, self.object, reader, time);
                     }
                 }
@@ -230,7 +244,8 @@ impl<S: Surroundings> Lock<'_, S> {
     #[inline]
     pub(crate) fn read(&self, slot: usize, mark: &S::W64, tag: u64, patience: Duration) -> Result<(), Blocked> {
         at(Point::ReadMark);
-        mark.store(self.object, Ordering::Relaxed);
+        // Release: who sees that the mark names another object now has to see that this one was left.
+        mark.store(self.object, Ordering::Release);
         self.around.fence();
         let word = self.word.load(Ordering::Acquire);
         if word & OWNER == 0 && word & hint(slot) != 0 {
@@ -267,7 +282,7 @@ impl<S: Surroundings> Lock<'_, S> {
                     self.wait_for_owner(word, tag, READER, &mut waiting)?;
                 }
             }
-            mark.store(self.object, Ordering::Relaxed);
+            mark.store(self.object, Ordering::Release);
             self.around.fence();
         }
     }

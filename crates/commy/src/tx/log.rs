@@ -288,9 +288,8 @@ impl Log {
             if start < len {
                 return self.use_chunk(actor, chunk, start, capacity);
             }
-            Heap::lock(actor)?.unpublish(chunk / PAGE, ((capacity + CHUNK_HEADER) * 8).div_ceil(PAGE), {
-                &self.record().chunk
-            })?;
+            Heap::lock(actor)?
+                .unpublish(chunk / PAGE, ((capacity + CHUNK_HEADER) * 8).div_ceil(PAGE), { &self.record().chunk })?;
             chunk = self.record().chunk.get();
         }
         self.use_record();

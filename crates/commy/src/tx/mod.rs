@@ -197,9 +197,10 @@ impl Cx {
 
     /// A number that only this transaction has: what bears it was made by it and needs no log.
     pub(crate) fn stamp(self) -> Result<u64> {
-        let stamp = &self.context().stamp;
+        // Asked even if there is a stamp, since what bears it is changed without the log: not in a forked child.
+        let (worker, stamp) = (self.worker()?, &self.context().stamp);
         if stamp.get() == 0 {
-            stamp.set(self.worker()?.next_serial());
+            stamp.set(worker.next_serial());
         }
         Ok(stamp.get())
     }

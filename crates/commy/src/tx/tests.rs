@@ -12,8 +12,7 @@ const OBJECT: u64 = 320;
 
 fn segment(max: u64) -> (tempfile::TempDir, Segment) {
     let dir = tempfile::tempdir().unwrap();
-    let segment =
-        Segment::options().initial_size(64 << 10).max_size(max).create(dir.path().join("s.commy")).unwrap();
+    let segment = Segment::options().initial_size(64 << 10).max_size(max).create(dir.path().join("s.commy")).unwrap();
     (dir, segment)
 }
 

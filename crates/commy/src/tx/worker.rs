@@ -4,6 +4,10 @@
 //! list until it ends or the attachment does. Both ends meet in the *roster* of the attachment: a
 //! thread that ends gives its slot up if the attachment still is; an attachment that ends gives up the
 //! slots of all its threads, but cannot put out their beacons, which only the threads themselves can.
+//!
+//! Guards may be leaked, and references to what they guard be used by any thread until the attachment ends. So a
+//! thread that ends with guards left leaves its slot *pinned*: what they hold stays locked as long as the process
+//! has the attachment.
 
 use super::log::{Log, LogOf};
 use super::record::Record;
@@ -37,7 +41,7 @@ impl Roster {
     /// Ends all threads' part in the attachment, whose last handle is being dropped: no guard is
     /// open. Gives the pages in which beacons of other threads still burn.
     pub(crate) fn detach(&self, attachment: &Attachment) -> Vec<std::ops::Range<usize>> {
-        WORKERS.try_with(|workers| workers.borrow_mut().retain(|w| !std::ptr::eq(w.attachment, attachment))).ok();
+        WORKERS.try_with(|workers| workers.0.borrow_mut().retain(|w| !std::ptr::eq(w.attachment, attachment))).ok();
         let mut state = self.lock();
         state.detached = true;
         let mut pages: Vec<std::ops::Range<usize>> = Vec::new();
@@ -66,8 +70,20 @@ fn has_open(actor: &Actor<'_>) -> bool {
     actor.slot.marks.iter().any(|mark| mark.get() != 0) || (work != 0 && (0..WAYS).any(open))
 }
 
+/// The workers of a thread, one for each attachment that it works with.
+struct Workers(RefCell<Vec<Rc<Worker>>>);
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        // The thread ends. A leaked guard keeps its worker, which then never ends by itself.
+        for worker in self.0.get_mut().drain(..).filter(|worker| Rc::strong_count(worker) > 1) {
+            worker.retire();
+        }
+    }
+}
+
 thread_local! {
-    static WORKERS: RefCell<Vec<Rc<Worker>>> = const { RefCell::new(Vec::new()) };
+    static WORKERS: Workers = const { Workers(RefCell::new(Vec::new())) };
 }
 
 /// How a thread holds an object's lock.
@@ -91,6 +107,8 @@ pub(crate) struct Worker {
     /// Ways that have a transaction open, one bit each.
     open: Cell<u32>,
     held: RefCell<Vec<(u64, Holds)>>,
+    /// The thread is ending, if not all of its guards are.
+    beacon_out: Cell<bool>,
 }
 
 impl Worker {
@@ -99,7 +117,7 @@ impl Worker {
     pub(crate) fn current(attachment: &Attachment, roster: &Arc<Roster>) -> Result<Rc<Worker>> {
         attachment.own_place()?;
         let found = WORKERS.with(|workers| {
-            let workers = workers.borrow();
+            let workers = workers.0.borrow();
             let mut all = workers.iter();
             all.find(|w| std::ptr::eq(w.attachment, attachment) && Arc::ptr_eq(&w.roster, roster)).cloned()
         });
@@ -114,7 +132,7 @@ impl Worker {
         let mut state = roster.lock();
         // What a parent's thread had is the parent's.
         let epoch = fork::epoch();
-        WORKERS.with(|workers| workers.borrow_mut().retain(|w| w.epoch == epoch));
+        WORKERS.with(|workers| workers.0.borrow_mut().retain(|w| w.epoch == epoch));
         let actor = Actor::claim(attachment)?;
         let alloc = Local::new(&actor).inspect_err(|_| actor.leave())?;
         let worker = Rc::new_cyclic(|worker: &std::rc::Weak<Worker>| Worker {
@@ -129,11 +147,12 @@ impl Worker {
             contexts: std::array::from_fn(|way| Context::of_worker(&attachment.map, worker.as_ptr(), way)),
             open: Cell::new(0),
             held: RefCell::new(Vec::new()),
+            beacon_out: Cell::new(false),
         });
         state.seats.push((actor.index, (actor.tag >> 16) as u32));
         drop(state);
         worker.equip(&actor)?;
-        WORKERS.with(|workers| workers.borrow_mut().push(worker.clone()));
+        WORKERS.with(|workers| workers.0.borrow_mut().push(worker.clone()));
         Ok(worker)
     }
 
@@ -293,7 +312,7 @@ impl Drop for Worker {
         } else if let Some(at) = at {
             let actor = self.actor();
             if !self.held.borrow().is_empty() {
-                // Leaked guards may be referenced from other threads: they hold until the process ends.
+                // What could not be rolled back stays locked until the process ends.
                 actor.pin();
                 return self.put_out();
             }
@@ -308,8 +327,24 @@ impl Drop for Worker {
 }
 
 impl Worker {
-    /// Puts the beacon out. Runs in the thread that lit it, for a worker never leaves its thread.
+    /// The thread ends, but guards of it are left: leaked, or in the hands of something that ends later. What they
+    /// hold stays held, by the process instead of the thread.
+    fn retire(&self) {
+        if !self.is_own() {
+            return;
+        }
+        let state = self.roster.lock();
+        if !state.detached {
+            self.actor().pin();
+        }
+        self.put_out();
+    }
+
+    /// Puts the beacon out, once. Runs in the thread that lit it, for a worker never leaves its thread.
     fn put_out(&self) {
+        if self.beacon_out.replace(true) {
+            return;
+        }
         let state = crate::layout::SlotState::unpack(self.slot().state.get());
         debug_assert!(state.status != thread_status::CLAIMED);
         // SAFETY: lit by this thread in `Actor::claim`; its page is mapped, see `Roster::detach`.

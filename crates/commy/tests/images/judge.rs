@@ -51,7 +51,9 @@ fn recoveries_wanted() -> u64 {
 
 fn digest(image: &[u8]) -> u64 {
     let words = image.as_chunks::<8>().0.iter();
-    words.fold(0, |hash: u64, word| (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29))
+    words.fold(0, |hash: u64, word| {
+        (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    })
 }
 
 fn look(segment: &Segment, observe: fn(&Segment) -> String) -> Outcome {

@@ -3,6 +3,7 @@
 
 use crate::judge::{Scenario, judge};
 use commy::{Segment, Share, Shared};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Debug;
 
 const SMALL: (u64, u64) = (64 << 10, 16 << 20);
@@ -33,6 +34,28 @@ fn x<T: Share + Default>(segment: &Segment) -> Shared<T> {
 
 fn text<T: Share + Default + Debug>(segment: &Segment) -> String {
     format!("{:?}", x::<T>(segment).load().expect("its value"))
+}
+
+/// Lengths and first bytes of the vectors in a vector.
+fn lengths(segment: &Segment) -> String {
+    let value = x::<Vec<Vec<u8>>>(segment).load().expect("its value");
+    format!("{:?}", value.iter().map(|v| (v.len(), v.first().copied())).collect::<Vec<_>>())
+}
+
+/// A hash map in the order of its keys.
+fn sorted<K: commy::Lookup<K> + Ord + Eq + std::hash::Hash + Debug, V: Share + Debug>(segment: &Segment) -> String {
+    let map = x::<HashMap<K, V>>(segment).load().expect("its value");
+    format!("{:?}", map.into_iter().collect::<BTreeMap<K, V>>())
+}
+
+#[test]
+fn attached_and_left() {
+    run(
+        "segment: attach and leave",
+        |s| x::<u64>(s).store(5).unwrap(),
+        |s| drop(Segment::open(s.path()).unwrap()),
+        text::<u64>,
+    );
 }
 
 #[test]
@@ -138,20 +161,20 @@ fn memory() {
                 v.push(vec![bytes as u8; bytes]).unwrap();
             }
         },
-        |s| format!("{:?}", x::<Vec<Vec<u8>>>(s).load().unwrap().iter().map(|v| (v.len(), v.first().copied())).collect::<Vec<_>>()),
+        lengths,
     );
     run(
         "slabs and spans: emptied and given back",
         |s| x::<Vec<Vec<u8>>>(s).store((0..150).map(|n| vec![n; 100 + usize::from(n) * 40]).collect()).unwrap(),
         |s| x::<Vec<Vec<u8>>>(s).write().unwrap().clear().unwrap(),
-        |s| format!("{:?}", x::<Vec<Vec<u8>>>(s).load().unwrap().iter().map(|v| (v.len(), v.first().copied())).collect::<Vec<_>>()),
+        lengths,
     );
     run_sized(
         "file: grown",
         (64 << 10, 4 << 20),
         |s| drop(x::<Vec<Vec<u8>>>(s)),
         |s| x::<Vec<Vec<u8>>>(s).write().unwrap().push(vec![3; 70_000]).unwrap(),
-        |s| format!("{:?}", x::<Vec<Vec<u8>>>(s).load().unwrap().iter().map(|v| (v.len(), v.first().copied())).collect::<Vec<_>>()),
+        lengths,
     );
 }
 
@@ -175,5 +198,146 @@ fn several_objects() {
             let (a, b) = (s.open::<Vec<u64>>("a").unwrap(), s.open::<Vec<String>>("b").unwrap());
             format!("{:?} {:?}", a.load().unwrap(), b.load().unwrap())
         },
+    );
+}
+
+#[test]
+fn string() {
+    run(
+        "string: push, insert, remove, assign",
+        |s| x::<String>(s).store("a few words".into()).unwrap(),
+        |s| {
+            let text = x::<String>(s);
+            let mut text = text.write().unwrap();
+            text.push_str(&" and more".repeat(10)).unwrap();
+            text.insert_str(2, "good ").unwrap();
+            text.truncate(40).unwrap();
+            text.push('!').unwrap();
+        },
+        text::<String>,
+    );
+}
+
+#[test]
+fn deque() {
+    run(
+        "deque: grows while wrapped round",
+        |s| {
+            let d = x::<VecDeque<String>>(s);
+            let mut d = d.write().unwrap();
+            (0..6).for_each(|n| d.push_back(format!("{n}")).unwrap());
+            (0..3).for_each(|n| d.push_front(format!("-{n}")).unwrap());
+        },
+        |s| {
+            let d = x::<VecDeque<String>>(s);
+            let mut d = d.write().unwrap();
+            (0..20).for_each(|n| d.push_back(format!("{n}").repeat(9)).unwrap());
+            d.pop_front().unwrap();
+            d.pop_back().unwrap();
+            d.remove(4).unwrap();
+        },
+        text::<VecDeque<String>>,
+    );
+    run(
+        "deque: one pair",
+        |s| x::<VecDeque<u64>>(s).store((0..5).collect()).unwrap(),
+        |s| {
+            let d = x::<VecDeque<u64>>(s);
+            let mut d = d.write().unwrap();
+            d.push_back(9).unwrap();
+            d.pop_front().unwrap();
+        },
+        text::<VecDeque<u64>>,
+    );
+}
+
+#[test]
+fn hash_map() {
+    run(
+        "hash map: first insert",
+        |s| drop(x::<HashMap<u64, u64>>(s)),
+        |s| assert_eq!(x::<HashMap<u64, u64>>(s).write().unwrap().insert(1, 2).unwrap(), None),
+        sorted::<u64, u64>,
+    );
+    run(
+        "hash map: overwrite and remove",
+        |s| x::<HashMap<u64, u64>>(s).store((0..10).map(|n| (n, n)).collect()).unwrap(),
+        |s| {
+            let map = x::<HashMap<u64, u64>>(s);
+            let mut map = map.write().unwrap();
+            map.insert(3, 33).unwrap();
+            map.remove(&4).unwrap();
+            map.insert(44, 4).unwrap();
+        },
+        sorted::<u64, u64>,
+    );
+    run(
+        "hash map: into a new table and out of the old",
+        |s| x::<HashMap<u64, u64>>(s).store((0..13).map(|n| (n, n)).collect()).unwrap(),
+        |s| {
+            let map = x::<HashMap<u64, u64>>(s);
+            let mut map = map.write().unwrap();
+            (100..130).for_each(|n| assert_eq!(map.insert(n, n).unwrap(), None));
+            (0..10).for_each(|n| assert_eq!(map.remove(&n).unwrap(), Some(n)));
+        },
+        sorted::<u64, u64>,
+    );
+    run(
+        "hash map of strings and vectors: insert, remove, clear",
+        |s| {
+            drop(
+                x::<HashMap<String, Vec<String>>>(s).write().unwrap().insert("a".into(), vec!["b".repeat(50)]).unwrap(),
+            )
+        },
+        |s| {
+            let map = x::<HashMap<String, Vec<String>>>(s);
+            let mut map = map.write().unwrap();
+            map.insert("c".repeat(40), vec!["d".into(), "e".into()]).unwrap();
+            map.entry_or_insert("a", Vec::new()).unwrap().push("f".repeat(33)).unwrap();
+            map.remove("a").unwrap();
+        },
+        sorted::<String, Vec<String>>,
+    );
+}
+
+#[test]
+fn ordered_map() {
+    run(
+        "ordered map: first insert",
+        |s| drop(x::<BTreeMap<u64, u64>>(s)),
+        |s| assert_eq!(x::<BTreeMap<u64, u64>>(s).write().unwrap().insert(1, 2).unwrap(), None),
+        text::<BTreeMap<u64, u64>>,
+    );
+    run(
+        "ordered map: nodes split",
+        |s| x::<BTreeMap<u64, u64>>(s).store((0..31).map(|n| (n * 10, n)).collect()).unwrap(),
+        |s| {
+            let map = x::<BTreeMap<u64, u64>>(s);
+            let mut map = map.write().unwrap();
+            (0..40).for_each(|n| assert_eq!(map.insert(n * 10 + 1, n).unwrap(), None));
+        },
+        text::<BTreeMap<u64, u64>>,
+    );
+    run(
+        "ordered map: nodes merge",
+        |s| x::<BTreeMap<u64, u64>>(s).store((0..100).map(|n| (n, n)).collect()).unwrap(),
+        |s| {
+            let map = x::<BTreeMap<u64, u64>>(s);
+            let mut map = map.write().unwrap();
+            (10..95).for_each(|n| assert_eq!(map.remove(&n).unwrap(), Some(n)));
+        },
+        text::<BTreeMap<u64, u64>>,
+    );
+    run(
+        "ordered map of strings and vectors",
+        |s| drop(x::<BTreeMap<String, Vec<u32>>>(s).write().unwrap().insert("m".into(), vec![1]).unwrap()),
+        |s| {
+            let map = x::<BTreeMap<String, Vec<u32>>>(s);
+            let mut map = map.write().unwrap();
+            (0..20).for_each(|n| drop(map.insert(format!("{n}").repeat(12), vec![n; 20]).unwrap()));
+            map.entry_or_insert("m", Vec::new()).unwrap().push(7).unwrap();
+            map.pop_first().unwrap();
+        },
+        text::<BTreeMap<String, Vec<u32>>>,
     );
 }

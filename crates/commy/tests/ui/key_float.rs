@@ -1,7 +1,4 @@
-// Not a number equals nothing, itself included.
-
-use commy::{Segment, Shared};
-use std::collections::HashMap;
+// A float that is not a number equals nothing, itself included.
 
 #[derive(Clone, Copy, commy::Plain, commy::Key)]
 #[repr(C)]
@@ -9,7 +6,4 @@ struct Point {
     x: f64,
 }
 
-fn main() {
-    let segment = Segment::open("shared.commy").unwrap();
-    let _: Shared<HashMap<f64, u32>> = segment.open("counts").unwrap();
-}
+fn main() {}

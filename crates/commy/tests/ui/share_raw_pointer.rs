@@ -3,7 +3,7 @@
 #[derive(commy::Share)]
 enum Place {
     Nowhere,
-    At(*const u32),
+    At(*const std::ffi::c_void),
 }
 
 fn main() {}

@@ -225,7 +225,9 @@ impl Ring {
                     let (from, to, many) = (from * shape.size, len * shape.size, count * shape.size);
                     // SAFETY: slots of the ring, and of a new block of at least so many; both are in the map
                     // and do not overlap.
-                    unsafe { ptr::copy_nonoverlapping(old.as_ptr().add(from as usize), new.add(to as usize), many as usize) };
+                    unsafe {
+                        ptr::copy_nonoverlapping(old.as_ptr().add(from as usize), new.add(to as usize), many as usize)
+                    };
                     len += count;
                 }
             }

@@ -12,7 +12,9 @@ mod tests;
 
 pub use header::DequeHeader;
 
-use super::vec::{Elements, ElementsMut, Shape, below, bounds, drop_slots, lend, release, replace_slot, store, too_large};
+use super::vec::{
+    Elements, ElementsMut, Shape, below, bounds, drop_slots, keep_end, lend, release, replace_slot, store, too_large,
+};
 use crate::error::{Error, Result};
 use crate::schema::describe::elements;
 use crate::schema::{Kind, Plain, Registry, Share, Viewed, nesting};
@@ -379,15 +381,14 @@ impl<T: Share> DequeView<T> {
     #[inline(always)]
     fn take(&mut self, slots: &Slots<T::Stored>, index: usize) -> Result<T> {
         let (cx, header) = (self.cx(), &self.header);
+        header.keep_ends(cx)?;
         // SAFETY: the caller gives an index below the length, and removes the element if nothing fails.
         unsafe {
             let value = T::load(slots.place(index), cx)?;
-            let log = || {
-                header.keep_ends(cx)?;
-                slots.keep(cx, index, 1)?;
-                drop_elements::<T>(slots, index, 1, cx)
-            };
-            if T::OWNS { cx.atomically(log)? } else { log()? };
+            keep_end(cx, slots.first, slots.cap, slots.slot(index))?;
+            if T::OWNS {
+                cx.atomically(|| drop_elements::<T>(slots, index, 1, cx))?;
+            }
             Ok(value)
         }
     }

@@ -1,10 +1,9 @@
 //! What a map or set is in its place: eight words, and five more while it moves into another table.
 
-use super::table::{Shape, Table};
+use super::table::{File, Table, home};
 use crate::error::{Error, Result};
 use crate::layout::Word;
 use crate::tx::Cx;
-use std::ptr::NonNull;
 
 /// The stored form of a map or set. All zeros is an empty one.
 #[repr(C)]
@@ -87,20 +86,37 @@ impl Stamp {
     }
 }
 
+/// The value of a word of a head, as an ordinary load, which the compiler may move out of a loop.
+#[inline(always)]
+pub(super) fn peek(word: &Word) -> u64 {
+    // SAFETY: a word of a structure whose lock is held: nobody stores to it at the same time.
+    unsafe { word.atomic().as_ptr().read() }
+}
+
 impl Head {
     /// The table, if there is one and it checks out.
+    pub(super) fn table<T>(&self, cx: Cx) -> Option<Table<T>> {
+        Table::open(File::of(cx), peek(&self.control), peek(&self.slots))
+    }
+
+    /// The table that keys of a hash are in while the map is moving, if it checks out.
     #[inline(always)]
-    pub(super) fn table(&self, cx: Cx, shape: Shape) -> Option<Table> {
-        Table::open(cx, self.control.get(), self.slots.get(), shape)
+    pub(super) fn table_in_move<T>(&self, file: File, hash: u64) -> Option<Table<T>> {
+        // SAFETY: it consists of words.
+        let moving: &Moving = unsafe { file.get(peek(&self.moving))? };
+        let old = peek(&moving.slots);
+        if home(hash, old as usize) as u64 >= peek(&moving.cursor) {
+            Table::open(file, peek(&moving.control), old)
+        } else {
+            Table::open(file, peek(&self.control), peek(&self.slots))
+        }
     }
 
     /// Where the move is, if there is one and it checks out.
-    #[inline]
     pub(super) fn moving<'a>(&self, cx: Cx) -> Option<&'a Moving> {
         let offset = self.moving.get();
-        let found: NonNull<Moving> = if offset == 0 { None } else { cx.slice(offset, 1) }?;
-        // SAFETY: in the file and aligned; it consists of words, which may be shared.
-        Some(unsafe { found.as_ref() })
+        // SAFETY: it consists of words.
+        if offset == 0 { None } else { unsafe { File::of(cx).get(offset) } }
     }
 
     /// The error for a head that does not check out.
@@ -137,9 +153,8 @@ impl Head {
 
 impl Moving {
     /// The old table, if it checks out.
-    #[inline]
-    pub(super) fn table(&self, cx: Cx, shape: Shape) -> Option<Table> {
-        Table::open(cx, self.control.get(), self.slots.get(), shape)
+    pub(super) fn table<T>(&self, cx: Cx) -> Option<Table<T>> {
+        Table::open(File::of(cx), self.control.get(), self.slots.get())
     }
 
     /// Logs all of it.

@@ -8,14 +8,14 @@ use std::iter::FusedIterator;
 use std::marker::PhantomData;
 
 /// The full slots with their number and the context, borrowed for `'a`.
-struct Entries<'a, K, V> {
-    slots: Slots,
+struct Entries<'a, K: Share, V: Share> {
+    slots: Slots<Slot<K, V>>,
     left: usize,
     cx: Cx,
     marker: PhantomData<(&'a (), fn() -> (K, V))>,
 }
 
-impl<K, V> Clone for Entries<'_, K, V> {
+impl<K: Share, V: Share> Clone for Entries<'_, K, V> {
     fn clone(&self) -> Self {
         Entries { slots: self.slots.clone(), left: self.left, cx: self.cx, marker: PhantomData }
     }
@@ -34,7 +34,7 @@ impl<'a, K: Key, V: Share> Entries<'a, K, V> {
         if slot.is_none() {
             self.left = 0;
         }
-        slot.map(<*mut u8>::cast)
+        slot
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

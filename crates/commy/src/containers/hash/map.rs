@@ -2,7 +2,7 @@
 
 use super::head::Head;
 use super::iter::{Iter, IterMut, Keys, Values, ValuesMut};
-use super::raw::{Place, Raw, cannot_lend};
+use super::raw::{Place, Raw, Side, Slot, cannot_lend};
 use super::table::Seek;
 use crate::error::Result;
 use crate::schema::{Key, Lookup, Plain, Share};
@@ -45,13 +45,13 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     }
 
     /// How many entries there are.
-    #[inline]
+    #[inline(always)]
     pub fn len(&self) -> usize {
         self.raw().len()
     }
 
     /// Whether there are none.
-    #[inline]
+    #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -62,7 +62,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     }
 
     /// The value of a key.
-    #[inline]
+    #[inline(always)]
     pub fn get<Q: ?Sized>(&self, key: &Q) -> Option<V::Ref<'_>>
     where
         K: Lookup<Q>,
@@ -73,7 +73,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     }
 
     /// A key and its value, as they are stored.
-    #[inline]
+    #[inline(always)]
     pub fn get_key_value<Q: ?Sized>(&self, key: &Q) -> Option<(K::Ref<'_>, V::Ref<'_>)>
     where
         K: Lookup<Q>,
@@ -85,7 +85,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     }
 
     /// Whether there is an entry of that key.
-    #[inline]
+    #[inline(always)]
     pub fn contains_key<Q: ?Sized>(&self, key: &Q) -> bool
     where
         K: Lookup<Q>,
@@ -189,8 +189,9 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     {
         let raw = self.raw();
         let place = raw.place_for(key)?;
+        let side = place.side;
         let slot = match place.seek {
-            Seek::Found(index) => raw.slot(place.side, index),
+            Seek::Found(index) => raw.slot(side, index),
             Seek::Vacant(index) => {
                 let value = value();
                 let slot = raw.fill(place, index, || raw.store_both(key.to_owned(), value))?;
@@ -198,7 +199,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
                 return match unsafe { V::view_mut(&raw mut (*slot).value, raw.cx) } {
                     Ok(lent) => Ok(lent),
                     Err(error) => {
-                        self.take_back(place, index)?;
+                        self.take_back(side, index)?;
                         Err(error)
                     }
                 };
@@ -210,9 +211,9 @@ impl<K: Key, V: Share> HashMapView<K, V> {
 
     /// Takes an entry out that was just put in and could not be lent.
     #[cold]
-    fn take_back(&self, place: Place<'_>, index: usize) -> Result<()> {
+    fn take_back(&self, side: Side<'_, Slot<K, V>>, index: usize) -> Result<()> {
         let raw = self.raw();
-        let slot = raw.empty(place.side, index)?;
+        let slot = raw.empty(side, index)?;
         // SAFETY: just taken out.
         unsafe { raw.drop_entry(slot) }
     }
@@ -295,9 +296,8 @@ impl<K: Key, V: Share> HashMapView<K, V> {
         raw.cx.atomically(|| {
             raw.retain(|slot| {
                 // SAFETY: a full slot holds a stored key and value; the view is borrowed exclusively.
-                let (key, value) = unsafe {
-                    (K::view(&raw const (*slot).key, raw.cx), V::view_mut(&raw mut (*slot).value, raw.cx)?)
-                };
+                let (key, value) =
+                    unsafe { (K::view(&raw const (*slot).key, raw.cx), V::view_mut(&raw mut (*slot).value, raw.cx)?) };
                 Ok(keep(key, value))
             })
         })
@@ -347,9 +347,9 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     fn load_all<C: Extend<(K, V)> + Default>(&self) -> Result<C> {
         let (raw, mut all) = (self.raw(), C::default());
         for slot in raw.slots() {
-            let slot = raw.typed(slot);
             // SAFETY: a full slot holds a stored key and value.
-            let entry = unsafe { (K::load(&raw const (*slot).key, raw.cx)?, V::load(&raw const (*slot).value, raw.cx)?) };
+            let entry =
+                unsafe { (K::load(&raw const (*slot).key, raw.cx)?, V::load(&raw const (*slot).value, raw.cx)?) };
             all.extend([entry]);
         }
         Ok(all)

@@ -28,8 +28,8 @@
 
 use super::group::{Bits, WIDTH};
 use super::head::{MOVING_WORDS, Moving, Stamp};
-use super::raw::Raw;
-use super::table::{Shape, Table, capacity, home};
+use super::raw::{Raw, Slot};
+use super::table::{File, Shape, Table, capacity, home};
 use crate::error::Result;
 use crate::schema::{Key, KeyHasher, Share};
 
@@ -54,7 +54,7 @@ const fn period(shape: Shape) -> u64 {
 }
 
 /// Sets control bytes of the new table, at least below `to`.
-fn prepare(new: Table, moving: &Moving, to: usize) {
+fn prepare<T>(new: Table<T>, moving: &Moving, to: usize) {
     let (ready, end) = (moving.ready.get() as usize, new.slots());
     // A line at a time.
     let to = to.next_multiple_of(64).min(end);
@@ -66,7 +66,7 @@ fn prepare(new: Table, moving: &Moving, to: usize) {
 
 /// After slot `filled` of the new table was filled: keeps an EMPTY slot in the last group with control
 /// bytes.
-pub(super) fn keep_ahead(new: Table, moving: &Moving, filled: usize) {
+pub(super) fn keep_ahead<T>(new: Table<T>, moving: &Moving, filled: usize) {
     let ready = moving.ready.get() as usize;
     if filled + WIDTH >= ready && ready < new.slots() {
         let last = ready.saturating_sub(WIDTH) & !(WIDTH - 1);
@@ -125,7 +125,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     ///
     /// No two tables hash alike: with one seed for all, the order of one would be the worst order to fill
     /// another in.
-    pub(super) fn first_table(&self, slots: u64) -> Result<Table> {
+    pub(super) fn first_table(&self, slots: u64) -> Result<Table<Slot<K, V>>> {
         let stamp = self.cx.stamp()?;
         let (control, table) = self.new_table(slots)?;
         let mut seed = KeyHasher::new(self.cx.map().header().id[0].get());
@@ -137,9 +137,9 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     }
 
     /// A table without entries.
-    fn new_table(&self, slots: u64) -> Result<(u64, Table)> {
+    fn new_table(&self, slots: u64) -> Result<(u64, Table<Slot<K, V>>)> {
         let control = Self::SHAPE.alloc(self.cx, slots)?;
-        let table = Table::open(self.cx, control, slots, Self::SHAPE).ok_or_else(|| self.head.corrupt())?;
+        let table = Table::open(File::of(self.cx), control, slots).ok_or_else(|| self.head.corrupt())?;
         table.make_empty(0, table.slots().next_multiple_of(WIDTH));
         Ok((control, table))
     }
@@ -167,7 +167,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         let (control, new) = self.new_table(slots)?;
         for slot in self.slots() {
             // SAFETY: a full slot holds a stored key.
-            let hash = unsafe { self.hash_stored(slot.cast(), cx) };
+            let hash = unsafe { self.hash_stored(self.key(slot), cx) };
             // SAFETY: a slot of another table of this map.
             if unsafe { new.take_in(hash, slot) }.is_none() {
                 Self::SHAPE.free(cx, control, slots)?;
@@ -187,7 +187,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         let (control, offset, new, moving) = cx.atomically(|| {
             let control = Self::SHAPE.alloc(cx, slots)?;
             let offset = cx.alloc(MOVING_WORDS * 8, 8)?;
-            let new = Table::open(cx, control, slots, Self::SHAPE);
+            let new = Table::<Slot<K, V>>::open(File::of(cx), control, slots);
             let moving = cx.slice::<Moving>(offset, 1);
             let (new, moving) = new.zip(moving).ok_or_else(|| head.corrupt())?;
             // SAFETY: just allocated, in the file and aligned; words may be shared.
@@ -229,10 +229,10 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     }
 
     /// Logs what moving a part overwrites, in tables that this transaction did not make.
-    fn keep_part(&self, part: &Part, moving: &Moving, old: Table, new: Table) -> Result<()> {
+    fn keep_part(&self, part: &Part, moving: &Moving, old: Table<Slot<K, V>>, new: Table<Slot<K, V>>) -> Result<()> {
         let cx = self.cx;
         let stamp = cx.stamp()?;
-        let keep = |table: Table, from: usize, to: usize| match to.checked_sub(from) {
+        let keep = |table: Table<_>, from: usize, to: usize| match to.checked_sub(from) {
             None | Some(0) => Ok(()),
             Some(slots) => cx.keep(table.word(from), slots as u64 / 8),
         };
@@ -256,7 +256,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         Ok(())
     }
 
-    fn move_part(&self, part: &Part, moving: &Moving, old: Table, new: Table) -> Result<()> {
+    fn move_part(&self, part: &Part, moving: &Moving, old: Table<Slot<K, V>>, new: Table<Slot<K, V>>) -> Result<()> {
         let stamp = self.cx.stamp()?;
         prepare(new, moving, part.end_of_homes_in(old, new));
         let wrapped = 0..part.wrapped;
@@ -265,7 +265,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
             for slot in old.group(position).full() {
                 let entry = old.slot(position + slot);
                 // SAFETY: a full slot holds a stored key.
-                let hash = unsafe { self.hash_stored(entry.cast(), self.cx) };
+                let hash = unsafe { self.hash_stored(self.key(entry), self.cx) };
                 if !part.last && home(hash, old.slots()) >= part.to {
                     continue;
                 }
@@ -284,7 +284,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     }
 
     /// The old table is empty: lets go of it.
-    fn end_move(&self, moving: &Moving, new: Table) -> Result<()> {
+    fn end_move(&self, moving: &Moving, new: Table<Slot<K, V>>) -> Result<()> {
         prepare(new, moving, new.slots());
         let (old, offset) = ((moving.control.get(), moving.slots.get()), self.head.moving.get());
         self.head.moving.put(0);
@@ -339,7 +339,7 @@ struct Part {
 
 impl Part {
     /// The part that begins at a position: at least so many groups, up to one that no probe has passed.
-    fn at(old: Table, from: usize, groups: usize) -> Part {
+    fn at<T>(old: Table<T>, from: usize, groups: usize) -> Part {
         let open = |position: &usize| old.group(*position).empty().any();
         let least = from + (groups - 1) * WIDTH;
         let last_group = (least..old.slots()).step_by(WIDTH).find(open);
@@ -354,17 +354,17 @@ impl Part {
     }
 
     /// The first position in the new table that can be a home of this part's keys.
-    fn first_home_in(&self, old: Table, new: Table) -> usize {
+    fn first_home_in<T>(&self, old: Table<T>, new: Table<T>) -> usize {
         scale(self.from, old, new) & !(WIDTH - 1)
     }
 
     /// A position in the new table above all homes of this part's keys.
-    fn end_of_homes_in(&self, old: Table, new: Table) -> usize {
+    fn end_of_homes_in<T>(&self, old: Table<T>, new: Table<T>) -> usize {
         scale(self.to, old, new) + 1
     }
 
     /// How many keys it has at most.
-    fn keys(&self, old: Table) -> usize {
+    fn keys<T>(&self, old: Table<T>) -> usize {
         let positions = (self.from..self.to).step_by(WIDTH).chain((0..self.wrapped).step_by(WIDTH));
         positions.map(|position| old.group(position).full().count()).sum()
     }
@@ -372,7 +372,7 @@ impl Part {
 
 /// How far from the beginning of a table, below `ready`, so many keys may land whose probes run over its
 /// end: until there was a free slot for each.
-fn reach(keys: usize, table: Table, ready: usize) -> usize {
+fn reach<T>(keys: usize, table: Table<T>, ready: usize) -> usize {
     let (mut keys, mut position) = (keys, 0);
     while keys > 0 && position < ready {
         keys = keys.saturating_sub(table.group(position).free().count());
@@ -382,6 +382,6 @@ fn reach(keys: usize, table: Table, ready: usize) -> usize {
 }
 
 /// A position of the old table in the new one.
-fn scale(position: usize, old: Table, new: Table) -> usize {
+fn scale<T>(position: usize, old: Table<T>, new: Table<T>) -> usize {
     (position as u128 * new.slots() as u128 / old.slots() as u128) as usize
 }

@@ -56,9 +56,8 @@ fn store<K: Key + Lookup<K>, V: Share>(entries: impl ExactSizeIterator<Item = (K
         for (key, value) in entries {
             let hash = raw.hash(&key);
             let index = table.vacancy(hash).ok_or_else(|| head.corrupt())?;
-            let slot: *mut Slot<K, V> = table.slot(index).cast();
             // SAFETY: a free slot of a table that nobody else knows.
-            unsafe { slot.write(Slot { key: key.store(cx)?, value: value.store(cx)? }) };
+            unsafe { table.slot(index).write(Slot { key: key.store(cx)?, value: value.store(cx)? }) };
             table.set_control(index, table::tag(hash));
             head.len.put(head.len.get() + 1);
             head.left.put(head.left.get().saturating_sub(1));

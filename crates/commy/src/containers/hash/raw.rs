@@ -5,9 +5,9 @@
 //! last cannot fail. Freeing comes after that.
 
 use super::group::EMPTY;
-use super::head::{Head, Moving, Stamp};
+use super::head::{Head, Moving, Stamp, peek};
 use super::slots::Slots;
-use super::table::{Seek, Shape, Table, home, tag};
+use super::table::{File, Seek, Shape, Table, home, tag};
 use crate::error::{Error, Result};
 use crate::layout::Word;
 use crate::schema::{Key, KeyHasher, Lookup, Share, nesting};
@@ -41,20 +41,27 @@ impl<K, V> Clone for Raw<'_, K, V> {
 
 impl<K, V> Copy for Raw<'_, K, V> {}
 
-/// The table that a key belongs to.
-#[derive(Clone, Copy)]
-pub(super) struct Side<'a> {
-    pub(super) table: Table,
+/// The table that a key belongs to. `T` is its [`Slot`].
+pub(super) struct Side<'a, T> {
+    pub(super) table: Table<T>,
     stamp: &'a Word,
     moving: Option<&'a Moving>,
     /// Whether it is the one that is being moved out of.
     old: bool,
 }
 
+impl<T> Clone for Side<'_, T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Side<'_, T> {}
+
 /// Where a key is or could be put.
-#[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) side: Side<'a>,
+pub(super) struct Place<'a, T> {
+    pub(super) side: Side<'a, T>,
     pub(super) seek: Seek,
     hash: u64,
 }
@@ -77,7 +84,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     where
         K: Lookup<Q>,
     {
-        let mut hasher = KeyHasher::new(self.head.seed.get());
+        let mut hasher = KeyHasher::new(peek(&self.head.seed));
         K::hash_of(query, &mut hasher);
         hasher.finish()
     }
@@ -88,32 +95,25 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     /// `key` is a stored key in the segment of `cx`.
     #[inline(always)]
     pub(super) unsafe fn hash_stored(&self, key: *const K::Stored, cx: Cx) -> u64 {
-        let mut hasher = KeyHasher::new(self.head.seed.get());
+        let mut hasher = KeyHasher::new(peek(&self.head.seed));
         // SAFETY: the caller's promise.
         unsafe { K::hash(key, cx, &mut hasher) };
         hasher.finish()
     }
 
-    /// The table that keys of this hash are in; `None` if there is none.
-    #[inline(always)]
-    fn table_of(&self, hash: u64) -> Option<Table> {
-        if self.head.moving.get() == 0 { self.head.table(self.cx, Self::SHAPE) } else { self.table_in_move(hash) }
-    }
-
-    #[cold]
-    fn table_in_move(&self, hash: u64) -> Option<Table> {
-        let moving = self.head.moving(self.cx)?;
-        let old = moving.table(self.cx, Self::SHAPE)?;
-        let moved = (home(hash, old.slots()) as u64) < moving.cursor.get();
-        if moved { self.head.table(self.cx, Self::SHAPE) } else { Some(old) }
-    }
-
     /// The slot that `recognise` finds among those of a hash.
     #[inline(always)]
-    pub(super) fn find_by(&self, hash: u64, recognise: impl Fn(*const K::Stored) -> bool) -> Option<*mut Slot<K, V>> {
-        let table = self.table_of(hash)?;
-        let index = table.find(hash, |slot| recognise(slot.cast::<Slot<K, V>>().cast()))?;
-        Some(table.slot(index).cast())
+    fn find_by(&self, hash: u64, recognise: impl Fn(*const K::Stored) -> bool) -> Option<*mut Slot<K, V>> {
+        let (head, file) = (self.head, File::of(self.cx));
+        // All loads before the branch, so that a loop may do them once.
+        let (control, slots, moving) = (peek(&head.control), peek(&head.slots), peek(&head.moving));
+        let recognise = |slot| recognise(self.key(slot));
+        if moving == 0 {
+            let table: Table<Slot<K, V>> = Table::open(file, control, slots)?;
+            return table.find(hash, recognise).map(|index| table.slot(index));
+        }
+        let table = head.table_in_move(file, hash)?;
+        table.find(hash, recognise).map(|index| table.slot(index))
     }
 
     /// The slot of a key.
@@ -149,12 +149,12 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
 
     /// The table that keys of this hash belong to, for changing; `None` if there is none yet.
     #[inline(always)]
-    fn side(&self, hash: u64) -> Result<Option<Side<'a>>> {
+    fn side(&self, hash: u64) -> Result<Option<Side<'a, Slot<K, V>>>> {
         let head = self.head;
         if head.moving.get() != 0 {
             return self.side_in_move(hash).map(Some);
         }
-        match head.table(self.cx, Self::SHAPE) {
+        match head.table(self.cx) {
             Some(table) => Ok(Some(Side { table, stamp: &head.stamp, moving: None, old: false })),
             None if head.control.get() == 0 && head.slots.get() == 0 => Ok(None),
             None => Err(head.corrupt()),
@@ -162,22 +162,28 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     }
 
     #[cold]
-    fn side_in_move(&self, hash: u64) -> Result<Side<'a>> {
+    fn side_in_move(&self, hash: u64) -> Result<Side<'a, Slot<K, V>>> {
         let (moving, old, new) = self.both()?;
         let at = home(hash, old.slots()) as u64;
         Ok(self.side_of(moving, old, new, at >= moving.cursor.get()))
     }
 
-    fn side_of(&self, moving: &'a Moving, old: Table, new: Table, is_old: bool) -> Side<'a> {
+    fn side_of(
+        &self,
+        moving: &'a Moving,
+        old: Table<Slot<K, V>>,
+        new: Table<Slot<K, V>>,
+        is_old: bool,
+    ) -> Side<'a, Slot<K, V>> {
         let (table, stamp) = if is_old { (old, &moving.stamp) } else { (new, &self.head.stamp) };
         Side { table, stamp, moving: Some(moving), old: is_old }
     }
 
     /// The move that is going on, the old table and the new one.
-    pub(super) fn both(&self) -> Result<(&'a Moving, Table, Table)> {
+    pub(super) fn both(&self) -> Result<(&'a Moving, Table<Slot<K, V>>, Table<Slot<K, V>>)> {
         let moving = self.head.moving(self.cx);
-        let old = moving.and_then(|moving| moving.table(self.cx, Self::SHAPE));
-        match (moving, old, self.head.table(self.cx, Self::SHAPE)) {
+        let old = moving.and_then(|moving| moving.table(self.cx));
+        match (moving, old, self.head.table(self.cx)) {
             (Some(moving), Some(old), Some(new)) => Ok((moving, old, new)),
             _ => Err(self.head.corrupt()),
         }
@@ -185,20 +191,20 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
 
     /// Where a key is; `None` if it is not there.
     #[inline(always)]
-    pub(super) fn place_of<Q: ?Sized>(&self, query: &Q) -> Result<Option<Place<'a>>>
+    pub(super) fn place_of<Q: ?Sized>(&self, query: &Q) -> Result<Option<Place<'a, Slot<K, V>>>>
     where
         K: Lookup<Q>,
     {
         let hash = self.hash(query);
         let Some(side) = self.side(hash)? else { return Ok(None) };
         // SAFETY: the keys of full slots, which hold stored keys.
-        let found = side.table.find(hash, |slot| unsafe { K::equals(slot.cast(), self.cx, query) });
+        let found = side.table.find(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, query) });
         Ok(found.map(|index| Place { side, seek: Seek::Found(index), hash }))
     }
 
     /// Where a key is or is to be put, with room for it; moves some entries on if the map is moving.
     #[inline(always)]
-    pub(super) fn place_for<Q: ?Sized>(&self, query: &Q) -> Result<Place<'a>>
+    pub(super) fn place_for<Q: ?Sized>(&self, query: &Q) -> Result<Place<'a, Slot<K, V>>>
     where
         K: Lookup<Q>,
     {
@@ -206,14 +212,14 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         let hash = self.hash(query);
         let side = self.side(hash)?.ok_or_else(|| self.head.corrupt())?;
         // SAFETY: the keys of full slots, which hold stored keys.
-        let seek = side.table.seek(hash, |slot| unsafe { K::equals(slot.cast(), self.cx, query) });
+        let seek = side.table.seek(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, query) });
         let seek = seek.ok_or_else(|| self.head.corrupt())?;
         Ok(Place { side, seek, hash })
     }
 
     /// Logs what changing the control byte of a slot and the counters overwrites.
     #[inline(always)]
-    fn keep(&self, side: Side<'a>, index: usize) -> Result<Stamp> {
+    fn keep(&self, side: Side<'a, Slot<K, V>>, index: usize) -> Result<Stamp> {
         self.head.keep(self.cx)?;
         let stamp = Stamp::of(side.stamp, self.cx.stamp()?);
         if stamp != Stamp::Made {
@@ -230,12 +236,12 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     #[inline(always)]
     pub(super) fn fill(
         &self,
-        place: Place<'a>,
+        place: Place<'a, Slot<K, V>>,
         index: usize,
         make: impl FnOnce() -> Result<(K::Stored, V::Stored)>,
     ) -> Result<*mut Slot<K, V>> {
         let (side, head) = (place.side, self.head);
-        let slot: *mut Slot<K, V> = side.table.slot(index).cast();
+        let slot = side.table.slot(index);
         if self.keep(side, index)? == Stamp::Removed {
             // SAFETY: a slot, in the file.
             unsafe { self.keep_bytes(slot)? };
@@ -271,7 +277,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     /// Takes an entry out. The bytes of the slot stay as they are until it is filled again, so what the
     /// entry owns can be freed afterwards.
     #[inline(always)]
-    pub(super) fn empty(&self, side: Side<'a>, index: usize) -> Result<*mut Slot<K, V>> {
+    pub(super) fn empty(&self, side: Side<'a, Slot<K, V>>, index: usize) -> Result<*mut Slot<K, V>> {
         if self.keep(side, index)? != Stamp::Made {
             side.stamp.put(Stamp::removed(self.cx.stamp()?));
         }
@@ -281,7 +287,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         if remains == EMPTY || side.old {
             head.left.put(head.left.get().wrapping_add(1));
         }
-        Ok(side.table.slot(index).cast())
+        Ok(side.table.slot(index))
     }
 
     /// Overwrites the value or key at `place`, which is in a slot of `side`, with the stored form of `new`,
@@ -290,7 +296,12 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     /// # Safety
     /// `place` is the key or the value of a full slot of the side's table, and nobody refers to it.
     #[inline(always)]
-    pub(super) unsafe fn replace<T: Share>(&self, side: Side<'a>, place: *mut T::Stored, new: T) -> Result<()> {
+    pub(super) unsafe fn replace<T: Share>(
+        &self,
+        side: Side<'a, Slot<K, V>>,
+        place: *mut T::Stored,
+        new: T,
+    ) -> Result<()> {
         if Stamp::of(side.stamp, self.cx.stamp()?) != Stamp::Made {
             // SAFETY: the caller's promise.
             unsafe { self.keep_bytes(place)? };
@@ -334,14 +345,8 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
 
     /// A slot of a side's table.
     #[inline(always)]
-    pub(super) fn slot(&self, side: Side<'a>, index: usize) -> *mut Slot<K, V> {
-        side.table.slot(index).cast()
-    }
-
-    /// A slot that [`slots`](Self::slots) gave.
-    #[inline(always)]
-    pub(super) fn typed(&self, slot: *mut u8) -> *mut Slot<K, V> {
-        slot.cast()
+    pub(super) fn slot(&self, side: Side<'a, Slot<K, V>>, index: usize) -> *mut Slot<K, V> {
+        side.table.slot(index)
     }
 
     /// The key of a slot.
@@ -355,7 +360,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     pub(super) fn retain(&self, mut keep: impl FnMut(*mut Slot<K, V>) -> Result<bool>) -> Result<()> {
         let mut slots = self.slots();
         while let Some((table, old, index)) = slots.next_place() {
-            if !keep(table.slot(index).cast())? {
+            if !keep(table.slot(index))? {
                 let slot = self.empty(self.side_of_slot(table, old)?, index)?;
                 // SAFETY: just taken out.
                 unsafe { self.drop_entry(slot)? };
@@ -365,12 +370,12 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     }
 
     /// All full slots.
-    pub(super) fn slots(&self) -> Slots {
-        Slots::of(self.head, self.cx, Self::SHAPE)
+    pub(super) fn slots(&self) -> Slots<Slot<K, V>> {
+        Slots::of(self.head, self.cx)
     }
 
     /// The side of a table that [`slots`](Self::slots) named.
-    fn side_of_slot(&self, table: Table, old: bool) -> Result<Side<'a>> {
+    fn side_of_slot(&self, table: Table<Slot<K, V>>, old: bool) -> Result<Side<'a, Slot<K, V>>> {
         if self.head.moving.get() == 0 {
             return Ok(Side { table, stamp: &self.head.stamp, moving: None, old: false });
         }
@@ -409,13 +414,13 @@ unsafe fn free_tables<K: Key, V: Share>(cx: Cx, [control, slots, moving]: [u64; 
     let head =
         Head { control: Word::new(control), slots: Word::new(slots), moving: Word::new(moving), ..Head::default() };
     let raw = Raw::<K, V>::new(&head, cx);
-    if head.table(cx, Raw::<K, V>::SHAPE).is_none() {
+    if head.table::<Slot<K, V>>(cx).is_none() {
         return Err(head.corrupt());
     }
     if K::OWNS || V::OWNS {
         for slot in raw.slots() {
             // SAFETY: a full slot; the caller's promise.
-            unsafe { raw.drop_entry(slot.cast())? };
+            unsafe { raw.drop_entry(slot)? };
         }
     }
     raw.free_tables()

@@ -39,13 +39,13 @@ impl<T: Key> HashSetView<T> {
     }
 
     /// How many elements there are.
-    #[inline]
+    #[inline(always)]
     pub fn len(&self) -> usize {
         self.raw().len()
     }
 
     /// Whether there are none.
-    #[inline]
+    #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -56,7 +56,7 @@ impl<T: Key> HashSetView<T> {
     }
 
     /// Whether there is such an element.
-    #[inline]
+    #[inline(always)]
     pub fn contains<Q: ?Sized>(&self, element: &Q) -> bool
     where
         T: Lookup<Q>,
@@ -65,7 +65,7 @@ impl<T: Key> HashSetView<T> {
     }
 
     /// The element that equals this, as it is stored.
-    #[inline]
+    #[inline(always)]
     pub fn get<Q: ?Sized>(&self, element: &Q) -> Option<T::Ref<'_>>
     where
         T: Lookup<Q>,
@@ -201,7 +201,7 @@ impl<T: Key> HashSetView<T> {
         let (raw, mut all) = (self.raw(), C::default());
         for slot in raw.slots() {
             // SAFETY: a full slot holds a stored element.
-            all.extend([unsafe { T::load(raw.key(raw.typed(slot)), raw.cx)? }]);
+            all.extend([unsafe { T::load(raw.key(slot), raw.cx)? }]);
         }
         Ok(all)
     }
@@ -251,7 +251,7 @@ impl<T: Key + Lookup<T>> HashSetView<T> {
     /// The stored elements that the other set has, or has not.
     fn common<'a>(&'a self, other: &'a HashSetView<T>, has: bool) -> impl Iterator<Item = T::Ref<'a>> {
         let (own, theirs) = (self.raw(), other.raw());
-        let elements = own.slots().map(move |slot| own.key(own.typed(slot)));
+        let elements = own.slots().map(move |slot| own.key(slot));
         // SAFETY: full slots hold stored elements of the own segment, which do not change during `'a`.
         let chosen = elements.filter(move |element| unsafe { theirs.has_stored(*element, own.cx) } == has);
         // SAFETY: as above.

@@ -2,40 +2,45 @@
 
 use super::group::{Bits, WIDTH};
 use super::head::Head;
-use super::table::{Shape, Table};
+use super::table::Table;
 use crate::tx::Cx;
 
 /// The full slots: those of the table, then those that are still in the one that is being moved out of.
-#[derive(Clone, Debug)]
-pub(super) struct Slots {
+pub(super) struct Slots<T> {
     /// The table, and the position up to which it has control bytes.
-    table: Option<(Table, usize)>,
+    table: Option<(Table<T>, usize)>,
     /// The old table, until its turn comes.
-    old: Option<(Table, usize)>,
+    old: Option<(Table<T>, usize)>,
     in_old: bool,
     /// The position of the group after the one that `bits` are of.
     next: usize,
     bits: Bits,
 }
 
-impl Slots {
+impl<T> Clone for Slots<T> {
+    fn clone(&self) -> Self {
+        Slots { ..*self }
+    }
+}
+
+impl<T> Slots<T> {
     /// None, if the head does not check out.
-    pub(super) fn of(head: &Head, cx: Cx, shape: Shape) -> Slots {
-        let table = head.table(cx, shape);
+    pub(super) fn of(head: &Head, cx: Cx) -> Slots<T> {
+        let table = head.table(cx);
         let mut slots = Slots { table: None, old: None, in_old: false, next: 0, bits: Bits::NONE };
         if head.moving.get() == 0 {
             slots.table = table.map(|table| (table, table.slots()));
         } else if let Some((table, moving)) = table.zip(head.moving(cx)) {
             let ready = table.slots().min(moving.ready.get() as usize);
             slots.table = Some((table, ready));
-            slots.old = moving.table(cx, shape).map(|old| (old, old.slots()));
+            slots.old = moving.table(cx).map(|old| (old, old.slots()));
         }
         slots
     }
 
     /// The next full slot: its table, whether that is the old one, its index.
     #[inline]
-    pub(super) fn next_place(&mut self) -> Option<(Table, bool, usize)> {
+    pub(super) fn next_place(&mut self) -> Option<(Table<T>, bool, usize)> {
         loop {
             let (table, end) = self.table?;
             if let Some(slot) = self.bits.next() {
@@ -55,11 +60,11 @@ impl Slots {
     }
 }
 
-impl Iterator for Slots {
-    type Item = *mut u8;
+impl<T> Iterator for Slots<T> {
+    type Item = *mut T;
 
     #[inline]
-    fn next(&mut self) -> Option<*mut u8> {
+    fn next(&mut self) -> Option<*mut T> {
         self.next_place().map(|(table, _, index)| table.slot(index))
     }
 }

@@ -8,8 +8,7 @@
 //! A table has 4 or 8 slots, or any multiple of 16. The home of a key is the group that
 //! `hash * slots / 2^64` falls into, so that tables of any two sizes hold the same keys in the same
 //! order. A probe goes from the home group to the next, and round the end, until a group with
-//! an EMPTY slot. In a table that is at most seven eighths full that is most often the home itself, which
-//! is examined inline; the rest is a cold function.
+//! an EMPTY slot. In a table that is at most seven eighths full that is most often the home itself.
 //!
 //! Once a group has been full a probe may have gone past it, so a key that is removed leaves EMPTY
 //! behind only where another slot of its group is EMPTY, else DELETED.
@@ -19,6 +18,7 @@ use crate::alloc;
 use crate::error::{Error, Result};
 use crate::layout::Word;
 use crate::tx::Cx;
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 /// Size and alignment of the slots.
@@ -68,7 +68,9 @@ impl Shape {
     pub(super) fn filled(self, slots: u64) -> u64 {
         let Some(bytes) = self.bytes(slots).filter(|_| slots >= 16) else { return slots };
         let more = alloc::footprint(bytes, self.align) / (self.size + 1) & !15;
-        let fits = |slots: &u64| self.bytes(*slots).is_some_and(|b| alloc::footprint(b, self.align) == alloc::footprint(bytes, self.align));
+        let fits = |slots: &u64| {
+            self.bytes(*slots).is_some_and(|b| alloc::footprint(b, self.align) == alloc::footprint(bytes, self.align))
+        };
         [more, more.saturating_sub(16)].into_iter().find(fits).unwrap_or(slots).max(slots)
     }
 
@@ -107,18 +109,59 @@ pub(super) fn home(hash: u64, slots: usize) -> usize {
 /// The part of a hash that the control byte has.
 #[inline(always)]
 pub(super) fn tag(hash: u64) -> u8 {
-    hash as u8 & 0x7f
+    (hash & 0x7f) as u8
 }
 
 /// A table that checks out.
 ///
-/// Invariant: `slots` slots of `size` bytes end, and as many control bytes, rounded up to 16, begin, at
-/// `control`, all in the file; `control` is aligned to 16.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Table {
+/// Invariant: `slots` slots of type `T` end, and as many control bytes, rounded up to 16, begin, at `control`, all
+/// in the file; `control` is aligned to 16 and for `T`.
+///
+/// Two words, so that it is passed in registers.
+pub(super) struct Table<T> {
     control: NonNull<u8>,
     slots: usize,
-    size: usize,
+    marker: PhantomData<*mut T>,
+}
+
+impl<T> Clone for Table<T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Table<T> {}
+
+/// The file as checks need it: where it begins, and how long it is.
+///
+/// As the map has it, but the length is loaded without an ordering, so that the compiler may do everything else
+/// once for a whole loop: it was so large when the lock was taken that what is under that lock lies in it.
+#[derive(Clone, Copy)]
+pub(super) struct File {
+    base: *mut u8,
+    size: u64,
+    reserved: u64,
+}
+
+impl File {
+    #[inline(always)]
+    pub(super) fn of(cx: Cx) -> File {
+        let map = cx.map();
+        File { base: map.base(), size: map.header().size.get(), reserved: map.reserved() }
+    }
+
+    /// A structure of words.
+    ///
+    /// # Safety
+    /// `T` consists of words.
+    #[inline(always)]
+    pub(super) unsafe fn get<'a, T>(self, offset: u64) -> Option<&'a T> {
+        let end = offset.checked_add(size_of::<T>() as u64)?;
+        let fits = end <= self.size && end <= self.reserved && offset.is_multiple_of(8);
+        // SAFETY: in the file, aligned, and words may be shared.
+        fits.then(|| unsafe { &*self.base.add(offset as usize).cast::<T>() })
+    }
 }
 
 /// Where a key is, or could be put.
@@ -128,19 +171,25 @@ pub(super) enum Seek {
     Vacant(usize),
 }
 
-impl Table {
+impl<T> Table<T> {
+    const SHAPE: Shape = Shape::of::<T>();
+
     /// The table with its control bytes at an offset, if it lies in the file.
     #[inline(always)]
-    pub(super) fn open(cx: Cx, control: u64, slots: u64, shape: Shape) -> Option<Table> {
-        if slots.wrapping_sub(1) >= MOST_SLOTS {
+    pub(super) fn open(file: File, control: u64, slots: u64) -> Option<Table<T>> {
+        let below = Self::SHAPE.below(slots);
+        let end = control.wrapping_add(Shape::control(slots));
+        let sound = (slots.wrapping_sub(1) < MOST_SLOTS)
+            & below.is_some_and(|below| below <= control)
+            & (control < end)
+            & (control & (Self::SHAPE.align - 1) == 0)
+            & (end <= file.reserved);
+        if !sound || end > file.size {
             return None;
         }
-        let below = shape.below(slots)?;
-        let start = control.checked_sub(below)?;
-        let block = cx.at(start, below.checked_add(Shape::control(slots))?, shape.align)?;
-        // SAFETY: within what was just found to be in the file.
-        let control = unsafe { block.add(below as usize) };
-        Some(Table { control, slots: slots as usize, size: shape.size as usize })
+        // SAFETY: in the file, whose base is not null.
+        let control = unsafe { NonNull::new_unchecked(file.base.add(control as usize)) };
+        Some(Table { control, slots: slots as usize, marker: PhantomData })
     }
 
     #[inline(always)]
@@ -150,10 +199,9 @@ impl Table {
 
     /// A slot.
     #[inline(always)]
-    pub(super) fn slot(self, index: usize) -> *mut u8 {
-        debug_assert!(index < self.slots);
+    pub(super) fn slot(self, index: usize) -> *mut T {
         // SAFETY: `index` is below `slots`: the callers check what they find in control bytes.
-        unsafe { self.control.as_ptr().sub((index + 1) * self.size) }
+        unsafe { self.control.as_ptr().cast::<T>().sub(index + 1) }
     }
 
     /// The group that begins at a position.
@@ -188,39 +236,44 @@ impl Table {
     }
 
     #[inline(always)]
-    fn tagged(self, position: usize, group: Group, tag: u8, equal: &mut impl FnMut(*mut u8) -> bool) -> Option<usize> {
-        let mut candidates = group.tagged(tag).map(|slot| position + slot);
-        candidates.find(|index| *index < self.slots && equal(self.slot(*index)))
-    }
-
-    /// The slot with the key of this hash that `equal` recognises.
-    #[inline(always)]
-    pub(super) fn find(self, hash: u64, mut equal: impl FnMut(*mut u8) -> bool) -> Option<usize> {
-        let position = home(hash, self.slots);
-        let group = self.group(position);
-        if let Some(index) = self.tagged(position, group, tag(hash), &mut equal) {
-            return Some(index);
-        }
-        if group.empty().any() { None } else { self.find_on(hash, equal) }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn find_on(self, hash: u64, mut equal: impl FnMut(*mut u8) -> bool) -> Option<usize> {
-        for position in self.groups_from(home(hash, self.slots)).skip(1) {
-            let group = self.group(position);
-            let found = self.tagged(position, group, tag(hash), &mut equal);
-            if found.is_some() || group.empty().any() {
-                return found;
+    fn tagged(self, position: usize, group: Group, tag: u8, equal: &mut impl FnMut(*mut T) -> bool) -> Option<usize> {
+        for slot in group.tagged(tag) {
+            let index = position + slot;
+            if Self::IN_FILE_ANYWAY || index < self.slots {
+                if equal(self.slot(index)) {
+                    return Some(index);
+                }
             }
         }
         None
+    }
+    const IN_FILE_ANYWAY: bool = size_of::<T>() <= 1024;
+
+    /// The slot with the key of this hash that `equal` recognises. All inline: a call would keep the compiler
+    /// from doing the checks of the table once for a whole loop.
+    #[inline(always)]
+    pub(super) fn find(self, hash: u64, mut equal: impl FnMut(*mut T) -> bool) -> Option<usize> {
+        let (home, tag) = (home(hash, self.slots), tag(hash));
+        let mut position = home;
+        loop {
+            let group = self.group(position);
+            if let Some(index) = self.tagged(position, group, tag, &mut equal) {
+                return Some(index);
+            }
+            if group.empty().any() {
+                return None;
+            }
+            position = self.after(position);
+            if position == home {
+                return None;
+            }
+        }
     }
 
     /// The slot with that key, or else one where it can be put: the first on its way without a key. `None`
     /// only if the table contradicts itself.
     #[inline(always)]
-    pub(super) fn seek(self, hash: u64, mut equal: impl FnMut(*mut u8) -> bool) -> Option<Seek> {
+    pub(super) fn seek(self, hash: u64, mut equal: impl FnMut(*mut T) -> bool) -> Option<Seek> {
         let position = home(hash, self.slots);
         let group = self.group(position);
         if let Some(index) = self.tagged(position, group, tag(hash), &mut equal) {
@@ -235,7 +288,7 @@ impl Table {
 
     #[cold]
     #[inline(never)]
-    fn seek_on(self, hash: u64, mut equal: impl FnMut(*mut u8) -> bool) -> Option<Seek> {
+    fn seek_on(self, hash: u64, mut equal: impl FnMut(*mut T) -> bool) -> Option<Seek> {
         let mut vacant = None;
         for position in self.groups_from(home(hash, self.slots)) {
             let group = self.group(position);
@@ -309,12 +362,12 @@ impl Table {
     /// `None` if there is none.
     ///
     /// # Safety
-    /// `entry` is a slot of a table of the same shape, and not one of this table.
+    /// `entry` is a full slot of another table.
     #[inline(always)]
-    pub(super) unsafe fn take_in(self, hash: u64, entry: *const u8) -> Option<usize> {
+    pub(super) unsafe fn take_in(self, hash: u64, entry: *const T) -> Option<usize> {
         let index = self.vacancy(hash)?;
-        // SAFETY: a slot of this table and, by the caller's promise, one of another, both of `size` bytes.
-        unsafe { std::ptr::copy_nonoverlapping(entry, self.slot(index), self.size) };
+        // SAFETY: a slot of this table and, by the caller's promise, one of another.
+        unsafe { std::ptr::copy_nonoverlapping(entry, self.slot(index), 1) };
         self.set_control(index, tag(hash));
         Some(index)
     }

@@ -12,7 +12,7 @@ mod tests;
 
 use super::vec::{Shape, Slots, VecHeader, bounds, keep_slots, release, too_large};
 use crate::error::{Error, Result};
-use crate::schema::{Kind, Registry, Share, Variant};
+use crate::schema::{Guarded, Kind, Registry, Share, Variant};
 use crate::tx::Cx;
 use std::fmt;
 use std::marker::PhantomData;
@@ -63,6 +63,20 @@ unsafe fn text<'a>(header: *const VecHeader, cx: Cx) -> &'a str {
             Some(slots) => std::str::from_utf8_unchecked(std::slice::from_raw_parts(slots.first, slots.len)),
             None => "",
         }
+    }
+}
+
+impl Guarded for String {
+    type Target = Text;
+
+    unsafe fn target<'a>(stored: *const VecHeader, cx: Cx) -> &'a Text {
+        // SAFETY: as in `Share::view_mut`, shared.
+        unsafe { &*(ptr::slice_from_raw_parts(stored.cast::<()>(), cx.metadata()) as *const Text) }
+    }
+
+    unsafe fn target_mut<'a>(stored: *mut VecHeader, cx: Cx) -> Result<&'a mut Text> {
+        // SAFETY: the caller's promise.
+        unsafe { Self::view_mut(stored, cx) }
     }
 }
 
@@ -289,7 +303,11 @@ impl Text {
         self.boundary(start)?;
         self.boundary(end)?;
         let removed = self[start..end].to_owned();
-        if end == self.len() { self.truncate(start)? } else { self.splice(start, end, "")? }
+        if end == self.len() {
+            self.truncate(start)?
+        } else {
+            self.splice(start, end, "")?
+        }
         Ok(removed)
     }
 

@@ -263,10 +263,7 @@ impl<T: Share> VecView<T> {
     /// Keeps those elements that `wanted` is true for, which gets the number of elements kept so far (they
     /// are the first) and the index of the one in question. At any moment the slots hold all elements,
     /// so that it may panic.
-    fn keep_where(
-        &mut self,
-        mut wanted: impl FnMut(&Slots<T::Stored>, usize, usize) -> Result<bool>,
-    ) -> Result<()> {
+    fn keep_where(&mut self, mut wanted: impl FnMut(&Slots<T::Stored>, usize, usize) -> Result<bool>) -> Result<()> {
         let (slots, cx) = (self.checked()?, self.cx());
         cx.atomically(|| {
             let mut kept = 0;

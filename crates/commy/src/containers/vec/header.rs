@@ -190,7 +190,8 @@ impl Run {
     fn moved(self, cx: Cx, shape: Shape, cap: u64) -> Result<Run> {
         let bytes = shape.bytes(self.len)?;
         let offset = block::replace(cx, shape, (self.offset, self.cap), cap, |new| {
-            let old = cx.at(self.offset, bytes, 1).ok_or_else(|| Error::corrupt(self.offset, "a block outside the file"))?;
+            let old =
+                cx.at(self.offset, bytes, 1).ok_or_else(|| Error::corrupt(self.offset, "a block outside the file"))?;
             // SAFETY: both are in the map for so many bytes; the new block was free until now, so they do not
             // overlap.
             unsafe { std::ptr::copy_nonoverlapping(old.as_ptr(), new, bytes as usize) };

@@ -49,7 +49,12 @@ impl<'a, T: Share> ElementsMut<'a, T> {
     /// The slots of all positions hold elements, which nobody else sees during `'a`; no two positions have the
     /// same slot.
     #[inline(always)]
-    pub(crate) unsafe fn new(first: *mut T::Stored, mask: usize, positions: Range<usize>, cx: Cx) -> ElementsMut<'a, T> {
+    pub(crate) unsafe fn new(
+        first: *mut T::Stored,
+        mask: usize,
+        positions: Range<usize>,
+        cx: Cx,
+    ) -> ElementsMut<'a, T> {
         ElementsMut { first, mask, positions, cx, marker: PhantomData }
     }
 

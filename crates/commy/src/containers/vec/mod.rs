@@ -12,12 +12,14 @@ mod iter;
 mod order;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use block::{
-    LARGE, MOST, Shape, below, bounds, extend_block, keep_slots, lend, release, replace, store, too_large,
+    LARGE, MOST, Shape, below, bounds, extend_block, keep_end, keep_slots, lend, release, replace, store, too_large,
 };
 pub(crate) use header::{Run, Slots};
 
@@ -313,11 +315,20 @@ impl<T: Share> VecView<T> {
     /// [`Error::OutOfSpace`] only if not even the room kept for removals is left.
     #[inline]
     pub fn pop(&mut self) -> Result<Option<T>> {
-        let slots = self.checked()?;
-        match slots.len.checked_sub(1) {
-            Some(last) => self.take(slots, last).map(Some),
-            None => Ok(None),
-        }
+        let (slots, cx) = (self.checked()?, self.cx());
+        let Some(last) = slots.len.checked_sub(1) else { return Ok(None) };
+        cx.keep(&self.header.len, 1)?;
+        // SAFETY: below the length there are elements; this one gets out of reach if nothing fails.
+        let value = unsafe {
+            let value = T::load(slots.first.add(last), cx)?;
+            keep_end(cx, slots.first, slots.cap, last)?;
+            if T::OWNS {
+                cx.atomically(|| drop_slots::<T>(slots.first.add(last), 1, cx))?;
+            }
+            value
+        };
+        self.header.len.put(last as u64);
+        Ok(Some(value))
     }
 
     /// Inserts an element at an index up to the length. Takes time for all elements behind it.
@@ -347,28 +358,26 @@ impl<T: Share> VecView<T> {
     /// [`Error::OutOfSpace`] if the log has no room for those.
     pub fn remove(&mut self, index: usize) -> Result<Option<T>> {
         let slots = self.checked()?;
-        if index < slots.len { self.take(slots, index).map(Some) } else { Ok(None) }
-    }
-
-    #[inline(always)]
-    fn take(&mut self, slots: Slots<T::Stored>, index: usize) -> Result<T> {
-        // SAFETY: the caller gives an index below the length.
+        if index >= slots.len {
+            return Ok(None);
+        }
+        // SAFETY: below the length there are elements.
         let value = unsafe { T::load(slots.first.add(index), self.cx())? };
         self.cut_out(&slots, index, index + 1)?;
-        Ok(value)
+        Ok(Some(value))
     }
 
     /// Removes the elements `start..end`.
-    #[inline(always)]
     fn cut_out(&mut self, slots: &Slots<T::Stored>, start: usize, end: usize) -> Result<()> {
         let (cx, header) = (self.cx(), &self.header);
+        cx.keep(&header.len, 1)?;
         // SAFETY: `start <= end <= len`; what is freed is not used again if nothing fails.
-        let log = || unsafe {
-            cx.keep(&header.len, 1)?;
+        unsafe {
             keep_slots(cx, slots.first.add(start), slots.len - start)?;
-            drop_slots::<T>(slots.first.add(start), end - start, cx)
-        };
-        if T::OWNS { cx.atomically(log)? } else { log()? };
+            if T::OWNS {
+                cx.atomically(|| drop_slots::<T>(slots.first.add(start), end - start, cx))?;
+            }
+        }
         // SAFETY: the elements behind move down, over what was logged.
         unsafe { ptr::copy(slots.first.add(end), slots.first.add(start), slots.len - end) };
         header.len.put((slots.len - (end - start)) as u64);
@@ -390,12 +399,12 @@ impl<T: Share> VecView<T> {
         let value = unsafe {
             let (slot, last) = (slots.first.add(index), slots.first.add(last));
             let value = T::load(slot, cx)?;
-            cx.atomically(|| {
-                cx.keep(&header.len, 1)?;
-                keep_slots(cx, slot, 1)?;
-                keep_slots(cx, last, 1)?;
-                drop_slots::<T>(slot, 1, cx)
-            })?;
+            cx.keep(&header.len, 1)?;
+            keep_slots(cx, slot, 1)?;
+            keep_slots(cx, last, 1)?;
+            if T::OWNS {
+                cx.atomically(|| drop_slots::<T>(slot, 1, cx))?;
+            }
             ptr::copy(last, slot, 1);
             value
         };
@@ -441,9 +450,9 @@ impl<T: Share> VecView<T> {
 pub(crate) unsafe fn replace_slot<T: Share>(slot: *mut T::Stored, value: T, cx: Cx) -> Result<()> {
     // SAFETY: the caller's promise; the old value is logged before it is overwritten.
     let stored = unsafe {
+        keep_slots(cx, slot, 1)?;
         cx.atomically(|| {
             let stored = value.store(cx)?;
-            keep_slots(cx, slot, 1)?;
             T::drop_stored(slot, cx)?;
             Ok(stored)
         })?

@@ -64,7 +64,10 @@ impl<T: Share> VecView<T> {
     ///
     /// # Errors
     /// As [`sort`](VecView::sort).
-    pub fn sort_unstable_by(&mut self, mut compare: impl for<'a> FnMut(T::Ref<'a>, T::Ref<'a>) -> Ordering) -> Result<()> {
+    pub fn sort_unstable_by(
+        &mut self,
+        mut compare: impl for<'a> FnMut(T::Ref<'a>, T::Ref<'a>) -> Ordering,
+    ) -> Result<()> {
         let cx = self.cx();
         // SAFETY: as in `sort_by`.
         self.rearrange(|all| all.sort_unstable_by(|a, b| unsafe { compare(T::view(a, cx), T::view(b, cx)) }))

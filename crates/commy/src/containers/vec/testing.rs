@@ -4,15 +4,14 @@ use crate::schema::Share;
 use crate::segment::Segment;
 use crate::shared::Shared;
 use proptest::prelude::*;
+use std::cell::Cell;
 use std::ops::Range;
-
-/// The directory's control block serves as an object to allocate under.
-const ANCHOR: u64 = 320;
 
 /// A segment attached twice: two participants of one file.
 pub(crate) struct Pair {
     _dir: tempfile::TempDir,
     pub segments: [Segment; 2],
+    objects: Cell<u32>,
 }
 
 pub(crate) fn pair(max: u64) -> Pair {
@@ -20,20 +19,14 @@ pub(crate) fn pair(max: u64) -> Pair {
     let path = dir.path().join("s.commy");
     let one = Segment::options().initial_size(64 << 10).max_size(max).create(&path).unwrap();
     let two = Segment::open(&path).unwrap();
-    Pair { _dir: dir, segments: [one, two] }
+    Pair { _dir: dir, segments: [one, two], objects: Cell::new(0) }
 }
 
 impl Pair {
-    /// A new object, through both attachments. Its value is all zeros: an empty sequence.
-    pub(crate) fn object<T: Share>(&self) -> [Shared<T>; 2] {
-        let anchor: Shared<u64> = Shared::at(&self.segments[0], "anchor", ANCHOR).unwrap();
-        let guard = anchor.write().unwrap();
-        let block = guard.cx().alloc(256, 64).unwrap();
-        for at in (0..256).step_by(8) {
-            self.segments[0].map().word(block + at).unwrap().put(0);
-        }
-        guard.commit().unwrap();
-        [0, 1].map(|index| Shared::at(&self.segments[index], "object", block + 64).unwrap())
+    /// A new object, through both attachments.
+    pub(crate) fn object<T: Share + Default>(&self) -> [Shared<T>; 2] {
+        let name = format!("object {}", self.objects.replace(self.objects.get() + 1));
+        [0, 1].map(|index| self.segments[index].open_or_create(&name).unwrap())
     }
 
     pub(crate) fn allocated(&self) -> u64 {
@@ -60,11 +53,8 @@ where
 
 /// Does the same to a value in a segment and to one of std, through two attachments, with commits and
 /// rollbacks; `clear` empties it, after which nothing may be left.
-pub(crate) fn run<T, O>(
-    groups: Vec<Group<O>>,
-    apply: impl Fn(T::Mut<'_>, &mut T, O),
-    clear: impl FnOnce(T::Mut<'_>),
-) where
+pub(crate) fn run<T, O>(groups: Vec<Group<O>>, apply: impl Fn(T::Mut<'_>, &mut T, O), clear: impl FnOnce(T::Mut<'_>))
+where
     T: Share + Default + Clone + PartialEq + std::fmt::Debug,
 {
     let pair = pair(256 << 20);

@@ -31,10 +31,7 @@ const OWNER_DIED: u32 = 0x4000_0000;
 const TID_MASK: u32 = 0x3fff_ffff;
 
 /// Whether the system marks dead holders, and we know where.
-const MARKS_THE_DEAD: bool = cfg!(all(
-    target_os = "linux",
-    any(target_env = "gnu", target_env = "musl")
-));
+const MARKS_THE_DEAD: bool = cfg!(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")));
 
 /// Where the C library has the futex word in its mutex, in units of four bytes.
 const WORD: usize = if cfg!(target_env = "musl") { 1 } else { 0 };
@@ -101,11 +98,7 @@ impl Beacon {
     pub fn state(&self) -> BeaconState {
         let word = self.word().load(Ordering::Acquire);
         if !MARKS_THE_DEAD {
-            return if word == 0 {
-                BeaconState::Free
-            } else {
-                BeaconState::Unknown
-            };
+            return if word == 0 { BeaconState::Free } else { BeaconState::Unknown };
         }
         if word & OWNER_DIED != 0 {
             BeaconState::Dead
@@ -136,10 +129,7 @@ impl Beacon {
                 return Armed::Yes(word);
             }
             let armed = word | WAITERS;
-            match self
-                .word()
-                .compare_exchange(word, armed, Ordering::SeqCst, Ordering::Acquire)
-            {
+            match self.word().compare_exchange(word, armed, Ordering::SeqCst, Ordering::Acquire) {
                 Ok(_) => return Armed::Yes(armed),
                 Err(now) => word = now,
             }
@@ -153,11 +143,7 @@ impl Beacon {
 #[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")))]
 unsafe fn lock_anew(this: *mut Beacon) -> io::Result<()> {
     fn check(code: libc::c_int) -> io::Result<()> {
-        if code == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::from_raw_os_error(code))
-        }
+        if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
     }
     let mutex: *mut libc::pthread_mutex_t = this.cast();
     let mut how = std::mem::MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
@@ -168,17 +154,9 @@ unsafe fn lock_anew(this: *mut Beacon) -> io::Result<()> {
     // may be initialised anew. Others change its futex word only while it holds a thread id, which
     // is why the zeros that the initialisation stores stay zeros until we lock it.
     let ready = unsafe {
-        check(libc::pthread_mutexattr_setpshared(
-            how.as_mut_ptr(),
-            libc::PTHREAD_PROCESS_SHARED,
-        ))
-        .and_then(|()| {
-            check(libc::pthread_mutexattr_setrobust(
-                how.as_mut_ptr(),
-                libc::PTHREAD_MUTEX_ROBUST,
-            ))
-        })
-        .and_then(|()| check(libc::pthread_mutex_init(mutex, how.as_ptr())))
+        check(libc::pthread_mutexattr_setpshared(how.as_mut_ptr(), libc::PTHREAD_PROCESS_SHARED))
+            .and_then(|()| check(libc::pthread_mutexattr_setrobust(how.as_mut_ptr(), libc::PTHREAD_MUTEX_ROBUST)))
+            .and_then(|()| check(libc::pthread_mutex_init(mutex, how.as_ptr())))
     };
     // SAFETY: `how` is initialised and not used any more.
     unsafe { libc::pthread_mutexattr_destroy(how.as_mut_ptr()) };
@@ -250,11 +228,7 @@ mod tests {
     fn await_dead(beacon: *mut Beacon) {
         let start = Instant::now();
         while state(beacon) != BeaconState::Dead {
-            assert!(
-                start.elapsed() < Duration::from_secs(1),
-                "{:?}",
-                state(beacon)
-            );
+            assert!(start.elapsed() < Duration::from_secs(1), "{:?}", state(beacon));
             std::thread::yield_now();
         }
     }
@@ -286,11 +260,7 @@ mod tests {
         std::thread::spawn(move || {
             let beacons = address as *mut Beacon;
             // SAFETY: nobody holds them, and the page stays until this thread has ended.
-            unsafe {
-                Beacon::hold(beacons)
-                    .and(Beacon::hold(beacons.add(1)))
-                    .unwrap()
-            };
+            unsafe { Beacon::hold(beacons).and(Beacon::hold(beacons.add(1))).unwrap() };
             assert_eq!(state(beacons), BeaconState::Held);
             // SAFETY: held above.
             unsafe { Beacon::release(beacons) };
@@ -335,11 +305,7 @@ mod tests {
         });
         assert_eq!(child.hear(), 1);
         assert_eq!(child.reap(), 0);
-        assert_eq!(
-            state(beacon),
-            BeaconState::Held,
-            "the child's end is not the parent's"
-        );
+        assert_eq!(state(beacon), BeaconState::Held, "the child's end is not the parent's");
         // SAFETY: held above.
         unsafe { Beacon::release(beacon) };
     }

@@ -68,30 +68,19 @@ fn fcntl(file: &File, command: libc::c_int, lock: &mut libc::flock) -> io::Resul
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::super::super::testing::{fork_child, open_again, serial, temp_file};
-    use super::super::super::{
-        byte_locked_elsewhere, try_lock_byte, try_lock_byte_shared, unlock_byte,
-    };
+    use super::super::super::{byte_locked_elsewhere, try_lock_byte, try_lock_byte_shared, unlock_byte};
 
     #[test]
     fn two_descriptions_in_one_process_do_not_both_get_a_byte() {
         let (_dir, a, path) = temp_file();
         let b = open_again(&path);
         assert!(try_lock_byte(&a, 7).unwrap());
-        assert!(
-            try_lock_byte(&a, 7).unwrap(),
-            "one's own lock is no obstacle"
-        );
+        assert!(try_lock_byte(&a, 7).unwrap(), "one's own lock is no obstacle");
         assert!(!try_lock_byte(&b, 7).unwrap());
         assert!(!try_lock_byte_shared(&b, 7).unwrap());
         assert!(byte_locked_elsewhere(&b, 7).unwrap());
-        assert!(
-            !byte_locked_elsewhere(&b, 6).unwrap(),
-            "a neighbour is not locked"
-        );
-        assert!(
-            !byte_locked_elsewhere(&b, 8).unwrap(),
-            "a neighbour is not locked"
-        );
+        assert!(!byte_locked_elsewhere(&b, 6).unwrap(), "a neighbour is not locked");
+        assert!(!byte_locked_elsewhere(&b, 8).unwrap(), "a neighbour is not locked");
         unlock_byte(&a, 7).unwrap();
         assert!(!byte_locked_elsewhere(&b, 7).unwrap());
         assert!(try_lock_byte(&b, 7).unwrap());
@@ -105,10 +94,7 @@ mod tests {
         assert!(try_lock_byte_shared(&b, 1).unwrap());
         assert!(byte_locked_elsewhere(&c, 1).unwrap());
         assert!(!try_lock_byte(&c, 1).unwrap());
-        assert!(
-            try_lock_byte(&b, 2).is_err(),
-            "a reader cannot lock for writing"
-        );
+        assert!(try_lock_byte(&b, 2).is_err(), "a reader cannot lock for writing");
     }
 
     #[test]

@@ -21,9 +21,7 @@ pub fn file_identity(file: &File) -> io::Result<(u64, u64)> {
 /// `O_NONBLOCK` does nothing to a regular file, but lets the open of a named pipe that somebody
 /// put in its place return, to be refused by its kind.
 pub fn open_flags(options: &mut OpenOptions, mode: u32) {
-    options
-        .mode(mode)
-        .custom_flags(libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY);
+    options.mode(mode).custom_flags(libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY);
 }
 
 /// A duplicated descriptor would share the locks; opening the name that /proc has for it does not.
@@ -55,10 +53,7 @@ mod tests {
         assert_eq!(file_identity(&file).unwrap(), file_identity(&same).unwrap());
         std::fs::rename(&path, path.with_extension("old")).unwrap();
         let other = open_again(&path);
-        assert_ne!(
-            file_identity(&file).unwrap(),
-            file_identity(&other).unwrap()
-        );
+        assert_ne!(file_identity(&file).unwrap(), file_identity(&other).unwrap());
     }
 
     #[test]
@@ -67,10 +62,7 @@ mod tests {
         let (_dir, file, path) = temp_file();
         std::fs::remove_file(&path).unwrap();
         let again = reopen(&file, &path, Access::ReadWrite).unwrap();
-        assert_eq!(
-            file_identity(&file).unwrap(),
-            file_identity(&again).unwrap()
-        );
+        assert_eq!(file_identity(&file).unwrap(), file_identity(&again).unwrap());
         assert!(try_lock_byte(&file, 0).unwrap());
         assert!(byte_locked_elsewhere(&again, 0).unwrap());
     }

@@ -37,10 +37,7 @@ struct Block {
 
 impl Block {
     const fn new() -> Block {
-        Block {
-            descriptors: [const { AtomicI32::new(NONE) }; 32],
-            next: AtomicPtr::new(ptr::null_mut()),
-        }
+        Block { descriptors: [const { AtomicI32::new(NONE) }; 32], next: AtomicPtr::new(ptr::null_mut()) }
     }
 
     fn next(&self) -> Option<&'static Block> {
@@ -55,10 +52,7 @@ impl Block {
         }
         let new = Box::into_raw(Box::new(Block::new()));
         let null = ptr::null_mut();
-        match self
-            .next
-            .compare_exchange(null, new, Ordering::AcqRel, Ordering::Acquire)
-        {
+        match self.next.compare_exchange(null, new, Ordering::AcqRel, Ordering::Acquire) {
             // SAFETY: leaked just now, and nobody ever frees a linked block.
             Ok(_) => unsafe { &*new },
             Err(other) => {
@@ -74,9 +68,7 @@ impl Block {
     fn replace(&self, old: i32, new: i32) -> bool {
         self.descriptors.iter().any(|place| {
             place.load(Ordering::Relaxed) == old
-                && place
-                    .compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed)
-                    .is_ok()
+                && place.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         })
     }
 }
@@ -94,11 +86,7 @@ pub(crate) fn install() {
         return;
     }
     let nowhere = open_nowhere();
-    if NOWHERE
-        .compare_exchange(NONE, nowhere, Ordering::Relaxed, Ordering::Relaxed)
-        .is_err()
-        && nowhere != NONE
-    {
+    if NOWHERE.compare_exchange(NONE, nowhere, Ordering::Relaxed, Ordering::Relaxed).is_err() && nowhere != NONE {
         // SAFETY: opened just now, and nobody else knows it.
         unsafe { libc::close(nowhere) };
     }
@@ -193,9 +181,7 @@ fn replace(nowhere: i32, descriptor: i32) {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::super::super::testing::{fork_child, open_again, serial, temp_file};
-    use super::super::super::{
-        Access, byte_locked_elsewhere, file_identity, reopen, try_lock_byte, unlock_byte,
-    };
+    use super::super::super::{Access, byte_locked_elsewhere, file_identity, reopen, try_lock_byte, unlock_byte};
     use super::*;
 
     #[test]
@@ -222,10 +208,7 @@ mod tests {
             pipe.hear();
         });
         child.hear();
-        assert!(
-            byte_locked_elsewhere(&other, 0).unwrap(),
-            "the fork lost the parent's lock"
-        );
+        assert!(byte_locked_elsewhere(&other, 0).unwrap(), "the fork lost the parent's lock");
         unwatch(&file);
         drop(file);
         // Another test may be starting a program, which has the descriptor until it executes.
@@ -303,16 +286,11 @@ mod tests {
             }
             let mut status = -1;
             let mut byte = 0u8;
-            let mut ready = libc::pollfd {
-                fd: ends[0],
-                events: libc::POLLIN,
-                revents: 0,
-            };
+            let mut ready = libc::pollfd { fd: ends[0], events: libc::POLLIN, revents: 0 };
             // SAFETY: live variables, and our own pipe and child.
             let got = unsafe {
                 libc::wait(&mut status);
-                libc::poll(&mut ready, 1, 0) == 1
-                    && libc::read(ends[0], (&raw mut byte).cast(), 1) == 1
+                libc::poll(&mut ready, 1, 0) == 1 && libc::read(ends[0], (&raw mut byte).cast(), 1) == 1
             };
             pipe.say(u8::from(got && status == 0));
         });
@@ -327,9 +305,7 @@ mod tests {
         let files: Vec<_> = (0..70).map(|_| temp_file()).collect();
         files.iter().for_each(|(_, file, _)| watch(file));
         let mut child = fork_child(|pipe| {
-            let replaced = files
-                .iter()
-                .all(|(_, file, _)| file.metadata().is_ok_and(|facts| !facts.is_file()));
+            let replaced = files.iter().all(|(_, file, _)| file.metadata().is_ok_and(|facts| !facts.is_file()));
             pipe.say(u8::from(replaced));
         });
         assert_eq!(child.hear(), 1);

@@ -23,12 +23,7 @@ struct WaitOn {
 impl WaitOn {
     fn new(word: &AtomicU32, expected: u32) -> WaitOn {
         let address = std::ptr::from_ref(word) as u64;
-        WaitOn {
-            value: expected.into(),
-            address,
-            flags: FUTEX2_SIZE_U32,
-            reserved: 0,
-        }
+        WaitOn { value: expected.into(), address, flags: FUTEX2_SIZE_U32, reserved: 0 }
     }
 }
 
@@ -47,15 +42,8 @@ pub fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> bool {
         tv_nsec: timeout.subsec_nanos() as _,
     };
     // SAFETY: the word and the timeout are live; the kernel only reads them.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAIT,
-            expected,
-            &raw const timeout,
-        )
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, &raw const timeout) };
     result == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ETIMEDOUT)
 }
 
@@ -71,10 +59,7 @@ pub fn wait_for_either(
     if MISSING.load(Ordering::Relaxed) {
         return false;
     }
-    let words = [
-        WaitOn::new(word, expected),
-        WaitOn::new(other, other_expected),
-    ];
+    let words = [WaitOn::new(word, expected), WaitOn::new(other, other_expected)];
     let (seconds, nanoseconds) = clock_now(libc::CLOCK_MONOTONIC);
     let until = Duration::new(seconds, nanoseconds as u32).saturating_add(timeout);
     let until = KernelTime {

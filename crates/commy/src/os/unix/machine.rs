@@ -108,10 +108,7 @@ pub fn now_monotonic_ms() -> u64 {
 
 /// Seconds and nanoseconds of a clock that exists on this system.
 pub(super) fn clock_now(clock: libc::clockid_t) -> (u64, u64) {
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: a live structure to write to.
     let result = unsafe { libc::clock_gettime(clock, &mut now) };
     debug_assert_eq!(result, 0, "these clocks always exist");
@@ -140,10 +137,7 @@ mod tests {
         assert_eq!(page_size(), page_size());
         assert_eq!(boot_id(), boot_id());
         assert_eq!(current_thread_id(), current_thread_id());
-        assert_ne!(
-            current_thread_id(),
-            std::thread::spawn(current_thread_id).join().unwrap()
-        );
+        assert_ne!(current_thread_id(), std::thread::spawn(current_thread_id).join().unwrap());
         let before = now_monotonic_ms();
         assert!(before > 0 && now_monotonic_ms() >= before);
     }

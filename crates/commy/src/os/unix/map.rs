@@ -52,14 +52,7 @@ impl Mapping {
         // SAFETY: no address is asked for, so the kernel picks a range that nothing else uses;
         // `file` keeps the descriptor open during the call.
         let base = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                len,
-                protection,
-                libc::MAP_SHARED | NO_RESERVE,
-                file.as_raw_fd(),
-                0,
-            )
+            libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED | NO_RESERVE, file.as_raw_fd(), 0)
         };
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
@@ -89,11 +82,7 @@ impl Mapping {
             // SAFETY: start..end lies in the range that `self` owns, and populating changes no
             // contents.
             unsafe {
-                libc::madvise(
-                    self.base().add(start).cast(),
-                    end.saturating_sub(start),
-                    libc::MADV_POPULATE_WRITE,
-                );
+                libc::madvise(self.base().add(start).cast(), end.saturating_sub(start), libc::MADV_POPULATE_WRITE);
             }
         }
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -105,18 +94,8 @@ impl Mapping {
         let start = (range.start / page_size() * page_size()).min(self.len);
         let end = range.end.min(self.len);
         // SAFETY: start..end lies in the range that `self` owns.
-        let result = unsafe {
-            libc::msync(
-                self.base().add(start).cast(),
-                end.saturating_sub(start),
-                libc::MS_SYNC,
-            )
-        };
-        if result == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
-        }
+        let result = unsafe { libc::msync(self.base().add(start).cast(), end.saturating_sub(start), libc::MS_SYNC) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
     /// Unmaps everything but the given page-aligned ranges, which stay mapped for the life of the

@@ -37,12 +37,7 @@ pub fn current_process() -> ProcessId {
         return process;
     }
     let (start, namespace) = start_and_namespace(key.0).unwrap_or((0, 0));
-    let process = ProcessId {
-        pid: key.0.into(),
-        start,
-        namespace,
-        boot: boot_id(),
-    };
+    let process = ProcessId { pid: key.0.into(), start, namespace, boot: boot_id() };
     if let Ok(mut cached) = CURRENT.try_lock() {
         *cached = Some((key.0, key.1, process));
     }
@@ -172,11 +167,7 @@ mod tests {
 
     fn identity_of(pid: i32) -> ProcessId {
         let start = stat::read(pid).unwrap().start;
-        ProcessId {
-            pid: pid as u64,
-            start,
-            ..ProcessId::current()
-        }
+        ProcessId { pid: pid as u64, start, ..ProcessId::current() }
     }
 
     #[test]
@@ -212,31 +203,18 @@ mod tests {
     #[test]
     fn another_process_of_the_same_number_does_not_count() {
         let own = ProcessId::current();
-        let earlier = ProcessId {
-            start: own.start - 1,
-            ..own
-        };
+        let earlier = ProcessId { start: own.start - 1, ..own };
         assert_eq!(earlier.is_gone(), Some(true));
-        let other_boot = ProcessId {
-            boot: own.boot ^ 1,
-            ..own
-        };
+        let other_boot = ProcessId { boot: own.boot ^ 1, ..own };
         assert_eq!(other_boot.is_gone(), Some(true));
     }
 
     #[test]
     fn nothing_is_claimed_about_what_cannot_be_seen() {
         let own = ProcessId::current();
-        let elsewhere = ProcessId {
-            namespace: own.namespace ^ 1,
-            start: 1,
-            ..own
-        };
+        let elsewhere = ProcessId { namespace: own.namespace ^ 1, start: 1, ..own };
         assert_eq!(elsewhere.is_gone(), None);
-        let nameless = ProcessId {
-            namespace: 0,
-            ..own
-        };
+        let nameless = ProcessId { namespace: 0, ..own };
         assert_eq!(nameless.is_gone(), None);
         let bootless = ProcessId { boot: 0, ..own };
         assert_eq!(bootless.is_gone(), None);
@@ -245,10 +223,7 @@ mod tests {
     #[test]
     fn absurd_numbers_do_not_hit_process_groups() {
         for pid in [0, u64::MAX, 1 << 31, 1 << 32] {
-            let absurd = ProcessId {
-                pid,
-                ..ProcessId::current()
-            };
+            let absurd = ProcessId { pid, ..ProcessId::current() };
             assert_eq!(absurd.is_gone(), Some(true), "{pid}");
         }
     }

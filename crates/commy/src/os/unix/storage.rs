@@ -61,10 +61,7 @@ fn extend_by(
 
 #[allow(clippy::unnecessary_cast, reason = "the type differs between systems")]
 fn refuse_above_limit(to: u64) -> io::Result<()> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a live structure to write to.
     let known = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } == 0;
     let limited = known && limit.rlim_cur != libc::RLIM_INFINITY;
@@ -186,9 +183,7 @@ mod tests {
         let (_dir, file, _path) = temp_file();
         file.write_all_at(b"data", 500_000).unwrap();
         file.set_len(1 << 20).unwrap();
-        for how in [allocate, |_: &File, _, _| {
-            Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
-        }] {
+        for how in [allocate, |_: &File, _, _| Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))] {
             extend_by(&file, 0, 1 << 20, how).unwrap();
             let mut data = [0; 4];
             file.read_exact_at(&mut data, 500_000).unwrap();
@@ -234,10 +229,7 @@ mod tests {
     fn more_than_the_disk_has_is_an_error_before_the_disk_is_full() {
         let (_dir, file, _path) = temp_file();
         let error = extend(&file, 0, i64::MAX as u64 - 4096).unwrap_err();
-        assert!(
-            matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EFBIG)),
-            "{error}"
-        );
+        assert!(matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EFBIG)), "{error}");
         assert_eq!(file.metadata().unwrap().len(), 0);
         extend(&file, 0, u64::MAX).unwrap_err();
     }
@@ -264,10 +256,7 @@ mod tests {
         let (_dir, file, _path) = temp_file();
         extend(&file, 0, 8192).unwrap();
         let mut child = fork_child(|pipe| {
-            let limit = libc::rlimit {
-                rlim_cur: 65536,
-                rlim_max: 65536,
-            };
+            let limit = libc::rlimit { rlim_cur: 65536, rlim_max: 65536 };
             // SAFETY: a valid limit, for this child only.
             unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &limit) };
             // SAFETY: the default action, which kills, whatever the test program set.

@@ -70,13 +70,7 @@ pub fn wake_beacon(beacon: &Beacon) {
 }
 
 /// Sleeps on the word alone, and looks between slices whether its owner lives.
-fn wait_in_slices(
-    word: &AtomicU32,
-    expected: u32,
-    beacon: &Beacon,
-    owner: &ProcessId,
-    timeout: Duration,
-) {
+fn wait_in_slices(word: &AtomicU32, expected: u32, beacon: &Beacon, owner: &ProcessId, timeout: Duration) {
     let start = Instant::now();
     while word.load(Ordering::Acquire) == expected {
         let gone = match beacon.state() {
@@ -100,10 +94,7 @@ mod tests {
     use super::super::super::{Access, Mapping};
     use super::*;
 
-    const KEY: WaitKey = WaitKey {
-        segment: 0,
-        offset: 0,
-    };
+    const KEY: WaitKey = WaitKey { segment: 0, offset: 0 };
     const LONG: Duration = Duration::from_secs(30);
     const SOON: Duration = Duration::from_secs(1);
 
@@ -140,10 +131,7 @@ mod tests {
             if stat[stat.rfind(')').unwrap()..].starts_with(") S") {
                 return;
             }
-            assert!(
-                start.elapsed() < Duration::from_secs(10),
-                "does not fall asleep"
-            );
+            assert!(start.elapsed() < Duration::from_secs(10), "does not fall asleep");
             std::thread::yield_now();
         }
     }
@@ -160,9 +148,7 @@ mod tests {
         unsafe { Beacon::hold(raw).unwrap() };
         let owner = ProcessId::current();
         wait_or_death(KEY, word, 0, beacon, &owner, LONG);
-        let Armed::Yes(armed) = beacon.arm() else {
-            panic!("held")
-        };
+        let Armed::Yes(armed) = beacon.arm() else { panic!("held") };
         system::wait_for_either(word, 0, beacon.word(), armed, LONG);
         word.store(0, Ordering::SeqCst);
         // An outdated value of the beacon, as if its holder had died between the two.

@@ -24,9 +24,7 @@ impl Beacon {
     /// Nobody alive holds it, and nobody else takes it at the same time.
     pub unsafe fn hold(this: *mut Beacon) -> io::Result<()> {
         // SAFETY: the caller vouches for the memory; all bits are valid in atomics.
-        unsafe { &*this }
-            .word
-            .store(std::process::id(), Ordering::Release);
+        unsafe { &*this }.word.store(std::process::id(), Ordering::Release);
         Ok(())
     }
 
@@ -60,10 +58,7 @@ mod tests {
 
     #[test]
     fn a_held_beacon_is_not_taken_for_free() {
-        let mut beacon = Beacon {
-            word: AtomicU32::new(0),
-            unused: Default::default(),
-        };
+        let mut beacon = Beacon { word: AtomicU32::new(0), unused: Default::default() };
         assert_eq!(beacon.state(), BeaconState::Free);
         // SAFETY: nobody else knows it.
         unsafe { Beacon::hold(&mut beacon).unwrap() };

@@ -59,12 +59,7 @@ fn try_lock(file: &File, kind: u32, offset: u64) -> io::Result<bool> {
 fn place(offset: u64) -> OVERLAPPED {
     let (low, high) = (offset as u32, (offset >> 32) as u32);
     OVERLAPPED {
-        Anonymous: OVERLAPPED_0 {
-            Anonymous: OVERLAPPED_0_0 {
-                Offset: low,
-                OffsetHigh: high,
-            },
-        },
+        Anonymous: OVERLAPPED_0 { Anonymous: OVERLAPPED_0_0 { Offset: low, OffsetHigh: high } },
         ..Default::default()
     }
 }
@@ -72,9 +67,7 @@ fn place(offset: u64) -> OVERLAPPED {
 #[cfg(test)]
 mod tests {
     use super::super::super::testing::{open_again, temp_file};
-    use super::super::super::{
-        byte_locked_elsewhere, try_lock_byte, try_lock_byte_shared, unlock_byte,
-    };
+    use super::super::super::{byte_locked_elsewhere, try_lock_byte, try_lock_byte_shared, unlock_byte};
 
     #[test]
     fn two_descriptions_in_one_process_do_not_both_get_a_byte() {
@@ -84,14 +77,8 @@ mod tests {
         assert!(!try_lock_byte(&b, 7).unwrap());
         assert!(!try_lock_byte_shared(&b, 7).unwrap());
         assert!(byte_locked_elsewhere(&b, 7).unwrap());
-        assert!(
-            !byte_locked_elsewhere(&b, 6).unwrap(),
-            "a neighbour is not locked"
-        );
-        assert!(
-            !byte_locked_elsewhere(&b, 8).unwrap(),
-            "a neighbour is not locked"
-        );
+        assert!(!byte_locked_elsewhere(&b, 6).unwrap(), "a neighbour is not locked");
+        assert!(!byte_locked_elsewhere(&b, 8).unwrap(), "a neighbour is not locked");
         unlock_byte(&a, 7).unwrap();
         assert!(!byte_locked_elsewhere(&b, 7).unwrap());
         assert!(try_lock_byte(&b, 7).unwrap());

@@ -48,10 +48,7 @@ pub fn signal(key: WaitKey, count: u32) {
     }
 }
 
-fn cached_or(
-    key: WaitKey,
-    open: impl FnOnce(&[u16]) -> Option<OwnedHandle>,
-) -> Option<Arc<OwnedHandle>> {
+fn cached_or(key: WaitKey, open: impl FnOnce(&[u16]) -> Option<OwnedHandle>) -> Option<Arc<OwnedHandle>> {
     if let Some(event) = cache().get(&key) {
         return Some(event.clone());
     }
@@ -68,19 +65,14 @@ fn cached_or(
 fn cache() -> MutexGuard<'static, Cache> {
     static EVENTS: OnceLock<Mutex<Cache>> = OnceLock::new();
     // Nothing that runs under the lock can leave the map half changed.
-    EVENTS
-        .get_or_init(Mutex::default)
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
+    EVENTS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `Local\` is what the processes of one session share. (A service runs in another: there sleepers
 /// find out by looking.)
 fn name(key: WaitKey) -> Vec<u16> {
     let WaitKey { segment, offset } = key;
-    format!("Local\\commy-{segment:032x}-{offset:x}\0")
-        .encode_utf16()
-        .collect()
+    format!("Local\\commy-{segment:032x}-{offset:x}\0").encode_utf16().collect()
 }
 
 #[cfg(test)]
@@ -90,21 +82,14 @@ mod tests {
     #[test]
     fn handles_do_not_pile_up() {
         for offset in 0..3 * CACHE as u64 {
-            create(WaitKey {
-                segment: 0xcafe,
-                offset,
-            })
-            .unwrap();
+            create(WaitKey { segment: 0xcafe, offset }).unwrap();
         }
         assert!(cache().len() <= CACHE);
     }
 
     #[test]
     fn two_words_do_not_share_an_event() {
-        let a = WaitKey {
-            segment: 1,
-            offset: 0x11,
-        };
+        let a = WaitKey { segment: 1, offset: 0x11 };
         assert_ne!(name(a), name(WaitKey { offset: 0x12, ..a }));
         assert_ne!(name(a), name(WaitKey { segment: 2, ..a }));
         assert_eq!(name(a).last(), Some(&0));

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use windows_sys::Win32::Foundation::{GENERIC_READ, GENERIC_WRITE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::Storage::FileSystem::{
-    BY_HANDLE_FILE_INFORMATION, FILE_ID_INFO, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE,
-    FileIdInfo, GetFileInformationByHandle, GetFileInformationByHandleEx, ReOpenFile,
+    BY_HANDLE_FILE_INFORMATION, FILE_ID_INFO, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE, FileIdInfo,
+    GetFileInformationByHandle, GetFileInformationByHandleEx, ReOpenFile,
 };
 
 use super::super::Access;
@@ -76,20 +76,14 @@ mod tests {
         assert_eq!(file_identity(&file).unwrap(), file_identity(&same).unwrap());
         std::fs::rename(&path, path.with_extension("old")).unwrap();
         let other = open_again(&path);
-        assert_ne!(
-            file_identity(&file).unwrap(),
-            file_identity(&other).unwrap()
-        );
+        assert_ne!(file_identity(&file).unwrap(), file_identity(&other).unwrap());
     }
 
     #[test]
     fn a_reopened_file_does_not_share_locks() {
         let (_dir, file, path) = temp_file();
         let again = reopen(&file, &path, Access::ReadWrite).unwrap();
-        assert_eq!(
-            file_identity(&file).unwrap(),
-            file_identity(&again).unwrap()
-        );
+        assert_eq!(file_identity(&file).unwrap(), file_identity(&again).unwrap());
         assert!(try_lock_byte(&file, 0).unwrap());
         assert!(byte_locked_elsewhere(&again, 0).unwrap());
     }

@@ -45,12 +45,7 @@ pub fn boot_id() -> u64 {
 
 #[link(name = "bcrypt", kind = "raw-dylib")]
 unsafe extern "system" {
-    fn BCryptGenRandom(
-        algorithm: *mut std::ffi::c_void,
-        buffer: *mut u8,
-        len: u32,
-        flags: u32,
-    ) -> i32;
+    fn BCryptGenRandom(algorithm: *mut std::ffi::c_void, buffer: *mut u8, len: u32, flags: u32) -> i32;
 }
 
 /// The generator that the system prefers; the algorithm is null then.
@@ -60,12 +55,7 @@ pub fn random_u64() -> io::Result<u64> {
     let mut bytes = [0u8; 8];
     // SAFETY: a live buffer of eight bytes, and no algorithm, as this flag demands.
     let status = unsafe {
-        BCryptGenRandom(
-            std::ptr::null_mut(),
-            bytes.as_mut_ptr(),
-            bytes.len() as u32,
-            BCRYPT_USE_SYSTEM_PREFERRED_RNG,
-        )
+        BCryptGenRandom(std::ptr::null_mut(), bytes.as_mut_ptr(), bytes.len() as u32, BCRYPT_USE_SYSTEM_PREFERRED_RNG)
     };
     if status < 0 {
         let message = format!("no random numbers: status {status:#010x}");

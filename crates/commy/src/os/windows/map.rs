@@ -15,8 +15,8 @@ use std::os::windows::io::AsRawHandle;
 use std::ptr::{self, NonNull};
 
 use windows_sys::Win32::System::Memory::{
-    CreateFileMappingW, FILE_MAP_READ, FILE_MAP_WRITE, FlushViewOfFile, MEMORY_MAPPED_VIEW_ADDRESS,
-    MapViewOfFile, PAGE_READONLY, PAGE_READWRITE, UnmapViewOfFile,
+    CreateFileMappingW, FILE_MAP_READ, FILE_MAP_WRITE, FlushViewOfFile, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile,
+    PAGE_READONLY, PAGE_READWRITE, UnmapViewOfFile,
 };
 
 use super::super::Access;
@@ -123,9 +123,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        let view = MEMORY_MAPPED_VIEW_ADDRESS {
-            Value: self.base().cast(),
-        };
+        let view = MEMORY_MAPPED_VIEW_ADDRESS { Value: self.base().cast() };
         // SAFETY: the view that `new` mapped, which is unmapped only here; the owner gives up the
         // mapping, so that nobody uses addresses in it any more.
         let result = unsafe { UnmapViewOfFile(view) };
@@ -188,9 +186,6 @@ mod tests {
         let (_dir, file, _path) = temp_file();
         assert!(Mapping::new(&file, 0, Access::ReadWrite).is_err());
         assert!(Mapping::new(&file, usize::MAX, Access::ReadWrite).is_err());
-        assert!(
-            Mapping::new(&file, 4096, Access::ReadOnly).is_err(),
-            "an empty file"
-        );
+        assert!(Mapping::new(&file, 4096, Access::ReadOnly).is_err(), "an empty file");
     }
 }

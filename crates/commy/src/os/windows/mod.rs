@@ -16,9 +16,7 @@ mod storage;
 mod wait;
 
 pub(crate) use beacon::Beacon;
-pub(super) use bytelock::{
-    byte_locked_elsewhere, try_lock_byte, try_lock_byte_shared, unlock_byte,
-};
+pub(super) use bytelock::{byte_locked_elsewhere, try_lock_byte, try_lock_byte_shared, unlock_byte};
 pub(super) use file::{file_identity, open_flags, reopen};
 pub(super) use machine::{boot_id, current_thread_id, now_monotonic_ms, page_size, random_u64};
 pub(crate) use map::Mapping;
@@ -33,11 +31,7 @@ use windows_sys::core::BOOL;
 
 /// What a call that returns a BOOL says.
 fn check(result: BOOL) -> io::Result<()> {
-    if result == 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Takes charge of a handle that a call has made; null is its failure.

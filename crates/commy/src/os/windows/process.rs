@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 
 use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, FILETIME, HANDLE, WAIT_OBJECT_0};
 use windows_sys::Win32::System::Threading::{
-    GetCurrentProcess, GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION,
-    PROCESS_SYNCHRONIZE, TerminateProcess, WaitForSingleObject,
+    GetCurrentProcess, GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
+    TerminateProcess, WaitForSingleObject,
 };
 
 use super::super::ProcessId;
@@ -79,10 +79,7 @@ pub fn kill_self() -> ! {
 
 /// The time of a process's creation.
 fn creation(process: HANDLE) -> io::Result<u64> {
-    let mut times = [FILETIME {
-        dwLowDateTime: 0,
-        dwHighDateTime: 0,
-    }; 4];
+    let mut times = [FILETIME { dwLowDateTime: 0, dwHighDateTime: 0 }; 4];
     let [created, exited, kernel, user] = &mut times;
     // SAFETY: an open handle with the right to ask, and four live structures.
     check(unsafe { GetProcessTimes(process, created, exited, kernel, user) })?;
@@ -96,11 +93,7 @@ pub(super) mod tests {
     /// The identity of a child that has not been waited for.
     pub fn identity_of(child: &std::process::Child) -> ProcessId {
         let start = creation(child.as_raw_handle()).unwrap();
-        ProcessId {
-            pid: child.id().into(),
-            start,
-            ..ProcessId::current()
-        }
+        ProcessId { pid: child.id().into(), start, ..ProcessId::current() }
     }
 
     #[test]
@@ -114,10 +107,7 @@ pub(super) mod tests {
     #[test]
     fn another_process_of_the_same_number_does_not_count() {
         let own = ProcessId::current();
-        let earlier = ProcessId {
-            start: own.start - 1,
-            ..own
-        };
+        let earlier = ProcessId { start: own.start - 1, ..own };
         assert_eq!(earlier.is_gone(), Some(true));
         for pid in [0, u64::MAX, 1 << 32] {
             assert_eq!(ProcessId { pid, ..own }.is_gone(), Some(true), "{pid}");

@@ -19,8 +19,8 @@ use windows_sys::Win32::Foundation::ERROR_MORE_DATA;
 use windows_sys::Win32::Storage::FileSystem::FILE_ATTRIBUTE_SPARSE_FILE;
 use windows_sys::Win32::System::IO::DeviceIoControl;
 use windows_sys::Win32::System::Ioctl::{
-    FILE_ALLOCATED_RANGE_BUFFER, FILE_ZERO_DATA_INFORMATION, FSCTL_QUERY_ALLOCATED_RANGES,
-    FSCTL_SET_SPARSE, FSCTL_SET_ZERO_DATA,
+    FILE_ALLOCATED_RANGE_BUFFER, FILE_ZERO_DATA_INFORMATION, FSCTL_QUERY_ALLOCATED_RANGES, FSCTL_SET_SPARSE,
+    FSCTL_SET_ZERO_DATA,
 };
 
 use super::check;
@@ -62,10 +62,7 @@ pub fn truncate(file: &File, len: u64) -> io::Result<()> {
     }
     let from = i64::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
     let sparse = facts.file_attributes() & FILE_ATTRIBUTE_SPARSE_FILE != 0;
-    let what = FILE_ZERO_DATA_INFORMATION {
-        FileOffset: from,
-        BeyondFinalZero: end as i64,
-    };
+    let what = FILE_ZERO_DATA_INFORMATION { FileOffset: from, BeyondFinalZero: end as i64 };
     if sparse && control(file, FSCTL_SET_ZERO_DATA, Some(&what)).is_ok() {
         return Ok(());
     }
@@ -114,22 +111,9 @@ fn control<T>(file: &File, code: u32, input: Option<&T>) -> io::Result<()> {
 }
 
 /// The first ranges of `from..to` that have storage, in order, and whether these are all.
-fn allocated_ranges(
-    file: &File,
-    from: i64,
-    to: i64,
-) -> io::Result<(Vec<FILE_ALLOCATED_RANGE_BUFFER>, bool)> {
-    let question = FILE_ALLOCATED_RANGE_BUFFER {
-        FileOffset: from,
-        Length: to - from,
-    };
-    let mut ranges = vec![
-        FILE_ALLOCATED_RANGE_BUFFER {
-            FileOffset: 0,
-            Length: 0
-        };
-        64
-    ];
+fn allocated_ranges(file: &File, from: i64, to: i64) -> io::Result<(Vec<FILE_ALLOCATED_RANGE_BUFFER>, bool)> {
+    let question = FILE_ALLOCATED_RANGE_BUFFER { FileOffset: from, Length: to - from };
+    let mut ranges = vec![FILE_ALLOCATED_RANGE_BUFFER { FileOffset: 0, Length: 0 }; 64];
     let mut returned = 0;
     // SAFETY: an open file, opened for synchronous use; a live question and a live buffer, with
     // their lengths in bytes.

@@ -63,25 +63,14 @@ pub fn wake(key: WaitKey, _word: &AtomicU32, count: u32) {
 /// Nobody sleeps on a beacon here: a process's handle wakes all who wait for it.
 pub fn wake_beacon(_beacon: &Beacon) {}
 
-fn sleep(
-    key: WaitKey,
-    word: &AtomicU32,
-    expected: u32,
-    process: Option<&OwnedHandle>,
-    timeout: Duration,
-) {
+fn sleep(key: WaitKey, word: &AtomicU32, expected: u32, process: Option<&OwnedHandle>, timeout: Duration) {
     let start = Instant::now();
     if word.load(Ordering::Acquire) != expected {
         return;
     }
     let event = event::create(key);
     let slice = if event.is_some() { SLICE } else { POLL };
-    let handles: Vec<HANDLE> = event
-        .as_deref()
-        .into_iter()
-        .chain(process)
-        .map(|h| h.as_raw_handle())
-        .collect();
+    let handles: Vec<HANDLE> = event.as_deref().into_iter().chain(process).map(|h| h.as_raw_handle()).collect();
     while word.load(Ordering::Acquire) == expected {
         let left = timeout.saturating_sub(start.elapsed());
         if left.is_zero() {
@@ -95,8 +84,7 @@ fn sleep(
         let millis = left.as_micros().div_ceil(1000) as u32;
         // SAFETY: one or two open handles with the right to wait, kept open by `event` and by the
         // caller.
-        let woken =
-            unsafe { WaitForMultipleObjects(handles.len() as u32, handles.as_ptr(), 0, millis) };
+        let woken = unsafe { WaitForMultipleObjects(handles.len() as u32, handles.as_ptr(), 0, millis) };
         if woken != WAIT_TIMEOUT {
             return;
         }
@@ -112,24 +100,14 @@ pub(super) mod tests {
     const SOON: Duration = Duration::from_secs(5);
 
     fn key(offset: u64) -> WaitKey {
-        WaitKey {
-            segment: u128::from(std::process::id()),
-            offset,
-        }
+        WaitKey { segment: u128::from(std::process::id()), offset }
     }
 
     /// A process that lives until it is killed: this test program, held up by its input.
     pub fn sleeping_child() -> Child {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args([
-            "--exact",
-            "os::windows::wait::tests::a_child_sleeps",
-            "--nocapture",
-        ]);
-        command
-            .env("COMMY_TEST_SLEEP", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null());
+        command.args(["--exact", "os::windows::wait::tests::a_child_sleeps", "--nocapture"]);
+        command.env("COMMY_TEST_SLEEP", "1").stdin(Stdio::piped()).stdout(Stdio::null());
         command.spawn().unwrap()
     }
 
@@ -154,14 +132,7 @@ pub(super) mod tests {
         let start = Instant::now();
         let word = AtomicU32::new(1);
         wait(key(1), &word, 0, LONG);
-        wait_or_death(
-            key(1),
-            &word,
-            0,
-            &held_beacon(),
-            &ProcessId::current(),
-            LONG,
-        );
+        wait_or_death(key(1), &word, 0, &held_beacon(), &ProcessId::current(), LONG);
         assert!(start.elapsed() < SOON);
     }
 
@@ -171,14 +142,7 @@ pub(super) mod tests {
         let word = AtomicU32::new(0);
         let short = Duration::from_millis(30);
         wait(key(2), &word, 0, short);
-        wait_or_death(
-            key(2),
-            &word,
-            0,
-            &held_beacon(),
-            &ProcessId::current(),
-            short,
-        );
+        wait_or_death(key(2), &word, 0, &held_beacon(), &ProcessId::current(), short);
         assert!(start.elapsed() >= short && start.elapsed() < LONG);
     }
 
