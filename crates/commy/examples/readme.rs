@@ -9,7 +9,7 @@ struct Job {
     work: String,
 }
 
-pub fn main() -> commy::Result<()> {
+fn main() -> commy::Result<()> {
     let segment = Segment::open_or_create("shared.commy")?;
 
     let words: Shared<HashMap<String, u64>> = segment.open_or_create("words")?;

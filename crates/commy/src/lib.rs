@@ -1,7 +1,5 @@
 //! Commy: crash-safe typed collections that processes share in a memory-mapped file.
 
-#![allow(dead_code, unused_imports)]
-
 mod alloc;
 mod containers;
 mod directory;

@@ -444,11 +444,18 @@ fn fill_and_free(segment: &Segment, check: impl Fn(&Error)) {
         let length = 20 + (key * 37 % 400) as usize;
         map.write().expect("lock").insert(key, vec![2; length]).expect("room was made");
     }
-    map.write().expect("lock").clear().expect("freeing needs no room");
+    let empty = |many| {
+        for key in 0..many {
+            map.write().expect("lock").remove(&key).expect("freeing needs no room");
+        }
+        assert!(map.read().expect("lock").is_empty());
+    };
+    empty(many);
     let (again, error) = fill(3).expect("no end");
     check(&error);
     assert!(again * 10 >= many * 9, "{many} values fit at first, {again} later");
-    map.write().expect("lock").clear().expect("freeing needs no room");
+    empty(again);
+    map.store(HashMap::new()).expect("freeing needs no room");
     let (again, error) = push_until_full(&list);
     check(&error);
     assert!(again * 10 >= first * 9, "{first} numbers fit at first, {again} later");
@@ -462,6 +469,31 @@ fn a_reached_limit_is_named_and_freeing_gives_room_again() {
         assert!(error.to_string().contains("1048576"), "{error} does not name the limit");
     });
     assert_eq!(segment.size(), 1 << 20);
+}
+
+#[test]
+fn a_full_segment_can_be_emptied_at_once() {
+    let (_folder, _path, segment) = segment(1 << 20);
+    let map: Shared<HashMap<u64, Vec<u8>>> = segment.open_or_create("map").expect("an object");
+    let list: Shared<Vec<String>> = segment.open_or_create("list").expect("an object");
+    let fill = || {
+        let mut many = 0;
+        while map.write().expect("lock").insert(many, vec![1; 20 + (many * 37 % 400) as usize]).is_ok()
+            && list.write().expect("lock").push("word ".repeat(many as usize % 10)).is_ok()
+        {
+            many += 1;
+        }
+        many
+    };
+    let first = fill();
+    map.write().expect("lock").clear().expect("freeing needs no room");
+    list.write().expect("lock").clear().expect("freeing needs no room");
+    let second = fill();
+    assert!(second * 10 >= first * 9, "{first} values fit at first, {second} later");
+    map.store(HashMap::new()).expect("freeing needs no room");
+    list.store(Vec::new()).expect("freeing needs no room");
+    let third = fill();
+    assert!(third * 10 >= first * 9, "{first} values fit at first, {third} later");
 }
 
 #[cfg(unix)]

@@ -150,7 +150,7 @@ fn parent_that_lends_its_guards(stage: &Stage) {
         assert!(matches!(guard.push(5), Err(Error::Forked)));
         assert!(matches!(guard.pop(), Err(Error::Forked)));
         assert!(matches!(guard.clear(), Err(Error::Forked)));
-        assert!(matches!(guard.set(vec![]), Err(Error::Forked)));
+        assert!(matches!(guard.store(vec![]), Err(Error::Forked)));
         drop(guard);
     }));
     end_well(fork(|| assert!(matches!(guard.take().expect("the guard").commit(), Err(Error::Forked)))));
@@ -179,7 +179,7 @@ fn parent_that_lends_its_guards(stage: &Stage) {
         assert!(matches!(map.insert(2, vec![2; 100]), Err(Error::Forked)));
         assert!(matches!(map.remove(&1), Err(Error::Forked)));
         assert!(matches!(number.try_view_mut(), Err(Error::Forked)));
-        assert!(matches!(number.set(8), Err(Error::Forked)));
+        assert!(matches!(number.store(8), Err(Error::Forked)));
     }));
     drop(guard);
     assert_eq!(number.load().expect("load"), 7);

@@ -243,13 +243,13 @@ fn a_killed_writers_half_done_change_is_undone_by_who_opens_later() {
 #[test]
 fn a_killed_writers_half_done_change_is_undone_by_whoever_comes_in_whatever_way() {
     let ways: [fn(&Shared<Vec<u64>>) -> commy::Result<Vec<u64>>; 7] = [
-        |list| list.read().map(|guard| guard.to_vec()),
+        |list| list.read().map(|guard| guard[..].to_vec()),
         |list| list.load(),
-        |list| list.try_read().map(|guard| guard.to_vec()),
-        |list| list.try_write().map(|guard| guard.to_vec()),
-        |list| list.write_for(Duration::ZERO).map(|guard| guard.to_vec()),
+        |list| list.try_read().map(|guard| guard[..].to_vec()),
+        |list| list.try_write().map(|guard| guard[..].to_vec()),
+        |list| list.write_for(Duration::ZERO).map(|guard| guard[..].to_vec()),
         |list| list.store(vec![1, 2, 3]).map(|()| vec![1, 2, 3]),
-        |list| list.segment().transaction(|tx| tx.write(list).map(|part| part.to_vec())),
+        |list| list.segment().transaction(|tx| tx.write(list).map(|part| part[..].to_vec())),
     ];
     for (number, way) in ways.iter().enumerate() {
         let (_folder, _path, segment, list, mut player) = with_list("holder");

@@ -149,15 +149,22 @@ fn freeing_works_on_a_full_segment() {
                 while queue.write().expect("lock").pop_front().expect("pop").is_some() {}
             }
             1 => {
-                // All under one guard.
-                let mut list = list.write().expect("lock");
-                while list.pop().expect("pop").is_some() {}
-                drop(list);
-                let mut queue = queue.write().expect("lock");
-                while queue.pop_back().expect("pop").is_some() {}
-                drop(queue);
-                map.write().expect("lock").clear().expect("clear");
-                tree.write().expect("lock").clear().expect("clear");
+                // Some under each guard.
+                while !list.read().expect("lock").is_empty() || !queue.read().expect("lock").is_empty() {
+                    let (mut list, mut queue) = (list.write().expect("lock"), queue.write().expect("lock"));
+                    for _ in 0..20 {
+                        list.pop().expect("pop");
+                        queue.pop_back().expect("pop");
+                    }
+                }
+                while !map.read().expect("lock").is_empty() || !tree.read().expect("lock").is_empty() {
+                    let (mut map, mut tree) = (map.write().expect("lock"), tree.write().expect("lock"));
+                    for _ in 0..20 {
+                        tree.pop_last().expect("pop");
+                        let key = map.keys().next().copied();
+                        key.map(|key| map.remove(&key).expect("remove"));
+                    }
+                }
             }
             2 => {
                 // At once.

@@ -35,8 +35,8 @@ pub fn count(text: &[u8]) -> HashMap<String, u64> {
             word.push(byte.to_ascii_lowercase());
             continue;
         }
-        if let Ok(word) = std::str::from_utf8(&word)
-            && (2..=32).contains(&word.len())
+        if (2..=32).contains(&word.len())
+            && let Ok(word) = std::str::from_utf8(&word)
         {
             match counts.get_mut(word) {
                 Some(count) => *count += 1,

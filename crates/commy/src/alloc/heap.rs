@@ -259,8 +259,9 @@ impl<'a> Heap<'a> {
             self.map().word(start * PAGE + offset)?.put(0);
         }
         if start == own {
-            // SAFETY of order: unreachable until published, so it can be prepared at leisure.
-            self.map().word(start * PAGE + 2048)?.put((1 << count) - 1);
+            // Unreachable until published, so it can be prepared at leisure: its own pages are a region.
+            const { assert!(bitmap::OTHER_PAGES == REGION_PAGES) };
+            self.map().word(start * PAGE + bitmap::OTHER_WORDS)?.put(u64::MAX);
             pointer.publish(start * PAGE);
             return Ok(());
         }
@@ -465,7 +466,11 @@ fn kept(size: u64) -> u64 {
 fn size_for(end: u64, purpose: Purpose) -> u64 {
     match purpose {
         Purpose::Log => end,
-        Purpose::Data => end + (end / 63).clamp(1, (1 << 20) / PAGE),
+        Purpose::Data => {
+            let enough = end + (end / 63).clamp(1, (1 << 20) / PAGE);
+            // One page less may do where what is kept is rounded down.
+            if ceiling(enough - 1, purpose) >= end { enough - 1 } else { enough }
+        }
     }
 }
 

@@ -84,7 +84,7 @@ impl Local {
     pub(crate) fn alloc(&self, actor: &Actor<'_>, journal: &impl Journal, bytes: u64, align: u64) -> Result<u64> {
         journal.make_room()?;
         let Some(class) = class_of(bytes, align) else {
-            return alloc_span(actor, journal, bytes, align);
+            return self.with_reclaim(actor, || alloc_span(actor, journal, bytes, align));
         };
         let current = self.classes[class].current.get();
         if current != 0 {
@@ -105,10 +105,53 @@ impl Local {
         local.current.set(0);
         let slab = match self.find_partial(actor, class)? {
             Some(slab) => slab,
-            None => self.acquire(actor, class)?,
+            None => self.with_reclaim(actor, || self.acquire(actor, class))?,
         };
         local.current.set(slab.start);
         Ok(slab)
+    }
+
+    /// Does it once more if it finds no room, after giving back what is kept for later.
+    fn with_reclaim<R>(&self, actor: &Actor<'_>, mut find: impl FnMut() -> Result<R>) -> Result<R> {
+        match find() {
+            Err(Error::OutOfSpace { .. }) if self.reclaim(actor)? => find(),
+            result => result,
+        }
+    }
+
+    /// Gives empty slabs back that are kept for the next need, own ones and those of slots without occupant. Tells
+    /// whether there were any. Takes time for those only, and for slabs in which others freed something.
+    #[cold]
+    fn reclaim(&self, actor: &Actor<'_>) -> Result<bool> {
+        let mut any = false;
+        for (class, local) in self.classes.iter().enumerate() {
+            loop {
+                let heap = Heap::lock(actor)?;
+                let Some(slab) = slab::adopt(&heap, class)? else { break };
+                drop(heap);
+                slab.collect(actor);
+                if slab.is_empty() {
+                    self.give_back(actor, &slab)?;
+                    any = true;
+                } else if slab.first_free().is_some() {
+                    local.partial.borrow_mut().push(slab.start);
+                }
+            }
+            if actor.slot.inbox.atomic().fetch_and(!(1 << class), Ordering::Acquire) & 1 << class != 0 {
+                local.cursor.set(0);
+                any |= self.trim_class(actor, class)?;
+                continue;
+            }
+            for kept in [&local.spare, &local.current] {
+                let slab = Slab::at(&actor.at.map, kept.get()).ok().filter(|_| kept.get() != 0);
+                if let Some(slab) = slab.filter(|slab| slab.is_of(actor, class) && slab.is_empty()) {
+                    kept.set(0);
+                    self.give_back(actor, &slab)?;
+                    any = true;
+                }
+            }
+        }
+        Ok(any)
     }
 
     /// Takes slabs over from slots without occupant until one has room, or makes a new one.
@@ -125,10 +168,7 @@ impl Local {
 
     fn find_partial<'a>(&self, actor: &'a Actor<'a>, class: usize) -> Result<Option<Slab<'a>>> {
         let (map, local) = (&actor.at.map, &self.classes[class]);
-        let usable = |slab: &Slab<'_>| {
-            let mine = usize::from(slab.info.owner) == actor.index + 1 && usize::from(slab.info.class) == class;
-            mine && slab.first_free().is_some()
-        };
+        let usable = |slab: &Slab<'_>| slab.is_of(actor, class) && slab.first_free().is_some();
         while let Some(start) = local.partial.borrow_mut().pop() {
             // What is no slab any more was given back; something else may be there.
             if let Some(slab) = Slab::at(map, start).ok().filter(usable) {
@@ -188,25 +228,30 @@ impl Local {
 
     /// Gives all empty slabs back to the heap.
     pub(crate) fn trim(&self, actor: &Actor<'_>) -> Result<()> {
-        for (class, local) in self.classes.iter().enumerate() {
-            local.current.set(0);
-            local.spare.set(0);
-            let mut start = actor.slot.slabs[class].get();
-            let mut partial = Vec::new();
-            while start != 0 {
-                let slab = Slab::at(&actor.at.map, start)?;
-                start = slab.meta.next.get();
-                slab.collect(actor);
-                if slab.is_empty() {
-                    self.give_back(actor, &slab)?;
-                } else if slab.first_free().is_some() {
-                    partial.push(slab.start);
-                }
+        (0..CLASSES).try_for_each(|class| self.trim_class(actor, class).map(drop))
+    }
+
+    /// Gives all empty slabs of a class back to the heap; tells whether there were any.
+    fn trim_class(&self, actor: &Actor<'_>, class: usize) -> Result<bool> {
+        let local = &self.classes[class];
+        local.current.set(0);
+        local.spare.set(0);
+        let mut start = actor.slot.slabs[class].get();
+        let (mut partial, mut any) = (Vec::new(), false);
+        while start != 0 {
+            let slab = Slab::at(&actor.at.map, start)?;
+            start = slab.meta.next.get();
+            slab.collect(actor);
+            if slab.is_empty() {
+                self.give_back(actor, &slab)?;
+                any = true;
+            } else if slab.first_free().is_some() {
+                partial.push(slab.start);
             }
-            local.unseen.set(0);
-            *local.partial.borrow_mut() = partial;
         }
-        Ok(())
+        local.unseen.set(0);
+        *local.partial.borrow_mut() = partial;
+        Ok(any)
     }
 }
 

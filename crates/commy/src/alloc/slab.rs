@@ -134,6 +134,11 @@ impl<'a> Slab<'a> {
         Ok((slab, index))
     }
 
+    /// Whether it is the actor's, and of that class.
+    pub(crate) fn is_of(&self, actor: &Actor<'_>, class: usize) -> bool {
+        usize::from(self.info.owner) == actor.index + 1 && usize::from(self.info.class) == class
+    }
+
     /// Offset of a block.
     #[inline(always)]
     pub(crate) fn block(&self, index: u64) -> u64 {

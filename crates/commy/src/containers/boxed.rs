@@ -13,7 +13,7 @@ use crate::layout::Word;
 use crate::schema::derive_support::{dangling_box, lent, replace};
 use crate::schema::describe::elements;
 use crate::schema::nesting::drop_block;
-use crate::schema::{Key, KeyHasher, Kind, Lookup, Registry, Share, Viewed};
+use crate::schema::{Guarded, Key, KeyHasher, Kind, Lookup, Registry, Share, Viewed};
 use crate::tx::Cx;
 use std::cmp::Ordering;
 use std::fmt;
@@ -27,8 +27,19 @@ pub struct BoxStored {
     block: Word,
 }
 
-/// A `Box<T>` in a segment, seen in place. If the content has a view, this dereferences to it; its own methods are
-/// named so that they hide none of the view's.
+/// A `Box<T>` in a segment, seen in place. Dereferences to what a guard of a `T` would dereference to: a container's
+/// view, a plain value; its own methods are named so that they hide none of the view's.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+/// let names: commy::Shared<Box<Vec<String>>> = segment.open_or_create("names")?;
+/// names.write()?.push("Ada".into())?;
+/// assert_eq!(names.read()?.get(0), Some("Ada"));
+/// names.write()?.set_content(vec!["Grace".into()])?;
+/// assert_eq!(names.read()?.content().get(0), Some("Grace"));
+/// # Ok::<(), commy::Error>(())
+/// ```
 #[repr(C)]
 pub struct BoxView<T: Share> {
     stored: BoxStored,
@@ -180,18 +191,29 @@ impl<T: Share> BoxView<T> {
     }
 }
 
-impl<T: Viewed> Deref for BoxView<T> {
-    type Target = T::View;
+impl<T: Guarded> Deref for BoxView<T> {
+    type Target = T::Target;
     #[inline]
-    fn deref(&self) -> &T::View {
-        self.content()
+    fn deref(&self) -> &T::Target {
+        let cx = self.cx();
+        // SAFETY: as in `content`.
+        unsafe {
+            match content::<T>(&raw const self.stored, cx) {
+                Some(content) => T::target(content.as_ptr(), cx),
+                None => dangling_box(cx, &raw const self.stored),
+            }
+        }
     }
 }
 
-impl<T: Viewed> DerefMut for BoxView<T> {
+impl<T: Guarded> DerefMut for BoxView<T> {
     #[inline]
-    fn deref_mut(&mut self) -> &mut T::View {
-        self.content_mut()
+    fn deref_mut(&mut self) -> &mut T::Target {
+        let cx = self.cx();
+        // SAFETY: as in `try_content_mut`.
+        lent(unsafe {
+            checked::<T>(&raw const self.stored, cx).and_then(|content| T::target_mut(content.as_ptr(), cx))
+        })
     }
 }
 

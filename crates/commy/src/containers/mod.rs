@@ -13,14 +13,14 @@
 //! - a header or offset from the file is checked before use; what does not check out reads as empty, and
 //!   gives `Error::Corrupt` to who wants to change it.
 
-mod boxed;
-mod btree;
-mod deque;
-mod hash;
-mod option;
-mod string;
-mod tuple;
-mod vec;
+pub mod boxed;
+pub mod btree;
+pub mod deque;
+pub mod hash;
+pub mod option;
+pub mod string;
+pub mod tuple;
+pub mod vec;
 
 pub use boxed::BoxView;
 pub use btree::{BTreeMapView, BTreeSetView};

@@ -7,13 +7,13 @@
 //!     offset that suits its alignment      offset that suits their alignment
 //! ```
 //!
-//! An `Option` is seen as an `Option` of what its value is seen as; to be changed it has a view,
+//! An `Option` is seen as an `Option` of what its value is seen as; to be changed, and by guards, as a view,
 //! [`OptionView`]. A tag that is neither reads as `None`. A `Result` is seen as a `Result`, in both cases.
 
-use crate::error::{Error, Result as Outcome};
+use crate::error::Result as Outcome;
 use crate::layout::Word;
 use crate::schema::derive_support::{Part, corrupt_tag, describe, invalid_tag, lent, replace};
-use crate::schema::{Key, KeyHasher, Kind, Lookup, Registry, Share};
+use crate::schema::{Guarded, Key, KeyHasher, Kind, Lookup, Registry, Share};
 use crate::tx::Cx;
 use std::cmp::Ordering;
 use std::fmt;
@@ -30,7 +30,18 @@ pub struct OptionStored<S> {
     value: MaybeUninit<S>,
 }
 
-/// An `Option<T>` in a segment, to be changed in place.
+/// An `Option<T>` in a segment, seen and changed in place; guards dereference to it.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+/// let job: commy::Shared<Option<String>> = segment.open_or_create("job")?;
+/// job.write()?.set(Some("resize".into()))?;
+/// assert_eq!(job.read()?.get(), Some("resize"));
+/// assert_eq!(job.write()?.take()?, Some("resize".to_string()));
+/// assert!(job.read()?.is_none());
+/// # Ok::<(), commy::Error>(())
+/// ```
 #[repr(C)]
 pub struct OptionView<T: Share> {
     stored: OptionStored<T::Stored>,
@@ -109,6 +120,22 @@ impl<T: Share> Share for Option<T> {
     }
 }
 
+impl<T: Share> Guarded for Option<T> {
+    type Target = OptionView<T>;
+
+    #[inline(always)]
+    unsafe fn target<'a>(stored: *const Self::Stored, cx: Cx) -> &'a OptionView<T> {
+        // SAFETY: as in `view_mut`, shared.
+        unsafe { &*(std::ptr::slice_from_raw_parts(stored.cast::<()>(), cx.metadata()) as *const OptionView<T>) }
+    }
+
+    #[inline(always)]
+    unsafe fn target_mut<'a>(stored: *mut Self::Stored, cx: Cx) -> Outcome<&'a mut OptionView<T>> {
+        // SAFETY: the caller's promise.
+        unsafe { Self::view_mut(stored, cx) }
+    }
+}
+
 impl<T: Share> OptionView<T> {
     #[inline(always)]
     fn cx(&self) -> Cx {
@@ -146,7 +173,8 @@ impl<T: Share> OptionView<T> {
     /// As [`get_mut`](OptionView::get_mut), without the panic.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] if the transaction's log has no room; [`Error::Corrupt`].
+    /// [`OutOfSpace`](crate::Error::OutOfSpace) if the transaction's log has no room;
+    /// [`Corrupt`](crate::Error::Corrupt).
     #[inline]
     pub fn try_get_mut(&mut self) -> Outcome<Option<T::Mut<'_>>> {
         let cx = self.cx();
@@ -157,7 +185,7 @@ impl<T: Share> OptionView<T> {
     /// Replaces the whole.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`], [`Error::Corrupt`]; it is then as it was.
+    /// [`OutOfSpace`](crate::Error::OutOfSpace), [`Corrupt`](crate::Error::Corrupt); it is then as it was.
     pub fn set(&mut self, value: Option<T>) -> Outcome<()> {
         let cx = self.cx();
         // SAFETY: as in `try_get_mut`.
@@ -193,8 +221,8 @@ impl<T: Share> OptionView<T> {
     /// Takes the value out and leaves `None`.
     ///
     /// # Errors
-    /// As [`set`](OptionView::set); also [`Error::BadArgument`] for a value that is nested too deeply, which
-    /// `set(None)` removes.
+    /// As [`set`](OptionView::set); also [`BadArgument`](crate::Error::BadArgument) for a value that is
+    /// nested too deeply, which `set(None)` removes.
     pub fn take(&mut self) -> Outcome<Option<T>> {
         self.exchange(None)
     }

@@ -1,7 +1,7 @@
 //! Tuples of up to eight values: stored as a `repr(C)` struct of their stored forms, seen as tuples.
 
 use crate::error::Result;
-use crate::schema::derive_support::{Parameter, Part, describe};
+use crate::schema::derive_support::{Part, describe};
 use crate::schema::{Key, KeyHasher, Kind, Lookup, Registry, Share};
 use crate::tx::Cx;
 use std::cmp::Ordering;

@@ -67,20 +67,22 @@ pub(crate) const PROCESSES_PER_PAGE: usize = (PAGE / 64) as usize;
 /// Thread slots in a page.
 pub(crate) const THREADS_PER_PAGE: usize = (PAGE / 512) as usize;
 
-/// The bitmap is cut into chunks: chunk 0 of one page, the others of 32 pages. Each begins with one
+/// The bitmap is cut into chunks: chunk 0 of one page, the others of 64 pages. Each begins with one
 /// bit a region that says "this region has a slab meta page", then has one word a region.
 ///
 /// ```text
-/// chunk 0 (4 KiB):     0  64 B  has-meta bits of 504 regions   64  504 words
-/// chunk n (128 KiB):   0   2 KiB has-meta bits of 16128 regions  2048 16128 words
+/// chunk 0 (4 KiB):     0  64 B  has-meta bits of 504 regions      64  504 words
+/// chunk n (256 KiB):   0  4 KiB has-meta bits of 32256 regions  4096  32256 words
 /// ```
 pub(crate) mod bitmap {
     /// Regions in chunk 0.
     pub(crate) const FIRST: u64 = 504;
     /// Regions in every other chunk.
-    pub(crate) const OTHER: u64 = 32 * 504;
+    pub(crate) const OTHER: u64 = OTHER_PAGES * 504;
     /// Pages of every other chunk.
-    pub(crate) const OTHER_PAGES: u64 = 32;
+    pub(crate) const OTHER_PAGES: u64 = 64;
+    /// Offset of the words in every other chunk.
+    pub(crate) const OTHER_WORDS: u64 = 4096;
 
     /// Where a region's word is: chunk, offset of the word in it, offset of the word with its
     /// has-meta bit.
@@ -90,7 +92,7 @@ pub(crate) mod bitmap {
         } else {
             let r = region - FIRST;
             let (chunk, index) = (1 + r / OTHER, r % OTHER);
-            (chunk as usize, 2048 + index * 8, index / 64 * 8)
+            (chunk as usize, OTHER_WORDS + index * 8, index / 64 * 8)
         }
     }
 
@@ -122,7 +124,7 @@ mod tests {
             let (chunk, word, meta) = bitmap::place(region);
             assert!(chunk < header::BITMAP_CHUNKS);
             assert!((chunk, word) > last, "words ascend with the regions");
-            let (size, bits) = if chunk == 0 { (PAGE, 64) } else { (bitmap::OTHER_PAGES * PAGE, 2048) };
+            let (size, bits) = if chunk == 0 { (PAGE, 64) } else { (bitmap::OTHER_PAGES * PAGE, bitmap::OTHER_WORDS) };
             assert!(word + 8 <= size && meta + 8 <= bits);
             last = (chunk, word);
         }

@@ -29,7 +29,6 @@ pub(crate) struct Map {
     /// Replaced in a forked child, which must not share its parent's open file description; what was
     /// replaced is never freed.
     file: AtomicPtr<File>,
-    writable: bool,
 }
 
 // SAFETY: the mapping may be used from any thread; what lies in it is accessed through atomics or
@@ -41,7 +40,6 @@ unsafe impl Sync for Map {}
 impl Map {
     /// Maps a file that the caller has seen to be a segment of at least one page.
     pub(crate) fn new(file: File, path: &Path, reserved: u64, access: Access) -> Result<Map> {
-        let writable = matches!(access, Access::ReadWrite);
         let length = usize::try_from(reserved).map_err(|_| Error::BadArgument {
             what: "max_size",
             value: reserved,
@@ -50,15 +48,11 @@ impl Map {
         let mapping = Mapping::new(&file, length, access).map_err(|e| Error::io("map", path, e))?;
         let base = mapping.base();
         let file = AtomicPtr::new(Box::into_raw(Box::new(file)));
-        Ok(Map { mapping: Mutex::new(Some(mapping)), base, reserved, path: path.to_path_buf(), file, writable })
+        Ok(Map { mapping: Mutex::new(Some(mapping)), base, reserved, path: path.to_path_buf(), file })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    pub(crate) fn writable(&self) -> bool {
-        self.writable
     }
 
     pub(crate) fn base(&self) -> *mut u8 {

@@ -1,7 +1,7 @@
 //! The plain types: stored as they are.
 
 use super::describe::elements;
-use super::{Key, KeyHasher, Kind, Lookup, Plain, Registry, Share, Variant};
+use super::{Key, KeyHasher, Kind, Lookup, Plain, Registry, Variant};
 use crate::error::Result;
 use crate::tx::Cx;
 use std::cmp::Ordering;
@@ -97,9 +97,17 @@ share_plain!([](), |registry| leaf::<()>(registry, Kind::Unit, "()"));
 // SAFETY: an array has the layout of its elements in a row.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 share_plain!([T: Plain, const N: usize] [T; N], |registry| {
-    let element = T::describe(registry);
-    let name = format!("[{}; {N}]", registry.name(element));
-    registry.node::<[T; N], [T; N]>(Kind::Array, name, |_| elements(&[("element", element)]))
+    // The array's own node comes before its element's: node 0 is the type that is described.
+    let mut name = String::new();
+    let node = registry.node::<[T; N], [T; N]>(Kind::Array, "", |registry| {
+        let element = T::describe(registry);
+        name = format!("[{}; {N}]", registry.name(element));
+        elements(&[("element", element)])
+    });
+    if !name.is_empty() {
+        registry.rename(node, name);
+    }
+    node
 });
 
 /// A plain type that hashes as words: the integers and what is like them.

@@ -125,7 +125,7 @@ impl<'a, T: Share> WriteGuard<'a, T> {
     ///
     /// # Errors
     /// [`Error::OutOfSpace`]; the value is then as it was.
-    pub fn set(&mut self, value: T) -> Result<()> {
+    pub fn store(&mut self, value: T) -> Result<()> {
         let (cx, stored) = (self.cx(), self.shared.stored());
         let old = cx.atomically(|| {
             let new = value.store(cx)?;

@@ -242,7 +242,7 @@ impl<T: Share> Shared<T> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`].
     pub fn store(&self, value: T) -> Result<()> {
         let mut guard = self.write()?;
-        guard.set(value)?;
+        guard.store(value)?;
         guard.commit()
     }
 

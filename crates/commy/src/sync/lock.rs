@@ -174,11 +174,11 @@ impl<S: Surroundings> Lock<'_, S> {
             self.around.pause();
             return Ok(());
         }
-        let time = self.nap(owner, tag, waiting)?;
-        if self.around.fate(owner) == Fate::Dead {
+        if self.around.fate(owner) == Fate::Dead && waiting.may_rescue() {
             self.around.rescue(owner);
             return Ok(());
         }
+        let time = self.nap(owner, tag, waiting)?;
         self.waiters.fetch_or(kind, Ordering::Relaxed);
         self.around.fence();
         if self.word.load(Ordering::Relaxed) == word {
@@ -199,10 +199,10 @@ impl<S: Surroundings> Lock<'_, S> {
                         self.around.pause();
                         continue;
                     }
-                    let time = self.nap(reader, tag, waiting)?;
-                    if self.around.fate(reader) == Fate::Dead {
+                    if self.around.fate(reader) == Fate::Dead && waiting.may_rescue() {
                         self.around.rescue(reader);
                     } else {
+                        let time = self.nap(reader, tag, waiting)?;
                         self.around.sleep(mark, self.object, reader, time);
                     }
                 }
@@ -308,11 +308,19 @@ struct Waiting {
     patience: Duration,
     slept: bool,
     circles: u32,
+    rescues: u32,
 }
 
 impl Waiting {
     fn new(patience: Duration) -> Waiting {
-        Waiting { spins: if cfg!(loom) { 1 } else { SPINS }, until: None, patience, slept: false, circles: 0 }
+        Waiting {
+            spins: if cfg!(loom) { 1 } else { SPINS },
+            until: None,
+            patience,
+            slept: false,
+            circles: 0,
+            rescues: 0,
+        }
     }
 
     /// Uses up one look before the first sleep; false when none is left.
@@ -320,6 +328,13 @@ impl Waiting {
         let left = self.spins > 0;
         self.spins = self.spins.saturating_sub(1);
         left
+    }
+
+    /// Whether to rescue, where that is called for. Even who has no patience does, for the dead never let go; but
+    /// not again and again, where it is of no avail.
+    fn may_rescue(&mut self) -> bool {
+        self.rescues += 1;
+        self.rescues <= 2 || self.left() > Duration::ZERO
     }
 
     /// What is left of the patience.

@@ -9,7 +9,7 @@
 
 use super::record::{CHUNK_HEADER, COMMITTED, INLINE, MOST_WORDS, Record, UNUSED, entry, pack_size};
 use crate::alloc::{self, Journal, Local, heap::Heap, heap::Purpose};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layout::{PAGE, Point, Word, at};
 use crate::participant::Actor;
 use std::cell::Cell;
@@ -183,15 +183,25 @@ impl Log {
         self.len.set(end);
     }
 
+    /// Whether these words were logged in this transaction, as far as is remembered.
+    #[inline(always)]
+    pub(crate) fn has(&self, offset: u64, count: u64) -> bool {
+        count < 0x1000 && self.place(offset).get() == self.key(offset, count)
+    }
+
+    #[inline(always)]
+    fn place(&self, offset: u64) -> &Cell<u64> {
+        &self.remembered[(offset / 8 ^ offset / 512) as usize % REMEMBERED]
+    }
+
+    #[inline(always)]
+    fn key(&self, offset: u64, count: u64) -> u64 {
+        self.round.get() << 52 | (count & 0xfff) << 40 | offset
+    }
+
     /// Keeps the old value of `count` words, which may be overwritten afterwards.
-    #[inline]
     pub(crate) fn keep(&self, actor: &Actor<'_>, first: &Word, count: u64) -> Result<()> {
         let offset = actor.at.map.offset_of(first);
-        let key = self.round.get() << 52 | (count & 0xfff) << 40 | offset;
-        let place = &self.remembered[(offset / 8 ^ offset / 512) as usize % REMEMBERED];
-        if place.get() == key && count < 0x1000 {
-            return Ok(());
-        }
         let mut done = 0;
         while done < count {
             let many = (count - done).min(MOST_WORDS);
@@ -204,7 +214,7 @@ impl Log {
             self.close(entry::UNDO, many, offset + done * 8);
             done += many;
         }
-        place.set(key);
+        self.place(offset).set(self.key(offset, count));
         Ok(())
     }
 
@@ -214,7 +224,8 @@ impl Log {
         let recent = self.recent.iter().find(|r| r.get().0 == offset);
         if let Some(end) = recent.map(|r| r.get().1) {
             let near = end > self.floor.get() && end > self.area_start.get() && self.len.get() - end <= SHORT;
-            if near {
+            // A span that was lengthened since has further reservations.
+            if near && self.word(end - 2).get() == alloc::footprint(bytes, align) {
                 recent.into_iter().for_each(|r| r.set((0, 0)));
                 return self.give_back_now(actor, local, offset, bytes, align, end);
             }
@@ -282,18 +293,13 @@ impl Log {
 
     fn find_area(&self, actor: &Actor<'_>) -> Result<()> {
         let (map, len) = (&actor.at.map, self.len.get());
-        let mut chunk = self.record().chunk.get();
-        while chunk != 0 {
-            let (start, capacity) = (map.word(chunk + 8)?.get(), map.word(chunk + 16)?.get());
-            if start < len {
-                return self.use_chunk(actor, chunk, start, capacity);
-            }
-            Heap::lock(actor)?
-                .unpublish(chunk / PAGE, ((capacity + CHUNK_HEADER) * 8).div_ceil(PAGE), { &self.record().chunk })?;
-            chunk = self.record().chunk.get();
+        self.record().drop_chunks_from(actor, len)?;
+        let chunk = self.record().chunk.get();
+        if chunk == 0 {
+            self.use_record();
+            return Ok(());
         }
-        self.use_record();
-        Ok(())
+        self.use_chunk(actor, chunk, map.word(chunk + 8)?.get(), map.word(chunk + 16)?.get())
     }
 
     /// The commit: from this one store on, everything has happened. What is to be freed is freed by

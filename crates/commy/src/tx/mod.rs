@@ -134,11 +134,12 @@ impl Cx {
     #[inline(always)]
     pub(crate) fn keep(self, first: &Word, count: u64) -> Result<()> {
         let worker = self.worker()?;
-        worker.log(self.context().way).keep(&worker.actor(), first, count)
+        let log = worker.log(self.context().way);
+        if log.has(self.offset_of(first), count) { Ok(()) } else { log.keep(&worker.actor(), first, count) }
     }
 
     /// Keeps the old value of a word, then overwrites it.
-    #[inline(always)]
+    #[cfg(test)]
     pub(crate) fn set(self, word: &Word, value: u64) -> Result<()> {
         self.keep(word, 1)?;
         word.put(value);

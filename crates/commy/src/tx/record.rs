@@ -129,6 +129,7 @@ impl Record {
         let map = &actor.at.map;
         while self.len() > to {
             let end = self.len();
+            self.drop_chunks_from(actor, end)?;
             let closing = self.closing(map, end)?;
             let start = end - 1 - closing.words;
             let forget = || {
@@ -158,6 +159,7 @@ impl Record {
         let map = &actor.at.map;
         while self.phase() == COMMITTED {
             let end = self.len();
+            self.drop_chunks_from(actor, end)?;
             let closing = self.closing(map, end)?;
             if closing.kind != entry::FREE {
                 return Err(Error::corrupt(map.offset_of(self), "a commit that frees something else"));
@@ -223,17 +225,36 @@ impl Record {
         Ok(bytes)
     }
 
+    /// Gives back the chunks that begin at a position or behind it, so that what is before it is found at once.
+    pub(crate) fn drop_chunks_from(&self, actor: &Actor<'_>, end: u64) -> Result<()> {
+        let map = &actor.at.map;
+        while let chunk = self.chunk.get()
+            && chunk != 0
+            && map.word(chunk + 8)?.get() >= end
+        {
+            self.drop_newest_chunk(actor)?;
+        }
+        Ok(())
+    }
+
+    fn drop_newest_chunk(&self, actor: &Actor<'_>) -> Result<()> {
+        let chunk = self.chunk.get();
+        let pages = ((actor.at.map.word(chunk + 16)?.get() + CHUNK_HEADER) * 8).div_ceil(PAGE);
+        alloc::heap::Heap::lock(actor)?.unpublish(chunk / PAGE, pages, &self.chunk)
+    }
+
     /// Gives back the chunks of a log that is empty, but for one small one.
     pub(crate) fn drop_chunks(&self, actor: &Actor<'_>, keep_one: bool) -> Result<()> {
         let map = &actor.at.map;
-        while self.chunk.get() != 0 {
-            let chunk = self.chunk.get();
-            let pages = ((map.word(chunk + 16)?.get() + CHUNK_HEADER) * 8).div_ceil(PAGE);
-            if keep_one && map.word(chunk)?.get() == 0 && pages == 1 {
+        while let chunk = self.chunk.get()
+            && chunk != 0
+        {
+            let small = map.word(chunk + 16)?.get() + CHUNK_HEADER == PAGE / 8;
+            if keep_one && map.word(chunk)?.get() == 0 && small {
                 map.word(chunk + 8)?.publish(UNUSED);
                 return Ok(());
             }
-            alloc::heap::Heap::lock(actor)?.unpublish(chunk / PAGE, pages, &self.chunk)?;
+            self.drop_newest_chunk(actor)?;
         }
         Ok(())
     }

@@ -251,3 +251,19 @@ fn threads_that_free_each_others_blocks_lose_none() {
     assert_eq!(stats.allocated, base + 256, "blocks leaked");
     assert!(stats.size < 4 << 20, "freed blocks were not used again: {stats:?}");
 }
+
+#[test]
+fn a_span_that_was_lengthened_and_freed_is_given_back_once_by_a_rollback() {
+    let (_dir, segment) = segment(64 << 20);
+    let object = anchor(&segment);
+    let other: Shared<Vec<u64>> = Segment::open(segment.path()).unwrap().open_or_create("other").unwrap();
+    let base = segment.stats().unwrap().allocated;
+    let guard = object.write().unwrap();
+    let cx = guard.cx();
+    let block = cx.alloc(8 * PAGE, 8).unwrap();
+    assert!(cx.extend(block, 8 * PAGE, 12 * PAGE).unwrap());
+    cx.free(block, 12 * PAGE, 8).unwrap();
+    other.write().unwrap().reserve_exact(12 * 512).unwrap();
+    guard.rollback();
+    assert_eq!(segment.stats().unwrap().allocated, base + 12 * PAGE);
+}

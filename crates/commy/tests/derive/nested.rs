@@ -12,6 +12,20 @@ enum Tree<T> {
     Many { trees: Vec<Tree<T>> },
 }
 
+#[test]
+fn guards_of_options_and_boxes_see_what_is_in_them() {
+    let two = Two::new();
+    let (here, there) = two.object(Some(Box::new(5u64)));
+    **here.write().unwrap().get_mut().unwrap() += 1;
+    assert_eq!(there.read().unwrap().get().map(|number| **number), Some(6));
+    here.write().unwrap().get_mut().unwrap().set_content(8).unwrap();
+    assert_eq!(there.write().unwrap().take().unwrap(), Some(Box::new(8)));
+    assert!(here.read().unwrap().is_none());
+    let text: Shared<Box<String>> = two.here.open_or_create("text").unwrap();
+    text.write().unwrap().push_str("boxed").unwrap();
+    assert_eq!(text.read().unwrap().content(), "boxed");
+}
+
 /// A list of that many nodes, made in place, front to back.
 fn long_list(shared: &Shared<Node>, length: usize) {
     let mut guard = shared.write().unwrap();

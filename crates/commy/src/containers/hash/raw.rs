@@ -110,10 +110,10 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         let recognise = |slot| recognise(self.key(slot));
         if moving == 0 {
             let table: Table<Slot<K, V>> = Table::open(file, control, slots)?;
-            return table.find(hash, recognise).map(|index| table.slot(index));
+            return table.find(hash, recognise).map(|found| found.slot);
         }
         let table = head.table_in_move(file, hash)?;
-        table.find(hash, recognise).map(|index| table.slot(index))
+        table.find(hash, recognise).map(|found| found.slot)
     }
 
     /// The slot of a key.
@@ -199,7 +199,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         let Some(side) = self.side(hash)? else { return Ok(None) };
         // SAFETY: the keys of full slots, which hold stored keys.
         let found = side.table.find(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, query) });
-        Ok(found.map(|index| Place { side, seek: Seek::Found(index), hash }))
+        Ok(found.map(|found| Place { side, seek: Seek::Found(found.index), hash }))
     }
 
     /// Where a key is or is to be put, with room for it; moves some entries on if the map is moving.

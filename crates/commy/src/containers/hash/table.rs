@@ -103,13 +103,14 @@ pub(super) fn capacity(slots: u64) -> u64 {
 /// The position of the first slot of a key's home group.
 #[inline(always)]
 pub(super) fn home(hash: u64, slots: usize) -> usize {
-    (u128::from(hash) * slots as u128 >> 64) as usize & !(WIDTH - 1)
+    let spread = hash ^ hash.rotate_left(32);
+    (u128::from(spread) * slots as u128 >> 64) as usize & !(WIDTH - 1)
 }
 
 /// The part of a hash that the control byte has.
 #[inline(always)]
 pub(super) fn tag(hash: u64) -> u8 {
-    (hash & 0x7f) as u8
+    (hash >> 57) as u8
 }
 
 /// A table that checks out.
@@ -140,7 +141,7 @@ impl<T> Copy for Table<T> {}
 #[derive(Clone, Copy)]
 pub(super) struct File {
     base: *mut u8,
-    size: u64,
+    size: *const Word,
     reserved: u64,
 }
 
@@ -148,7 +149,7 @@ impl File {
     #[inline(always)]
     pub(super) fn of(cx: Cx) -> File {
         let map = cx.map();
-        File { base: map.base(), size: map.header().size.get(), reserved: map.reserved() }
+        File { base: map.base(), size: &map.header().size, reserved: map.reserved() }
     }
 
     /// A structure of words.
@@ -158,10 +159,16 @@ impl File {
     #[inline(always)]
     pub(super) unsafe fn get<'a, T>(self, offset: u64) -> Option<&'a T> {
         let end = offset.checked_add(size_of::<T>() as u64)?;
-        let fits = end <= self.size && end <= self.reserved && offset.is_multiple_of(8);
+        let fits = end <= unsafe { (*self.size).get() } && end <= self.reserved && offset.is_multiple_of(8);
         // SAFETY: in the file, aligned, and words may be shared.
         fits.then(|| unsafe { &*self.base.add(offset as usize).cast::<T>() })
     }
+}
+
+/// A slot with a key that was looked for.
+pub(super) struct Found<T> {
+    pub(super) index: usize,
+    pub(super) slot: *mut T,
 }
 
 /// Where a key is, or could be put.
@@ -184,7 +191,7 @@ impl<T> Table<T> {
             & (control < end)
             & (control & (Self::SHAPE.align - 1) == 0)
             & (end <= file.reserved);
-        if !sound || end > file.size {
+        if !sound || end > unsafe { (*file.size).get() } {
             return None;
         }
         // SAFETY: in the file, whose base is not null.
@@ -236,12 +243,19 @@ impl<T> Table<T> {
     }
 
     #[inline(always)]
-    fn tagged(self, position: usize, group: Group, tag: u8, equal: &mut impl FnMut(*mut T) -> bool) -> Option<usize> {
-        for slot in group.tagged(tag) {
-            let index = position + slot;
+    fn tagged(
+        self,
+        position: usize,
+        group: Group,
+        tag: u8,
+        equal: &mut impl FnMut(*mut T) -> bool,
+    ) -> Option<Found<T>> {
+        for bit in group.tagged(tag) {
+            let index = position + bit;
             if Self::IN_FILE_ANYWAY || index < self.slots {
-                if equal(self.slot(index)) {
-                    return Some(index);
+                let slot = self.slot(index);
+                if equal(slot) {
+                    return Some(Found { index, slot });
                 }
             }
         }
@@ -252,13 +266,13 @@ impl<T> Table<T> {
     /// The slot with the key of this hash that `equal` recognises. All inline: a call would keep the compiler
     /// from doing the checks of the table once for a whole loop.
     #[inline(always)]
-    pub(super) fn find(self, hash: u64, mut equal: impl FnMut(*mut T) -> bool) -> Option<usize> {
+    pub(super) fn find(self, hash: u64, mut equal: impl FnMut(*mut T) -> bool) -> Option<Found<T>> {
         let (home, tag) = (home(hash, self.slots), tag(hash));
         let mut position = home;
         loop {
             let group = self.group(position);
-            if let Some(index) = self.tagged(position, group, tag, &mut equal) {
-                return Some(index);
+            if let Some(found) = self.tagged(position, group, tag, &mut equal) {
+                return Some(found);
             }
             if group.empty().any() {
                 return None;
@@ -276,8 +290,8 @@ impl<T> Table<T> {
     pub(super) fn seek(self, hash: u64, mut equal: impl FnMut(*mut T) -> bool) -> Option<Seek> {
         let position = home(hash, self.slots);
         let group = self.group(position);
-        if let Some(index) = self.tagged(position, group, tag(hash), &mut equal) {
-            return Some(Seek::Found(index));
+        if let Some(found) = self.tagged(position, group, tag(hash), &mut equal) {
+            return Some(Seek::Found(found.index));
         }
         if group.empty().any() {
             let index = position + group.free().lowest();
@@ -292,8 +306,8 @@ impl<T> Table<T> {
         let mut vacant = None;
         for position in self.groups_from(home(hash, self.slots)) {
             let group = self.group(position);
-            if let Some(index) = self.tagged(position, group, tag(hash), &mut equal) {
-                return Some(Seek::Found(index));
+            if let Some(found) = self.tagged(position, group, tag(hash), &mut equal) {
+                return Some(Seek::Found(found.index));
             }
             if vacant.is_none() && group.free().any() {
                 vacant = Some(position + group.free().lowest()).filter(|index| *index < self.slots);

@@ -195,7 +195,8 @@ fn bytes_cut_off_and_written_over_are_restored_by_a_rollback() {
     let [object, other] = pair.object::<String>();
     object.store("some words that stay".into()).unwrap();
     let mut guard = object.write().unwrap();
-    let text = guard.view_mut();
+    assert_eq!(*guard, "some words that stay");
+    let text = &mut *guard;
     text.truncate(4).unwrap();
     text.push_str(" others").unwrap();
     text.set("x").unwrap();

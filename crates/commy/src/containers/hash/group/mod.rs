@@ -30,7 +30,7 @@ pub(super) const EMPTIES: u64 = u64::MAX;
 
 /// Some slots of a group, one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bits(u32);
+pub(super) struct Bits(u16);
 
 impl Bits {
     /// None.
@@ -54,7 +54,7 @@ impl Bits {
         self.0.count_ones() as usize
     }
 
-    #[inline(always)]
+    #[cfg(test)]
     pub(super) fn has(self, slot: usize) -> bool {
         self.0 >> (slot % WIDTH) & 1 == 1
     }

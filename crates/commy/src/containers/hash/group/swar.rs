@@ -12,8 +12,8 @@ pub(crate) struct Group([u64; 2]);
 /// Gathers the highest bits of the eight bytes. The factor brings bit `8k + 7` to bit `56 + k`, and no two
 /// of its partial products meet, so that nothing is carried.
 #[inline(always)]
-fn gather(word: u64) -> u32 {
-    ((word & HIGH).wrapping_mul(0x0002_0408_1020_4081) >> 56) as u32
+fn gather(word: u64) -> u16 {
+    ((word & HIGH).wrapping_mul(0x0002_0408_1020_4081) >> 56) as u16
 }
 
 /// The highest bit of each byte that is zero, exactly: what is added stays within its byte.
