@@ -53,7 +53,7 @@ pub fn plain(input: TokenStream) -> TokenStream {
 /// - `set_work(&mut self, value: F) -> commy::Result<()>`: replaces the field, wholly or not at all.
 ///
 /// The methods of a tuple struct are called `field_0`, `field_0_mut`, `set_field_0` and so on. `load` gives
-/// the whole as an owned value, and `set` replaces it, unless a field has a method of that name. A method that the
+/// the whole as an owned value, and `store` replaces it, unless a field has a method of that name. A method that the
 /// guard has too is reached by `(*guard).load()`.
 ///
 /// ```
@@ -79,7 +79,7 @@ pub fn plain(input: TokenStream) -> TokenStream {
 /// # Enums
 /// An enum `Shape` is seen as `ShapeRef<'_>`, and changed as `ShapeMut<'_>`: enums with the same variants, whose
 /// fields are those of `Shape` in place. (Without a lifetime if no variant has a field.) Another variant
-/// is put in its place as a whole: by a guard's `set`, or by the `set` of what it lies in.
+/// is put in its place as a whole: by a guard's `store`, or by the `set` of what it lies in.
 ///
 /// ```
 /// #[derive(Default, commy::Share)]
@@ -93,7 +93,7 @@ pub fn plain(input: TokenStream) -> TokenStream {
 /// # let dir = tempfile::tempdir()?;
 /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
 /// let shape: commy::Shared<Shape> = segment.open_or_create("shape")?;
-/// shape.write()?.set(Shape::Circle { radius: 1.0 })?;
+/// shape.write()?.store(Shape::Circle { radius: 1.0 })?;
 /// if let ShapeMut::Circle { radius } = shape.write()?.view_mut() {
 ///     *radius *= 2.0;
 /// }

@@ -167,13 +167,13 @@ fn methods(name: &Ident, mirror: &Mirror<'_>, view: &Ident) -> Result<TokenStrea
             }
         });
     }
-    if !taken.contains("set") {
+    if !taken.contains("store") {
         methods.push(quote! {
             /// Replaces the whole.
             ///
             /// # Errors
             /// `Error::OutOfSpace`; it is then as it was.
-            pub fn set(&mut self, value: #whole) -> ::commy::Result<()> {
+            pub fn store(&mut self, value: #whole) -> ::commy::Result<()> {
                 let cx = self.commy_cx();
                 // SAFETY: a view is made of a stored value and its context.
                 unsafe { ::commy::support::replace::<#whole>(&raw mut self.stored, value, cx) }

@@ -116,7 +116,7 @@ fn guards_that_overlap_can_end_in_any_order_and_way() {
             }
         }
         for (number, list) in model.iter_mut().enumerate().filter(|(number, _)| commits(*number)) {
-            let long = list.len() > 0;
+            let long = !list.is_empty();
             list.extend((0..40).map(|step| (round * 1000 + number * 100 + step) as u64));
             if long {
                 list.remove(0);

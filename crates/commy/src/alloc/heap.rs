@@ -12,6 +12,7 @@
 //! PUBLISH    the word at aux points to the run      clear the bits
 //! UNPUBLISH  (at once)                              the word gets what it shall point to; clear the bits
 //! META       the region has its has-meta bit        clear the bit of the page
+//! UNMETA     (at once)                              clear the has-meta bit, then the bit of the page
 //! SLAB, UNSLAB, UNLINK, LINK: see `slab`
 //! ```
 //!
@@ -37,6 +38,7 @@ pub(crate) mod kind {
     pub(crate) const UNSLAB: u64 = 7;
     pub(crate) const UNLINK: u64 = 8;
     pub(crate) const LINK: u64 = 9;
+    pub(crate) const UNMETA: u64 = 10;
 }
 
 /// What a run is for: the last part of the file is kept for logs, so that freeing never lacks room, be it the
@@ -366,6 +368,33 @@ impl<'a> Heap<'a> {
         Ok(())
     }
 
+    /// Gives a region's page of slab meta back if no slab is left there, so that large runs can lie across it. That
+    /// of region 0 is where it is for good.
+    pub(crate) fn drop_meta(&self, region: u64) -> Result<()> {
+        let first = region * REGION_PAGES;
+        let taken = self.word(region).map_or(0, Word::get);
+        for page in (1..REGION_PAGES).filter(|page| taken >> page & 1 == 1) {
+            if slab::meta_of(self.map(), first + page)?.info.get() != 0 {
+                return Ok(());
+            }
+        }
+        if region == 0 || !has_meta(self.map(), region) {
+            return Ok(());
+        }
+        self.intent().set(kind::UNMETA, first, 1, region);
+        self.clear_meta(region);
+        self.intent().clear();
+        Ok(())
+    }
+
+    fn clear_meta(&self, region: u64) {
+        if let Some((_, bit)) = meta_word(self.map(), region) {
+            at(Point::PageBits);
+            bit.publish(bit.get() & !bitmap::meta_bit(region));
+        }
+        self.unmark(region * REGION_PAGES, 1);
+    }
+
     /// Looks for a run of up to `pages` within a region that has slab meta, and makes one more region have
     /// it if there is none. Gives the run's start and length.
     pub(crate) fn find_for_slab(&self, pages: u64) -> Result<(u64, u64)> {
@@ -442,6 +471,7 @@ impl<'a> Heap<'a> {
                     self.unmark(start, 1);
                 }
             }
+            kind::UNMETA => self.clear_meta(aux),
             _ => slab::finish(self)?,
         }
         intent.clear();

@@ -39,7 +39,7 @@ pub(crate) struct Local {
 struct ClassLocal {
     /// Start of the slab that blocks are taken from, 0 if none.
     current: Cell<u64>,
-    /// Slabs that had free blocks when last seen. Some may have been given back since.
+    /// Slabs that had free blocks when last seen, each once: where, its meta says. 0: given back since.
     partial: RefCell<Vec<u64>>,
     /// An empty slab that is kept for the next need.
     spare: Cell<u64>,
@@ -47,6 +47,36 @@ struct ClassLocal {
     unseen: Cell<u64>,
     /// Where to go on looking for blocks that others freed.
     cursor: Cell<u64>,
+}
+
+impl ClassLocal {
+    /// Remembers that a slab has free blocks, if that is not known already.
+    fn remember(&self, slab: &Slab<'_>) {
+        let mut partial = self.partial.borrow_mut();
+        if partial.get(slab.meta.place.get() as usize) != Some(&slab.start) {
+            slab.meta.place.put(partial.len() as u64);
+            partial.push(slab.start);
+        }
+    }
+
+    /// Forgets a slab that is about to be given back.
+    fn forget(&self, slab: &Slab<'_>) {
+        let mut partial = self.partial.borrow_mut();
+        if let Some(start) = partial.get_mut(slab.meta.place.get() as usize).filter(|start| **start == slab.start) {
+            *start = 0;
+        }
+    }
+
+    /// The slab remembered last; it is not remembered any more.
+    fn last_remembered(&self) -> Option<u64> {
+        let mut partial = self.partial.borrow_mut();
+        while let Some(start) = partial.pop() {
+            if start != 0 {
+                return Some(start);
+            }
+        }
+        None
+    }
 }
 
 /// Slabs looked at in one refill before a new one is made: keeps a refill short, and yet finds most of
@@ -134,7 +164,7 @@ impl Local {
                     self.give_back(actor, &slab)?;
                     any = true;
                 } else if slab.first_free().is_some() {
-                    local.partial.borrow_mut().push(slab.start);
+                    local.remember(&slab);
                 }
             }
             if actor.slot.inbox.atomic().fetch_and(!(1 << class), Ordering::Acquire) & 1 << class != 0 {
@@ -169,8 +199,7 @@ impl Local {
     fn find_partial<'a>(&self, actor: &'a Actor<'a>, class: usize) -> Result<Option<Slab<'a>>> {
         let (map, local) = (&actor.at.map, &self.classes[class]);
         let usable = |slab: &Slab<'_>| slab.is_of(actor, class) && slab.first_free().is_some();
-        while let Some(start) = local.partial.borrow_mut().pop() {
-            // What is no slab any more was given back; something else may be there.
+        while let Some(start) = local.last_remembered() {
             if let Some(slab) = Slab::at(map, start).ok().filter(usable) {
                 return Ok(Some(slab));
             }
@@ -203,7 +232,7 @@ impl Local {
         }
         let free = slab.free_count();
         if free == 1 {
-            local.partial.borrow_mut().push(slab.start);
+            local.remember(slab);
         }
         if free < u64::from(slab.info.blocks) {
             return Ok(());
@@ -217,7 +246,14 @@ impl Local {
     }
 
     fn give_back(&self, actor: &Actor<'_>, slab: &Slab<'_>) -> Result<()> {
+        // Nothing may lead there any more: not even the slab's meta stays.
         let local = &self.classes[usize::from(slab.info.class)];
+        local.forget(slab);
+        for place in [&local.current, &local.spare] {
+            if place.get() == slab.start {
+                place.set(0);
+            }
+        }
         for place in [&local.unseen, &local.cursor] {
             if place.get() == slab.start {
                 place.set(slab.meta.next.get());
@@ -236,8 +272,9 @@ impl Local {
         let local = &self.classes[class];
         local.current.set(0);
         local.spare.set(0);
-        let mut start = actor.slot.slabs[class].get();
-        let (mut partial, mut any) = (Vec::new(), false);
+        local.unseen.set(0);
+        local.partial.borrow_mut().clear();
+        let (mut start, mut any) = (actor.slot.slabs[class].get(), false);
         while start != 0 {
             let slab = Slab::at(&actor.at.map, start)?;
             start = slab.meta.next.get();
@@ -246,11 +283,9 @@ impl Local {
                 self.give_back(actor, &slab)?;
                 any = true;
             } else if slab.first_free().is_some() {
-                partial.push(slab.start);
+                local.remember(&slab);
             }
         }
-        local.unseen.set(0);
-        *local.partial.borrow_mut() = partial;
         Ok(any)
     }
 }

@@ -5,7 +5,7 @@
 //!   0 info          8 next   16 prev                     kind 8 | class 8
 //!  24 free bits of 128 blocks (owner only)         owner: thread slot + 1
 //!  40 remote bits of 128 blocks (anybody)          head: pages back to the slab's first page
-//!  56 --
+//!  56 place (a note of the owner)
 //! ```
 //!
 //! *Alloc*: the owner notes the block in its log, then clears its free bit with a plain store.
@@ -37,7 +37,8 @@ pub(crate) struct Meta {
     pub prev: Word,
     pub free: [Word; 2],
     pub remote: [Word; 2],
-    pub unused: Word,
+    /// Where the owner remembers it: of no meaning to anybody else.
+    pub place: Word,
 }
 
 const _: () = assert!(size_of::<Meta>() == 64);
@@ -348,7 +349,7 @@ pub(crate) fn destroy(heap: &Heap<'_>, slab: &Slab<'_>) -> Result<()> {
     heap.intent().set(kind::UNSLAB, slab.start / PAGE, u64::from(slab.info.pages), u64::from(slab.info.class));
     finish(heap)?;
     heap.intent().clear();
-    Ok(())
+    heap.drop_meta(slab.start / REGION)
 }
 
 /// Takes over a slab of a slot that nobody occupies, and puts it into the actor's list.

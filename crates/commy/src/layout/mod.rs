@@ -52,7 +52,7 @@ pub(crate) const FIRST_FREE_PAGE: u64 = 5;
 /// Of every lock, whatever it guards, the words lie so: lock word, waiters (u32) and sleepers (u32),
 /// version. Offsets from the lock word.
 pub(crate) const WAITERS_AT: u64 = 8;
-/// Threads that sleep until the version changes.
+/// Whether threads sleep until the version changes: see `sync::notify`.
 pub(crate) const SLEEPERS_AT: u64 = 12;
 /// Counts the changes of what the lock guards.
 pub(crate) const VERSION_AT: u64 = 16;

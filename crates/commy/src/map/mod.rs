@@ -55,6 +55,7 @@ impl Map {
         &self.path
     }
 
+    #[inline(always)]
     pub(crate) fn base(&self) -> *mut u8 {
         self.base
     }
@@ -68,6 +69,7 @@ impl Map {
         self.file.store(Box::into_raw(Box::new(file)), Ordering::Release);
     }
 
+    #[inline(always)]
     pub(crate) fn header(&self) -> &Header {
         // SAFETY: page 0 is always in the file, `Header` is all atomics and padding, and valid for
         // any bytes.
@@ -80,6 +82,7 @@ impl Map {
         self.header().size.get_acquire().min(self.reserved)
     }
 
+    #[inline(always)]
     pub(crate) fn reserved(&self) -> u64 {
         self.reserved
     }

@@ -44,7 +44,7 @@ pub trait Share: Sized + 'static {
     const OWNS: bool;
 
     /// Moves the value into the segment: allocates what it owns there and gives what is to be stored. On
-    /// an error what was allocated is left to the caller's [`Cx::atomically`].
+    /// an error what was allocated is left to the caller, which undoes it.
     fn store(self, cx: Cx) -> Result<Self::Stored>;
 
     /// The value in place.

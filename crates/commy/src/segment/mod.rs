@@ -155,6 +155,7 @@ impl Segment {
         recovery::sweep(self.attachment())
     }
 
+    #[inline(always)]
     pub(crate) fn attachment(&self) -> &Attachment {
         &self.0.0.attachment
     }
@@ -174,6 +175,7 @@ impl Segment {
     }
 
     /// The context for reading.
+    #[inline(always)]
     pub(crate) fn reader(&self) -> Cx {
         match &self.0.0.reader.0 {
             Some(context) => Cx::new(context),

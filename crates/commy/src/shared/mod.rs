@@ -94,6 +94,7 @@ impl<T: Share> Shared<T> {
         self.control().version.get_acquire()
     }
 
+    #[inline(always)]
     fn attachment(&self) -> &Attachment {
         self.segment.attachment()
     }
@@ -280,6 +281,7 @@ impl<T: Share> Shared<T> {
         }
     }
 
+    #[inline(always)]
     fn reader(&self) -> Cx {
         self.segment.reader()
     }

@@ -11,7 +11,8 @@
 //!
 //! *Read*: store the mark, full fence, and enter only if one load shows no owner and the own hint;
 //! else set the hint by compare-and-swap while there is no owner, or take the mark back and wait. The
-//! fence makes it a Dekker handshake with the writer's compare-and-swap: one of the two sees the other.
+//! fence, and the one behind the writer's compare-and-swap, make it a Dekker handshake: one of the two sees
+//! the other.
 //! Readers share no line and take no read-modify-write on the word; a writer's cost depends on this
 //! object's readers only. A writer drops the hint of slots that show no mark, because a reader looks
 //! for its hint each time.

@@ -99,8 +99,8 @@ impl Cx {
     #[inline(always)]
     fn worker<'a>(self) -> Result<&'a Worker> {
         match self.context().worker {
-            // SAFETY: the worker that the context is part of.
             Some(worker) => {
+                // SAFETY: the worker that the context is part of.
                 let worker = unsafe { worker.as_ref() };
                 if worker.is_own() { Ok(worker) } else { Err(Error::Forked) }
             }

@@ -80,7 +80,7 @@ struct Closing {
 
 impl Record {
     /// A thread's record of that number; the thread has a work page.
-    pub(crate) fn of<'a>(map: &'a Map, work: u64, way: usize) -> Result<&'a Record> {
+    pub(crate) fn of(map: &Map, work: u64, way: usize) -> Result<&Record> {
         // SAFETY: a record is all words.
         unsafe { map.get::<Record>(work + (way * size_of::<Record>()) as u64) }
     }

@@ -33,7 +33,7 @@ fn what_is_replaced_is_given_back() {
         guard.set_kids(vec![long("one"), long("two")]).unwrap();
     }
     assert!(two.here.stats().unwrap().allocated > before);
-    here.write().unwrap().set(Node::default()).unwrap();
+    here.write().unwrap().store(Node::default()).unwrap();
     assert_eq!(two.here.stats().unwrap().allocated, before);
 }
 

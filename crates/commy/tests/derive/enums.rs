@@ -8,13 +8,13 @@ fn an_enum_is_seen_as_an_enum_of_references() {
     let two = Two::new();
     let (here, there) = two.object(Shape::default());
     assert!(matches!(there.read().unwrap().view(), ShapeRef::Empty));
-    here.write().unwrap().set(Shape::Circle { radius: 3 }).unwrap();
+    here.write().unwrap().store(Shape::Circle { radius: 3 }).unwrap();
     assert!(matches!(there.read().unwrap().view(), ShapeRef::Circle { radius: 3 }));
     if let ShapeMut::Circle { radius } = there.write().unwrap().view_mut() {
         *radius = 4;
     }
     assert_eq!(here.load().unwrap(), Shape::Circle { radius: 4 });
-    here.write().unwrap().set(Shape::Named("outer".into(), Box::new(Shape::Circle { radius: 1 }))).unwrap();
+    here.write().unwrap().store(Shape::Named("outer".into(), Box::new(Shape::Circle { radius: 1 }))).unwrap();
     match there.write().unwrap().view_mut() {
         ShapeMut::Named(name, inner) => {
             name.push_str(" shape").unwrap();
@@ -29,7 +29,7 @@ fn an_enum_is_seen_as_an_enum_of_references() {
     assert!(matches!(inner.content(), ShapeRef::Named("inner", _)));
     assert_eq!(format!("{copy:?}"), r#"Named("outer shape", Named("inner", Empty))"#);
     drop(guard);
-    here.write().unwrap().set(Shape::Empty).unwrap();
+    here.write().unwrap().store(Shape::Empty).unwrap();
     assert_eq!(there.load().unwrap(), Shape::Empty);
 }
 

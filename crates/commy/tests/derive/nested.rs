@@ -110,7 +110,7 @@ fn options_results_boxes_and_tuples_nest() {
     }
     assert_eq!(here.load().unwrap(), (None, Ok(2), Box::default(), None));
     assert_eq!(two.here.stats().unwrap().allocated, before);
-    here.write().unwrap().set((None, Err("broken".into()), Box::default(), None)).unwrap();
+    here.write().unwrap().store((None, Err("broken".into()), Box::default(), None)).unwrap();
     assert_eq!(there.read().unwrap().view().1, Err("broken"));
 }
 
@@ -157,12 +157,12 @@ fn a_value_nested_too_deeply_is_not_stored() {
     let (here, there) = two.object(Node::default());
     let before = two.here.stats().unwrap().allocated;
     let deep = |levels| (0..levels).fold(Node::default(), |inner, _| Node { kids: vec![inner], ..node("n") });
-    let error = here.write().unwrap().set(deep(2000)).unwrap_err().to_string();
+    let error = here.write().unwrap().store(deep(2000)).unwrap_err().to_string();
     assert!(error.contains("at most 128 levels"), "{error}");
     assert_eq!(two.here.stats().unwrap().allocated, before);
-    here.write().unwrap().set(deep(100)).unwrap();
+    here.write().unwrap().store(deep(100)).unwrap();
     assert_eq!(there.load().unwrap(), deep(100));
-    here.write().unwrap().set(Node::default()).unwrap();
+    here.write().unwrap().store(Node::default()).unwrap();
     assert_eq!(two.here.stats().unwrap().allocated, before);
 }
 
@@ -198,7 +198,7 @@ fn a_type_may_contain_itself_in_every_container() {
         names: ["a".into(), "b".into()].into(),
         parent: Some(Box::new(Json::Null)),
     };
-    here.write().unwrap().set(all.clone()).unwrap();
+    here.write().unwrap().store(all.clone()).unwrap();
     assert_eq!(there.load().unwrap(), all);
     match there.write().unwrap().view_mut() {
         JsonMut::Index { by_name, .. } => match by_name.get_mut("object").unwrap().content_mut() {
@@ -214,7 +214,7 @@ fn a_type_may_contain_itself_in_every_container() {
     let shown = format!("{:?}", guard.view());
     assert!(shown.contains(r#""list": List([Number(1.5), Text("two"), Null, Number(2.5)])"#), "{shown}");
     drop(guard);
-    here.write().unwrap().set(Json::Null).unwrap();
+    here.write().unwrap().store(Json::Null).unwrap();
     assert_eq!(two.here.stats().unwrap().allocated, before);
 }
 

@@ -58,7 +58,7 @@ fn a_struct_is_seen_and_changed_field_by_field() {
         assert_eq!(guard.r#type(), (&4, "third and fourth"));
         assert_eq!(guard.load().unwrap().id, 8);
     }
-    there.write().unwrap().set(task()).unwrap();
+    there.write().unwrap().store(task()).unwrap();
     assert_eq!(here.load().unwrap(), task());
 }
 
@@ -93,7 +93,7 @@ fn a_tuple_struct_has_numbered_methods() {
 fn a_struct_of_nothing_can_be_shared() {
     let two = Two::new();
     let (here, there) = two.object(Nothing);
-    here.write().unwrap().set(Nothing).unwrap();
+    here.write().unwrap().store(Nothing).unwrap();
     assert_eq!(there.load().unwrap(), Nothing);
     assert_eq!(format!("{:?}", &*there.read().unwrap()), "Nothing");
 }
@@ -200,10 +200,10 @@ fn views_can_be_looked_at_from_other_threads() {
 fn names_of_the_program_do_not_get_in_the_way() {
     let two = Two::new();
     let (here, there) = two.object(elsewhere::odd());
-    here.write().unwrap().set_set(9).unwrap();
+    here.write().unwrap().set_store(9).unwrap();
     let guard = there.read().unwrap();
     let view = &*guard;
-    assert_eq!((*view.cx(), *view.stored(), *view.load(), *view.set()), (1, 2, 3, 9));
+    assert_eq!((*view.cx(), *view.stored(), *view.load(), *view.store()), (1, 2, 3, 9));
     assert_eq!((*view.value(), *view.registry()), (5, 6));
 }
 
@@ -226,7 +226,7 @@ mod elsewhere {
         pub(super) cx: u8,
         pub(super) stored: u8,
         pub(super) load: u8,
-        pub(super) set: u8,
+        pub(super) store: u8,
         pub(super) value: u8,
         pub(super) registry: u8,
         inner: Inner,
@@ -252,6 +252,6 @@ mod elsewhere {
     }
 
     pub fn odd() -> Odd {
-        Odd { cx: 1, stored: 2, load: 3, set: 4, value: 5, registry: 6, inner: Inner { cx: Level::Low, stored: 7 } }
+        Odd { cx: 1, stored: 2, load: 3, store: 4, value: 5, registry: 6, inner: Inner { cx: Level::Low, stored: 7 } }
     }
 }

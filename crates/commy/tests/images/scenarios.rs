@@ -341,3 +341,23 @@ fn ordered_map() {
         text::<BTreeMap<String, Vec<u32>>>,
     );
 }
+
+#[test]
+fn slabs_of_a_region_come_and_go() {
+    run_sized(
+        "memory: the slabs of a region come and go",
+        (64 << 10, 16 << 20),
+        // Leaves no room in region 0.
+        |s| x::<Vec<Vec<u8>>>(s).store(vec![vec![1; 230 << 10]]).unwrap(),
+        |s| {
+            let other = Segment::open(s.path()).unwrap();
+            let v = x::<Vec<Vec<u8>>>(&other);
+            let mut v = v.write().unwrap();
+            for length in [20, 100, 700, 700, 700, 700, 1000, 1000, 1000, 1000, 1000] {
+                v.push(vec![2; length]).unwrap();
+            }
+            v.rollback();
+        },
+        lengths,
+    );
+}

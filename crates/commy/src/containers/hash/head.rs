@@ -101,7 +101,7 @@ impl Head {
 
     /// The table that keys of a hash are in while the map is moving, if it checks out.
     #[inline(always)]
-    pub(super) fn table_in_move<T>(&self, file: File, hash: u64) -> Option<Table<T>> {
+    pub(super) fn table_in_move<T>(&self, file: File<'_>, hash: u64) -> Option<Table<T>> {
         // SAFETY: it consists of words.
         let moving: &Moving = unsafe { file.get(peek(&self.moving))? };
         let old = peek(&moving.slots);

@@ -1,19 +1,20 @@
 //! Replacing the table of a map: at once if it is small, else a little with every insert.
 //!
 //! ```text
-//!                     cursor
-//! old    |  moved ..    | not moved ..                         |     homes below the cursor: look in the
-//!                                                                    new table, else in the old one
-//! new    |  the same keys ..        |  EMPTY |  no control bytes yet ..                                  |
-//!                                            ready
+//!                 cursor
+//! old    | moved ..  | not moved ..                |      homes below the cursor: look in the new table,
+//!                                                         others: in the old one
+//! new    | the same ..   | no control bytes yet .. | the same ..   | no control bytes yet ..         |
+//!                      ready                   first half        ready                   second half
 //! ```
 //!
 //! A table is full when seven eighths of its slots were used. It is then replaced by one of twice as
 //! many slots, or of as many if most of those that were used are DELETED by now. Each insert before the
 //! move is done moves a few groups on, up to one with an EMPTY slot, which no probe has passed: then
-//! all keys whose home is below the new cursor have been met. Since homes are in the order of hashes in
-//! both tables, they go to the beginning of the new table, whose control bytes are set just ahead of
-//! them. So no insert pays for all of it, neither for moving nor for preparing memory.
+//! all keys whose home is below the new cursor have been met. A home in the new table is the old one plus 0
+//! or a multiple of the old table's slots (one bit more of the hash): so they go to the same place in each
+//! such part of the new table, and the control bytes of the parts are set just ahead of them. No insert pays
+//! for all of it, neither for moving nor for preparing memory.
 //!
 //! Keys that were moved are DELETED in the old table, so that at any time each key is in one of the two
 //! and nothing has to be told apart. Two more things keep that true:
@@ -21,7 +22,8 @@
 //! - Keys whose probe ran over the end of the old table lie at its beginning though their home is at the
 //!   end: they stay when the cursor passes them, and the last step sweeps them up. (Keys of late homes
 //!   that are put into the old table meanwhile may land there too.)
-//! - The last group with control bytes in the new table always has an EMPTY slot, so no probe runs beyond.
+//! - The last group with control bytes in each part of the new table always has an EMPTY slot, so no probe
+//!   runs beyond.
 //!
 //! The file is made to grow ahead, while there is still room in the table, since getting hundreds of
 //! megabytes from the system at once would be a long stop of its own.
@@ -29,7 +31,7 @@
 use super::group::{Bits, WIDTH};
 use super::head::{MOVING_WORDS, Moving, Stamp};
 use super::raw::{Raw, Slot};
-use super::table::{File, Shape, Table, capacity, home};
+use super::table::{File, Shape, Table, capacity, home, slots_for};
 use crate::error::Result;
 use crate::schema::{Key, KeyHasher, Share};
 
@@ -53,25 +55,30 @@ const fn period(shape: Shape) -> u64 {
     }
 }
 
-/// Sets control bytes of the new table, at least below `to`.
-fn prepare<T>(new: Table<T>, moving: &Moving, to: usize) {
-    let (ready, end) = (moving.ready.get() as usize, new.slots());
+/// The parts of a new table that each have the homes of an old table: the positions that they begin at.
+fn parts(new: usize, old: usize) -> impl Iterator<Item = usize> {
+    (0..new).step_by(old)
+}
+
+/// Sets control bytes in all parts of the new table, at least below `to`.
+fn prepare<T>(new: Table<T>, moving: &Moving, old: usize, to: usize) {
+    let ready = moving.ready.get() as usize & !(WIDTH - 1);
     // A line at a time.
-    let to = to.next_multiple_of(64).min(end);
+    let to = to.next_multiple_of(64).min(old & !(WIDTH - 1));
     if ready < to {
-        new.make_empty(ready & !(WIDTH - 1), to);
+        parts(new.slots(), old).for_each(|part| new.make_empty(part + ready, part + to));
         moving.ready.put(to as u64);
     }
 }
 
 /// After slot `filled` of the new table was filled: keeps an EMPTY slot in the last group with control
-/// bytes.
+/// bytes of its part.
 pub(super) fn keep_ahead<T>(new: Table<T>, moving: &Moving, filled: usize) {
-    let ready = moving.ready.get() as usize;
-    if filled + WIDTH >= ready && ready < new.slots() {
-        let last = ready.saturating_sub(WIDTH) & !(WIDTH - 1);
-        if !new.group(last).empty().any() {
-            prepare(new, moving, ready + 1);
+    let (ready, old) = (moving.ready.get() as usize, moving.slots.get() as usize);
+    if ready < old && filled & (old - 1) >= ready.saturating_sub(WIDTH) {
+        let group = filled & !(WIDTH - 1);
+        if !new.group(group).empty().any() {
+            prepare(new, moving, old, ready + 1);
         }
     }
 }
@@ -101,11 +108,11 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         let (slots, entries) = (self.head.slots.get(), self.head.len.get().saturating_add(1));
         if self.head.control.get() == 0 {
             self.head.keep(self.cx)?;
-            self.first_table(Self::SHAPE.slots_for(entries)).map(|_| ())
+            self.first_table(slots_for(entries)).map(|_| ())
         } else if entries <= capacity(slots) / 2 {
             self.replace_table(slots)
         } else {
-            self.replace_table(Self::SHAPE.filled(slots.saturating_mul(2)))
+            self.replace_table(slots.saturating_mul(2))
         }
     }
 
@@ -152,7 +159,8 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         head.left.put(capacity(slots).saturating_sub(head.len.get()));
     }
 
-    /// Goes over to a table of so many slots, at once or by and by. The map has one and is not moving.
+    /// Goes over to a table of so many slots, not fewer than now, at once or by and by. The map has one and is
+    /// not moving.
     fn replace_table(&self, slots: u64) -> Result<()> {
         let old = self.head.slots.get();
         let small = old <= FEW || Self::SHAPE.bytes(old).is_some_and(|bytes| bytes <= AT_ONCE);
@@ -184,21 +192,23 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         let (head, cx) = (self.head, self.cx);
         let stamp = cx.stamp()?;
         head.keep(cx)?;
+        let old = head.table::<Slot<K, V>>(cx).ok_or_else(|| head.corrupt())?;
         let (control, offset, new, moving) = cx.atomically(|| {
             let control = Self::SHAPE.alloc(cx, slots)?;
             let offset = cx.alloc(MOVING_WORDS * 8, 8)?;
-            let new = Table::<Slot<K, V>>::open(File::of(cx), control, slots);
-            let moving = cx.slice::<Moving>(offset, 1);
+            let file = File::of(cx);
+            let new = Table::<Slot<K, V>>::open(file, control, slots);
+            // SAFETY: it consists of words.
+            let moving = unsafe { file.get::<Moving>(offset) };
             let (new, moving) = new.zip(moving).ok_or_else(|| head.corrupt())?;
-            // SAFETY: just allocated, in the file and aligned; words may be shared.
-            Ok((control, offset, new, unsafe { moving.as_ref() }))
+            Ok((control, offset, new, moving))
         })?;
         moving.control.put(head.control.get());
         moving.slots.put(head.slots.get());
         moving.stamp.put(head.stamp.get());
         moving.cursor.put(0);
         moving.ready.put(0);
-        prepare(new, moving, 1);
+        prepare(new, moving, old.slots(), 1);
         self.set_table(control, slots, stamp);
         head.moving.put(offset);
         self.step(STEP)
@@ -223,13 +233,19 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
             self.move_part(&part, moving, old, new)?;
         }
         if moving.cursor.get() as usize >= old.slots() {
-            self.end_move(moving, new)?;
+            self.end_move(moving, old, new)?;
         }
         Ok(())
     }
 
     /// Logs what moving a part overwrites, in tables that this transaction did not make.
-    fn keep_part(&self, part: &Part, moving: &Moving, old: Table<Slot<K, V>>, new: Table<Slot<K, V>>) -> Result<()> {
+    fn keep_part(
+        &self,
+        part: &Part,
+        moving: &Moving,
+        old: Table<Slot<K, V>>,
+        new: Table<Slot<K, V>>,
+    ) -> Result<()> {
         let cx = self.cx;
         let stamp = cx.stamp()?;
         let keep = |table: Table<_>, from: usize, to: usize| match to.checked_sub(from) {
@@ -244,21 +260,29 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         }
         if Stamp::of(&self.head.stamp, stamp) != Stamp::Made {
             // What has no control bytes yet is nobody's concern.
-            let ready = (moving.ready.get() as usize).min(new.slots());
-            keep(new, part.first_home_in(old, new), ready)?;
-            let behind = new.slots().saturating_sub(ready.max(part.end_of_homes_in(old, new)));
+            let ready = (moving.ready.get() as usize).min(old.slots()) & !(WIDTH - 1);
             let keys = part.keys(old);
-            if behind < keys {
-                // Some may run over the end.
-                keep(new, 0, reach(keys, new, ready))?;
+            let crosses = old.slots() - ready.max(part.to) < keys;
+            for begin in parts(new.slots(), old.slots()) {
+                keep(new, begin + part.from, begin + ready)?;
+                if crosses {
+                    // Some may run over the end of the part before.
+                    keep(new, begin, begin + reach(keys, new, begin, ready))?;
+                }
             }
         }
         Ok(())
     }
 
-    fn move_part(&self, part: &Part, moving: &Moving, old: Table<Slot<K, V>>, new: Table<Slot<K, V>>) -> Result<()> {
+    fn move_part(
+        &self,
+        part: &Part,
+        moving: &Moving,
+        old: Table<Slot<K, V>>,
+        new: Table<Slot<K, V>>,
+    ) -> Result<()> {
         let stamp = self.cx.stamp()?;
-        prepare(new, moving, part.end_of_homes_in(old, new));
+        prepare(new, moving, old.slots(), part.to);
         let wrapped = 0..part.wrapped;
         for position in (part.from..part.to).step_by(WIDTH).chain(wrapped.step_by(WIDTH)) {
             let mut gone = Bits::NONE;
@@ -284,11 +308,11 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     }
 
     /// The old table is empty: lets go of it.
-    fn end_move(&self, moving: &Moving, new: Table<Slot<K, V>>) -> Result<()> {
-        prepare(new, moving, new.slots());
-        let (old, offset) = ((moving.control.get(), moving.slots.get()), self.head.moving.get());
+    fn end_move(&self, moving: &Moving, old: Table<Slot<K, V>>, new: Table<Slot<K, V>>) -> Result<()> {
+        prepare(new, moving, old.slots(), old.slots());
+        let (control, slots, offset) = (moving.control.get(), moving.slots.get(), self.head.moving.get());
         self.head.moving.put(0);
-        Self::SHAPE.free(self.cx, old.0, old.1)?;
+        Self::SHAPE.free(self.cx, control, slots)?;
         self.cx.free(offset, MOVING_WORDS * 8, 8)
     }
 
@@ -307,7 +331,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         if additional <= self.head.left.get() {
             return Ok(());
         }
-        let slots = Self::SHAPE.slots_for(self.head.len.get().saturating_add(additional));
+        let slots = slots_for(self.head.len.get().saturating_add(additional));
         if self.head.control.get() == 0 {
             self.head.keep(self.cx)?;
             return self.first_table(slots).map(|_| ());
@@ -322,7 +346,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
             return self.clear();
         }
         self.finish_move()?;
-        let slots = Self::SHAPE.slots_for(self.head.len.get());
+        let slots = slots_for(self.head.len.get());
         if slots < self.head.slots.get() { self.rebuild(slots) } else { Ok(()) }
     }
 }
@@ -353,16 +377,6 @@ impl Part {
         }
     }
 
-    /// The first position in the new table that can be a home of this part's keys.
-    fn first_home_in<T>(&self, old: Table<T>, new: Table<T>) -> usize {
-        scale(self.from, old, new) & !(WIDTH - 1)
-    }
-
-    /// A position in the new table above all homes of this part's keys.
-    fn end_of_homes_in<T>(&self, old: Table<T>, new: Table<T>) -> usize {
-        scale(self.to, old, new) + 1
-    }
-
     /// How many keys it has at most.
     fn keys<T>(&self, old: Table<T>) -> usize {
         let positions = (self.from..self.to).step_by(WIDTH).chain((0..self.wrapped).step_by(WIDTH));
@@ -370,18 +384,13 @@ impl Part {
     }
 }
 
-/// How far from the beginning of a table, below `ready`, so many keys may land whose probes run over its
-/// end: until there was a free slot for each.
-fn reach<T>(keys: usize, table: Table<T>, ready: usize) -> usize {
-    let (mut keys, mut position) = (keys, 0);
-    while keys > 0 && position < ready {
-        keys = keys.saturating_sub(table.group(position).free().count());
-        position += WIDTH;
+/// How far from the position `begin` of a table, up to `most`, so many keys may land whose probes run over that
+/// position: until there was a free slot for each.
+fn reach<T>(keys: usize, table: Table<T>, begin: usize, most: usize) -> usize {
+    let (mut keys, mut distance) = (keys, 0);
+    while keys > 0 && distance < most {
+        keys = keys.saturating_sub(table.group(begin + distance).free().count());
+        distance += WIDTH;
     }
-    position.min(ready)
-}
-
-/// A position of the old table in the new one.
-fn scale<T>(position: usize, old: Table<T>, new: Table<T>) -> usize {
-    (position as u128 * new.slots() as u128 / old.slots() as u128) as usize
+    distance
 }

@@ -52,7 +52,7 @@ fn store<K: Key + Lookup<K>, V: Share>(entries: impl ExactSizeIterator<Item = (K
     let head = Head::default();
     let raw = Raw::<K, V>::new(&head, cx);
     if entries.len() > 0 {
-        let table = raw.first_table(Raw::<K, V>::SHAPE.slots_for(entries.len() as u64))?;
+        let table = raw.first_table(table::slots_for(entries.len() as u64))?;
         for (key, value) in entries {
             let hash = raw.hash(&key);
             let index = table.vacancy(hash).ok_or_else(|| head.corrupt())?;

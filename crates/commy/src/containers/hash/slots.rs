@@ -7,14 +7,34 @@ use crate::tx::Cx;
 
 /// The full slots: those of the table, then those that are still in the one that is being moved out of.
 pub(super) struct Slots<T> {
-    /// The table, and the position up to which it has control bytes.
-    table: Option<(Table<T>, usize)>,
+    table: Option<Range<T>>,
     /// The old table, until its turn comes.
-    old: Option<(Table<T>, usize)>,
+    old: Option<Range<T>>,
     in_old: bool,
     /// The position of the group after the one that `bits` are of.
     next: usize,
     bits: Bits,
+}
+
+/// A table, of each `part` slots of which the first `ready` have control bytes.
+struct Range<T> {
+    table: Table<T>,
+    part: usize,
+    ready: usize,
+}
+
+impl<T> Clone for Range<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Range<T> {}
+
+impl<T> Range<T> {
+    fn all(table: Table<T>) -> Range<T> {
+        Range { table, part: table.slots(), ready: table.slots() }
+    }
 }
 
 impl<T> Clone for Slots<T> {
@@ -26,14 +46,15 @@ impl<T> Clone for Slots<T> {
 impl<T> Slots<T> {
     /// None, if the head does not check out.
     pub(super) fn of(head: &Head, cx: Cx) -> Slots<T> {
-        let table = head.table(cx);
+        let table: Option<Table<T>> = head.table(cx);
         let mut slots = Slots { table: None, old: None, in_old: false, next: 0, bits: Bits::NONE };
         if head.moving.get() == 0 {
-            slots.table = table.map(|table| (table, table.slots()));
+            slots.table = table.map(Range::all);
         } else if let Some((table, moving)) = table.zip(head.moving(cx)) {
-            let ready = table.slots().min(moving.ready.get() as usize);
-            slots.table = Some((table, ready));
-            slots.old = moving.table(cx).map(|old| (old, old.slots()));
+            let old: Option<Table<T>> = moving.table(cx);
+            let part = moving.slots.get() as usize & !(WIDTH - 1);
+            slots.table = Some(Range { table, part, ready: moving.ready.get() as usize }).filter(|_| part > 0);
+            slots.old = old.map(Range::all);
         }
         slots
     }
@@ -42,19 +63,22 @@ impl<T> Slots<T> {
     #[inline]
     pub(super) fn next_place(&mut self) -> Option<(Table<T>, bool, usize)> {
         loop {
-            let (table, end) = self.table?;
+            let Range { table, part, ready } = self.table?;
             if let Some(slot) = self.bits.next() {
                 let index = self.next - WIDTH + slot;
                 if index < table.slots() {
                     return Some((table, self.in_old, index));
                 }
-            } else if self.next < end {
-                self.bits = table.group(self.next).full();
-                self.next += WIDTH;
-            } else {
+            } else if self.next >= table.slots() {
                 self.table = self.old.take();
                 self.in_old = true;
                 self.next = 0;
+            } else if ready < part && self.next % part >= ready {
+                // On to where the next part begins.
+                self.next = self.next - self.next % part + part;
+            } else {
+                self.bits = table.group(self.next).full();
+                self.next += WIDTH;
             }
         }
     }

@@ -1,25 +1,28 @@
-//! One table: where its slots and control bytes are, and how a key is looked for. Knows no types.
+//! One table: where its slots and control bytes are, and how a key is looked for.
 //!
 //! ```text
 //! block:  .. padding | slot n-1 | .. | slot 1 | slot 0 | control byte 0 | 1 | .. | n-1 | EMPTY up to 16
 //!                                                      ^ aligned to 16 and to the slots' alignment
+//!
+//! hash:   | tag, 7 bits | .. | home group | 4 |
 //! ```
 //!
-//! A table has 4 or 8 slots, or any multiple of 16. The home of a key is the group that
-//! `hash * slots / 2^64` falls into, so that tables of any two sizes hold the same keys in the same
-//! order. A probe goes from the home group to the next, and round the end, until a group with
-//! an EMPTY slot. In a table that is at most seven eighths full that is most often the home itself.
+//! A table has 4, 8, 16, .. slots. The low bits of the hash without the lowest four say which group is
+//! the home of a key. A probe goes from there to the next group, and round the end, until a group with an EMPTY
+//! slot. In a table that is at most seven eighths full that is most often the home itself.
 //!
 //! Once a group has been full a probe may have gone past it, so a key that is removed leaves EMPTY
 //! behind only where another slot of its group is EMPTY, else DELETED.
 
 use super::group::{Bits, DELETED, EMPTIES, EMPTY, Group, WIDTH};
-use crate::alloc;
 use crate::error::{Error, Result};
 use crate::layout::Word;
 use crate::tx::Cx;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+
+/// More slots than any file has room for.
+const MOST_SLOTS: u64 = 1 << 40;
 
 /// Size and alignment of the slots.
 #[derive(Clone, Copy, Debug)]
@@ -27,9 +30,6 @@ pub(super) struct Shape {
     pub(super) size: u64,
     align: u64,
 }
-
-/// More slots than any file has room for.
-const MOST_SLOTS: u64 = 1 << 40;
 
 impl Shape {
     pub(super) const fn of<T>() -> Shape {
@@ -54,26 +54,6 @@ impl Shape {
         if slots > MOST_SLOTS { None } else { self.below(slots)?.checked_add(Shape::control(slots)) }
     }
 
-    /// Slots of a table for so many entries, as many as the block that it gets has room for.
-    pub(super) fn slots_for(self, entries: u64) -> u64 {
-        let slots = match entries {
-            0..=3 => return 4,
-            4..=7 => return 8,
-            _ => entries.saturating_mul(8).div_ceil(7).div_ceil(16).saturating_mul(16).min(MOST_SLOTS),
-        };
-        self.filled(slots)
-    }
-
-    /// At least so many slots, as many as the block has room for.
-    pub(super) fn filled(self, slots: u64) -> u64 {
-        let Some(bytes) = self.bytes(slots).filter(|_| slots >= 16) else { return slots };
-        let more = alloc::footprint(bytes, self.align) / (self.size + 1) & !15;
-        let fits = |slots: &u64| {
-            self.bytes(*slots).is_some_and(|b| alloc::footprint(b, self.align) == alloc::footprint(bytes, self.align))
-        };
-        [more, more.saturating_sub(16)].into_iter().find(fits).unwrap_or(slots).max(slots)
-    }
-
     /// Takes a block for a table; gives the offset of its control bytes, which are yet to be set.
     pub(super) fn alloc(self, cx: Cx, slots: u64) -> Result<u64> {
         match (self.bytes(slots), self.below(slots)) {
@@ -95,16 +75,23 @@ impl Shape {
 
 /// How many entries a table takes, deleted ones included: one slot less than all, or seven eighths, so that
 /// every probe comes to an end.
-#[inline]
 pub(super) fn capacity(slots: u64) -> u64 {
     if slots < 16 { slots.saturating_sub(1) } else { slots / 8 * 7 }
+}
+
+/// Slots of a table for so many entries.
+pub(super) fn slots_for(entries: u64) -> u64 {
+    match entries {
+        0..=3 => 4,
+        4..=7 => 8,
+        _ => entries.saturating_mul(8).div_ceil(7).min(MOST_SLOTS).next_power_of_two(),
+    }
 }
 
 /// The position of the first slot of a key's home group.
 #[inline(always)]
 pub(super) fn home(hash: u64, slots: usize) -> usize {
-    let spread = hash ^ hash.rotate_left(32);
-    (u128::from(spread) * slots as u128 >> 64) as usize & !(WIDTH - 1)
+    hash as usize & slots.wrapping_sub(1) & !(WIDTH - 1)
 }
 
 /// The part of a hash that the control byte has.
@@ -113,41 +100,20 @@ pub(super) fn tag(hash: u64) -> u8 {
     (hash >> 57) as u8
 }
 
-/// A table that checks out.
-///
-/// Invariant: `slots` slots of type `T` end, and as many control bytes, rounded up to 16, begin, at `control`, all
-/// in the file; `control` is aligned to 16 and for `T`.
-///
-/// Two words, so that it is passed in registers.
-pub(super) struct Table<T> {
-    control: NonNull<u8>,
-    slots: usize,
-    marker: PhantomData<*mut T>,
-}
-
-impl<T> Clone for Table<T> {
-    #[inline(always)]
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Table<T> {}
-
 /// The file as checks need it: where it begins, and how long it is.
 ///
 /// As the map has it, but the length is loaded without an ordering, so that the compiler may do everything else
 /// once for a whole loop: it was so large when the lock was taken that what is under that lock lies in it.
 #[derive(Clone, Copy)]
-pub(super) struct File {
+pub(super) struct File<'a> {
     base: *mut u8,
-    size: *const Word,
+    size: &'a Word,
     reserved: u64,
 }
 
-impl File {
+impl<'a> File<'a> {
     #[inline(always)]
-    pub(super) fn of(cx: Cx) -> File {
+    pub(super) fn of(cx: Cx) -> File<'a> {
         let map = cx.map();
         File { base: map.base(), size: &map.header().size, reserved: map.reserved() }
     }
@@ -157,9 +123,9 @@ impl File {
     /// # Safety
     /// `T` consists of words.
     #[inline(always)]
-    pub(super) unsafe fn get<'a, T>(self, offset: u64) -> Option<&'a T> {
+    pub(super) unsafe fn get<T>(self, offset: u64) -> Option<&'a T> {
         let end = offset.checked_add(size_of::<T>() as u64)?;
-        let fits = end <= unsafe { (*self.size).get() } && end <= self.reserved && offset.is_multiple_of(8);
+        let fits = end <= self.reserved && end <= self.size.get() && offset.is_multiple_of(8);
         // SAFETY: in the file, aligned, and words may be shared.
         fits.then(|| unsafe { &*self.base.add(offset as usize).cast::<T>() })
     }
@@ -178,20 +144,39 @@ pub(super) enum Seek {
     Vacant(usize),
 }
 
+/// A table that checks out. Two words, so that it is passed in registers.
+///
+/// Invariant: `slots` slots of type `T` end, and as many control bytes, rounded up to 16, begin, at `control`, all
+/// in the file; `control` is aligned to 16 and for `T`.
+pub(super) struct Table<T> {
+    control: NonNull<u8>,
+    slots: usize,
+    marker: PhantomData<*mut T>,
+}
+
+impl<T> Clone for Table<T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Table<T> {}
+
 impl<T> Table<T> {
     const SHAPE: Shape = Shape::of::<T>();
 
     /// The table with its control bytes at an offset, if it lies in the file.
     #[inline(always)]
-    pub(super) fn open(file: File, control: u64, slots: u64) -> Option<Table<T>> {
+    pub(super) fn open(file: File<'_>, control: u64, slots: u64) -> Option<Table<T>> {
         let below = Self::SHAPE.below(slots);
         let end = control.wrapping_add(Shape::control(slots));
         let sound = (slots.wrapping_sub(1) < MOST_SLOTS)
             & below.is_some_and(|below| below <= control)
             & (control < end)
-            & (control & (Self::SHAPE.align - 1) == 0)
-            & (end <= file.reserved);
-        if !sound || end > unsafe { (*file.size).get() } {
+            & (end <= file.reserved)
+            & (control & (Self::SHAPE.align - 1) == 0);
+        if !sound || end > file.size.get() {
             return None;
         }
         // SAFETY: in the file, whose base is not null.
@@ -207,6 +192,7 @@ impl<T> Table<T> {
     /// A slot.
     #[inline(always)]
     pub(super) fn slot(self, index: usize) -> *mut T {
+        debug_assert!(index < self.slots);
         // SAFETY: `index` is below `slots`: the callers check what they find in control bytes.
         unsafe { self.control.as_ptr().cast::<T>().sub(index + 1) }
     }
@@ -236,23 +222,24 @@ impl<T> Table<T> {
     }
 
     /// The positions of all groups, from one on and round the end.
-    #[inline]
     fn groups_from(self, position: usize) -> impl Iterator<Item = usize> {
         let count = self.slots.div_ceil(WIDTH);
         std::iter::successors(Some(position), move |at| Some(self.after(*at))).take(count)
     }
 
+    /// The slot with this tag in a group that `equal` recognises.
     #[inline(always)]
-    fn tagged(
+    fn find_in(
         self,
         position: usize,
         group: Group,
         tag: u8,
         equal: &mut impl FnMut(*mut T) -> bool,
     ) -> Option<Found<T>> {
-        for bit in group.tagged(tag) {
-            let index = position + bit;
-            if Self::IN_FILE_ANYWAY || index < self.slots {
+        for slot in group.tagged(tag) {
+            let index = position + slot;
+            // Only in a damaged table of less than 16 slots is there a tag behind the last.
+            if index < self.slots {
                 let slot = self.slot(index);
                 if equal(slot) {
                     return Some(Found { index, slot });
@@ -261,7 +248,6 @@ impl<T> Table<T> {
         }
         None
     }
-    const IN_FILE_ANYWAY: bool = size_of::<T>() <= 1024;
 
     /// The slot with the key of this hash that `equal` recognises. All inline: a call would keep the compiler
     /// from doing the checks of the table once for a whole loop.
@@ -271,7 +257,7 @@ impl<T> Table<T> {
         let mut position = home;
         loop {
             let group = self.group(position);
-            if let Some(found) = self.tagged(position, group, tag, &mut equal) {
+            if let Some(found) = self.find_in(position, group, tag, &mut equal) {
                 return Some(found);
             }
             if group.empty().any() {
@@ -290,7 +276,7 @@ impl<T> Table<T> {
     pub(super) fn seek(self, hash: u64, mut equal: impl FnMut(*mut T) -> bool) -> Option<Seek> {
         let position = home(hash, self.slots);
         let group = self.group(position);
-        if let Some(found) = self.tagged(position, group, tag(hash), &mut equal) {
+        if let Some(found) = self.find_in(position, group, tag(hash), &mut equal) {
             return Some(Seek::Found(found.index));
         }
         if group.empty().any() {
@@ -300,13 +286,14 @@ impl<T> Table<T> {
         self.seek_on(hash, equal)
     }
 
+    /// The rest of `seek`, when there is no EMPTY slot in the home group.
     #[cold]
     #[inline(never)]
     fn seek_on(self, hash: u64, mut equal: impl FnMut(*mut T) -> bool) -> Option<Seek> {
         let mut vacant = None;
         for position in self.groups_from(home(hash, self.slots)) {
             let group = self.group(position);
-            if let Some(found) = self.tagged(position, group, tag(hash), &mut equal) {
+            if let Some(found) = self.find_in(position, group, tag(hash), &mut equal) {
                 return Some(Seek::Found(found.index));
             }
             if vacant.is_none() && group.free().any() {
@@ -325,13 +312,14 @@ impl<T> Table<T> {
         let position = home(hash, self.slots);
         let free = self.group(position).free();
         let index = position + free.lowest();
-        if free.any() && index < self.slots { Some(index) } else { self.vacancy_on(hash) }
+        if free.any() && index < self.slots { Some(index) } else { self.vacancy_on(position) }
     }
 
+    /// The rest of `vacancy`, when the home group is full.
     #[cold]
     #[inline(never)]
-    fn vacancy_on(self, hash: u64) -> Option<usize> {
-        let mut groups = self.groups_from(home(hash, self.slots)).skip(1);
+    fn vacancy_on(self, home: usize) -> Option<usize> {
+        let mut groups = self.groups_from(home).skip(1);
         groups.find_map(|position| {
             let free = self.group(position).free();
             free.any().then(|| position + free.lowest()).filter(|index| *index < self.slots)
@@ -357,8 +345,7 @@ impl<T> Table<T> {
         if self.group(index & !(WIDTH - 1)).empty().any() { EMPTY } else { DELETED }
     }
 
-    /// Makes some slots of a group, all full, DELETED.
-    #[inline]
+    /// Makes some slots of a group DELETED.
     pub(super) fn delete(self, position: usize, slots: Bits) {
         for slot in slots {
             self.set_control(position + slot, DELETED);
@@ -367,7 +354,7 @@ impl<T> Table<T> {
 
     /// Makes all slots of the groups from one position to another EMPTY.
     pub(super) fn make_empty(self, from: usize, to: usize) {
-        for position in (from..to.min(self.slots.next_multiple_of(WIDTH))).step_by(8) {
+        for position in (from..to).step_by(8) {
             self.word(position).put(EMPTIES);
         }
     }

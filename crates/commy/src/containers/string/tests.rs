@@ -243,6 +243,7 @@ fn texts_compare_and_print_as_strs_do() {
     let (mut guard, mut other) = (object.write().unwrap(), second.write().unwrap());
     let (one, two) = (guard.view_mut(), other.view_mut());
     assert_eq!((format!("{one}"), format!("{one:?}")), ("b\"é".to_string(), "\"b\\\"é\"".to_string()));
-    assert!(*one < *two && *one != *two && *one == "b\"é" && *one == *"b\"é" && *one == String::from("b\"é"));
+    let owned = String::from("b\"é");
+    assert!(*one < *two && *one != *two && *one == "b\"é" && *one == *"b\"é" && *one == owned);
     assert!(one.starts_with('b') && one.as_ref().len() == 4);
 }

@@ -10,7 +10,7 @@ use std::iter::FusedIterator;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// The elements of a [`VecView`](super::VecView) or [`DequeView`](crate::DequeView), as `T::Ref`.
+/// The elements of a [`VecView`](super::VecView) or [`DequeView`](crate::views::DequeView), as `T::Ref`.
 pub struct Elements<'a, T: Share> {
     first: *const T::Stored,
     mask: usize,
@@ -19,7 +19,7 @@ pub struct Elements<'a, T: Share> {
     marker: PhantomData<&'a T>,
 }
 
-/// The elements of a [`VecView`](super::VecView) or [`DequeView`](crate::DequeView), as `T::Mut`. Panics
+/// The elements of a [`VecView`](super::VecView) or [`DequeView`](crate::views::DequeView), as `T::Mut`. Panics
 /// (`OutOfSpace`) when the log has no room for the one that is to be lent.
 pub struct ElementsMut<'a, T: Share> {
     first: *mut T::Stored,

@@ -270,6 +270,27 @@ fn a_rescuer_that_dies_is_replaced() {
     });
 }
 
+/// Who takes over from it has to wait for the reader too.
+#[test]
+fn a_writer_that_dies_waiting_for_a_reader_lets_nobody_in_to_it() {
+    explore_deaths(2, |steps| {
+        let room = room(3);
+        let reader = also(&room, 1, |room, tag| {
+            room.read(1, tag);
+        });
+        let tag = room.sit(0);
+        let killed = live(steps, || room.write(0, tag)).is_none();
+        if killed {
+            room.mourn(0, 0);
+        }
+        let tag = room.sit(2);
+        room.write(2, tag);
+        reader.join().expect("a reader");
+        assert_eq!(room.look(), room.commits.load(Ordering::Relaxed), "neither whole nor undone");
+        killed
+    });
+}
+
 /// The occupant of seat 0 was rescued, but the word still names it.
 fn left_behind(seats: usize) -> Arc<Room> {
     let room = room(seats);

@@ -318,7 +318,7 @@ fn a_damaged_tree_reads_as_short_and_cannot_be_changed() {
     let behind = third.head().next.get();
     third.head().next.put(leaf.offset(guard.tree().cx));
     assert!(guard.iter().count() <= 2000 && guard.range(0..).count() < 100_000);
-    assert!(guard.range(..).map(|(key, _): (&u64, _)| key).count() < 100_000);
+    assert!(guard.range(..).count() < 100_000);
     third.head().next.put(behind);
     let (levels, len) = (guard.tree().head.levels.get(), guard.tree().head.len.get());
     for bad in [0, 41, u64::MAX] {

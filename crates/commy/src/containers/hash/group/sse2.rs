@@ -1,7 +1,7 @@
 //! A group in a 128-bit register. Every x86-64 has these instructions.
 
 use super::{Bits, EMPTY};
-use std::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_set1_epi64x};
+use std::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_set1_epi8};
 
 /// Sixteen control bytes.
 #[derive(Clone, Copy)]
@@ -22,7 +22,7 @@ impl Group {
     fn equal(self, byte: u8) -> Bits {
         // SAFETY: SSE2 is part of every x86-64; the instructions touch no memory.
         Bits(unsafe {
-            _mm_movemask_epi8(_mm_cmpeq_epi8(self.0, _mm_set1_epi64x((byte as u64 * 0x0101_0101_0101_0101) as i64)))
+            _mm_movemask_epi8(_mm_cmpeq_epi8(self.0, _mm_set1_epi8(byte as i8)))
         } as u16)
     }
 
