@@ -28,6 +28,7 @@ pub struct Context {
     worker: Option<NonNull<Worker>>,
     way: usize,
     stamp: Cell<u64>,
+    transaction: Cell<u64>,
 }
 
 // SAFETY: the context of an attachment, which threads share, has no worker, and its `stamp` is never
@@ -40,15 +41,17 @@ unsafe impl Sync for Context {}
 impl Context {
     /// For reading.
     pub(crate) fn of_reader(map: &Map) -> Context {
-        Context { map: NonNull::from(map), worker: None, way: 0, stamp: Cell::new(0) }
+        Context { map: NonNull::from(map), worker: None, way: 0, stamp: Cell::new(0), transaction: Cell::new(0) }
     }
 
     fn of_worker(map: &Map, worker: *const Worker, way: usize) -> Context {
-        Context { map: NonNull::from(map), worker: NonNull::new(worker.cast_mut()), way, stamp: Cell::new(0) }
+        let (stamp, transaction) = (Cell::new(0), Cell::new(0));
+        Context { map: NonNull::from(map), worker: NonNull::new(worker.cast_mut()), way, stamp, transaction }
     }
 
     fn begin(&self) {
         self.stamp.set(0);
+        self.transaction.set(0);
     }
 }
 
@@ -204,6 +207,17 @@ impl Cx {
             stamp.set(worker.next_serial());
         }
         Ok(stamp.get())
+    }
+
+    /// A number that only this transaction has, the same in all parts run by [`atomically`](Cx::atomically): what bears
+    /// it was touched by the transaction at some time.
+    #[inline(always)]
+    pub(crate) fn transaction(self) -> Result<u64> {
+        let number = &self.context().transaction;
+        if number.get() == 0 {
+            number.set(self.worker()?.next_serial());
+        }
+        Ok(number.get())
     }
 
     /// Runs a part that either happens whole or, on an error, not at all. Blocks from before that it

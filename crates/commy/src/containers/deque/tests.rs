@@ -199,7 +199,7 @@ fn apply<T: Element>(view: &mut DequeView<T>, model: &mut VecDeque<T>, operation
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_deque_of_numbers_never_differs_from_that_of_std(groups in groups(operation(0..50u32, true))) {

@@ -53,8 +53,8 @@ pub(super) struct Moving {
 
 /// What this transaction has to log of a table.
 ///
-/// The word of a table is `2 * stamp` of the transaction that made it, or, once a later one has removed
-/// something from it, `2 * stamp + 1` of the last that did.
+/// The word of a table is twice the stamp it was made with or, once another transaction (or part of one) has
+/// removed something from it, twice that transaction's number, plus one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stamp {
     /// This transaction made the table: nothing.
@@ -66,22 +66,27 @@ pub(super) enum Stamp {
 }
 
 impl Stamp {
-    /// What the word of a table made by transaction `now` is.
-    pub(super) fn made(now: u64) -> u64 {
-        now << 1
+    /// What the word of a table is that is being made.
+    pub(super) fn made(cx: Cx) -> Result<u64> {
+        Ok(cx.stamp()? << 1)
     }
 
-    /// What the word of a table is that transaction `now` has removed something from.
-    pub(super) fn removed(now: u64) -> u64 {
-        now << 1 | 1
-    }
-
+    /// What the word of a table is from which this transaction has removed something.
     #[inline(always)]
-    pub(super) fn of(word: &Word, now: u64) -> Stamp {
-        match word.get() ^ now << 1 {
-            0 => Stamp::Made,
-            1 => Stamp::Removed,
-            _ => Stamp::Older,
+    pub(super) fn removed(cx: Cx) -> Result<u64> {
+        Ok(cx.transaction()? << 1 | 1)
+    }
+
+    /// What the word of a table says.
+    #[inline(always)]
+    pub(super) fn of(word: &Word, cx: Cx) -> Result<Stamp> {
+        let word = word.get();
+        if word == cx.stamp()? << 1 {
+            Ok(Stamp::Made)
+        } else if word == Stamp::removed(cx)? {
+            Ok(Stamp::Removed)
+        } else {
+            Ok(Stamp::Older)
         }
     }
 }

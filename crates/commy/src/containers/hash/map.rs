@@ -44,6 +44,11 @@ impl<K: Key, V: Share> HashMapView<K, V> {
         Raw::new(&self.head, self.cx())
     }
 
+    #[cfg(test)]
+    pub(super) fn head(&self) -> &Head {
+        &self.head
+    }
+
     /// How many entries there are.
     #[inline(always)]
     pub fn len(&self) -> usize {
@@ -346,13 +351,15 @@ impl<K: Key, V: Share> HashMapView<K, V> {
 
     fn load_all<C: Extend<(K, V)> + Default>(&self) -> Result<C> {
         let (raw, mut all) = (self.raw(), C::default());
+        let mut left = raw.len();
         for slot in raw.slots() {
             // SAFETY: a full slot holds a stored key and value.
             let entry =
                 unsafe { (K::load(&raw const (*slot).key, raw.cx)?, V::load(&raw const (*slot).value, raw.cx)?) };
             all.extend([entry]);
+            left = left.wrapping_sub(1);
         }
-        Ok(all)
+        if left == 0 { Ok(all) } else { Err(self.head.corrupt()) }
     }
 
     /// Puts all these entries in, or on an error none of them.

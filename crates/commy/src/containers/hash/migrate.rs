@@ -133,7 +133,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     /// No two tables hash alike: with one seed for all, the order of one would be the worst order to fill
     /// another in.
     pub(super) fn first_table(&self, slots: u64) -> Result<Table<Slot<K, V>>> {
-        let stamp = self.cx.stamp()?;
+        let stamp = Stamp::made(self.cx)?;
         let (control, table) = self.new_table(slots)?;
         let mut seed = KeyHasher::new(self.cx.map().header().id[0].get());
         seed.word(stamp);
@@ -155,7 +155,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         let head = self.head;
         head.control.put(control);
         head.slots.put(slots);
-        head.stamp.put(Stamp::made(stamp));
+        head.stamp.put(stamp);
         head.left.put(capacity(slots).saturating_sub(head.len.get()));
     }
 
@@ -170,7 +170,8 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     /// Goes over to a table of so many slots, which are enough, at once.
     fn rebuild(&self, slots: u64) -> Result<()> {
         let (head, cx) = (self.head, self.cx);
-        let stamp = cx.stamp()?;
+        let stamp = Stamp::made(cx)?;
+        self.check()?;
         head.keep(cx)?;
         let (control, new) = self.new_table(slots)?;
         for slot in self.slots() {
@@ -190,7 +191,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     /// Begins to move into a table of so many slots.
     fn begin_move(&self, slots: u64) -> Result<()> {
         let (head, cx) = (self.head, self.cx);
-        let stamp = cx.stamp()?;
+        let stamp = Stamp::made(cx)?;
         head.keep(cx)?;
         let old = head.table::<Slot<K, V>>(cx).ok_or_else(|| head.corrupt())?;
         let (control, offset, new, moving) = cx.atomically(|| {
@@ -239,26 +240,19 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     }
 
     /// Logs what moving a part overwrites, in tables that this transaction did not make.
-    fn keep_part(
-        &self,
-        part: &Part,
-        moving: &Moving,
-        old: Table<Slot<K, V>>,
-        new: Table<Slot<K, V>>,
-    ) -> Result<()> {
+    fn keep_part(&self, part: &Part, moving: &Moving, old: Table<Slot<K, V>>, new: Table<Slot<K, V>>) -> Result<()> {
         let cx = self.cx;
-        let stamp = cx.stamp()?;
         let keep = |table: Table<_>, from: usize, to: usize| match to.checked_sub(from) {
             None | Some(0) => Ok(()),
             Some(slots) => cx.keep(table.word(from), slots as u64 / 8),
         };
         self.head.keep(cx)?;
         moving.keep(cx)?;
-        if Stamp::of(&moving.stamp, stamp) != Stamp::Made {
+        if Stamp::of(&moving.stamp, cx)? != Stamp::Made {
             keep(old, part.from, part.to)?;
             keep(old, 0, part.wrapped)?;
         }
-        if Stamp::of(&self.head.stamp, stamp) != Stamp::Made {
+        if Stamp::of(&self.head.stamp, cx)? != Stamp::Made {
             // What has no control bytes yet is nobody's concern.
             let ready = (moving.ready.get() as usize).min(old.slots()) & !(WIDTH - 1);
             let keys = part.keys(old);
@@ -274,14 +268,8 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         Ok(())
     }
 
-    fn move_part(
-        &self,
-        part: &Part,
-        moving: &Moving,
-        old: Table<Slot<K, V>>,
-        new: Table<Slot<K, V>>,
-    ) -> Result<()> {
-        let stamp = self.cx.stamp()?;
+    fn move_part(&self, part: &Part, moving: &Moving, old: Table<Slot<K, V>>, new: Table<Slot<K, V>>) -> Result<()> {
+        let (stamp, removed) = (Stamp::of(&moving.stamp, self.cx)?, Stamp::removed(self.cx)?);
         prepare(new, moving, old.slots(), part.to);
         let wrapped = 0..part.wrapped;
         for position in (part.from..part.to).step_by(WIDTH).chain(wrapped.step_by(WIDTH)) {
@@ -300,8 +288,8 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
             }
             old.delete(position, gone);
         }
-        if Stamp::of(&moving.stamp, stamp) != Stamp::Made {
-            moving.stamp.put(Stamp::removed(stamp));
+        if stamp != Stamp::Made {
+            moving.stamp.put(removed);
         }
         moving.cursor.put(part.to as u64);
         Ok(())

@@ -179,6 +179,14 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         Side { table, stamp, moving: Some(moving), old: is_old }
     }
 
+    /// Whether the tables check out.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.head.moving.get() != 0 {
+            return self.both().map(|_| ());
+        }
+        self.head.table::<Slot<K, V>>(self.cx).map(|_| ()).ok_or_else(|| self.head.corrupt())
+    }
+
     /// The move that is going on, the old table and the new one.
     pub(super) fn both(&self) -> Result<(&'a Moving, Table<Slot<K, V>>, Table<Slot<K, V>>)> {
         let moving = self.head.moving(self.cx);
@@ -199,7 +207,10 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         let Some(side) = self.side(hash)? else { return Ok(None) };
         // SAFETY: the keys of full slots, which hold stored keys.
         let found = side.table.find(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, query) });
-        Ok(found.map(|found| Place { side, seek: Seek::Found(found.index), hash }))
+        match found {
+            Some(found) if found.index >= side.table.slots() => Err(self.head.corrupt()),
+            found => Ok(found.map(|found| Place { side, seek: Seek::Found(found.index), hash })),
+        }
     }
 
     /// Where a key is or is to be put, with room for it; moves some entries on if the map is moving.
@@ -221,7 +232,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     #[inline(always)]
     fn keep(&self, side: Side<'a, Slot<K, V>>, index: usize) -> Result<Stamp> {
         self.head.keep(self.cx)?;
-        let stamp = Stamp::of(side.stamp, self.cx.stamp()?);
+        let stamp = Stamp::of(side.stamp, self.cx)?;
         if stamp != Stamp::Made {
             self.cx.keep(side.table.word(index & !15), 2)?;
         }
@@ -278,8 +289,9 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     /// entry owns can be freed afterwards.
     #[inline(always)]
     pub(super) fn empty(&self, side: Side<'a, Slot<K, V>>, index: usize) -> Result<*mut Slot<K, V>> {
+        let stamp = Stamp::removed(self.cx)?;
         if self.keep(side, index)? != Stamp::Made {
-            side.stamp.put(Stamp::removed(self.cx.stamp()?));
+            side.stamp.put(stamp);
         }
         let (head, remains) = (self.head, side.table.remains(index));
         side.table.set_control(index, remains);
@@ -302,7 +314,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         place: *mut T::Stored,
         new: T,
     ) -> Result<()> {
-        if Stamp::of(side.stamp, self.cx.stamp()?) != Stamp::Made {
+        if Stamp::of(side.stamp, self.cx)? != Stamp::Made {
             // SAFETY: the caller's promise.
             unsafe { self.keep_bytes(place)? };
         }
@@ -389,6 +401,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         if head.control.get() == 0 {
             return Ok(());
         }
+        self.check()?;
         head.keep(self.cx)?;
         let old = head.detach();
         Raw::<K, V>::new(&old, self.cx).free_all()
@@ -414,9 +427,7 @@ unsafe fn free_tables<K: Key, V: Share>(cx: Cx, [control, slots, moving]: [u64; 
     let head =
         Head { control: Word::new(control), slots: Word::new(slots), moving: Word::new(moving), ..Head::default() };
     let raw = Raw::<K, V>::new(&head, cx);
-    if head.table::<Slot<K, V>>(cx).is_none() {
-        return Err(head.corrupt());
-    }
+    raw.check()?;
     if K::OWNS || V::OWNS {
         for slot in raw.slots() {
             // SAFETY: a full slot; the caller's promise.

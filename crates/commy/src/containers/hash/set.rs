@@ -199,11 +199,13 @@ impl<T: Key> HashSetView<T> {
 
     fn load_all<C: Extend<T> + Default>(&self) -> Result<C> {
         let (raw, mut all) = (self.raw(), C::default());
+        let mut left = raw.len();
         for slot in raw.slots() {
             // SAFETY: a full slot holds a stored element.
             all.extend([unsafe { T::load(raw.key(slot), raw.cx)? }]);
+            left = left.wrapping_sub(1);
         }
-        Ok(all)
+        if left == 0 { Ok(all) } else { Err(self.head.corrupt()) }
     }
 
     /// Puts all these elements in, or on an error none of them.

@@ -16,7 +16,7 @@
 
 use super::group::{Bits, DELETED, EMPTIES, EMPTY, Group, WIDTH};
 use crate::error::{Error, Result};
-use crate::layout::Word;
+use crate::layout::{FIRST_FREE_PAGE, PAGE, Word};
 use crate::tx::Cx;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -131,7 +131,7 @@ impl<'a> File<'a> {
     }
 }
 
-/// A slot with a key that was looked for.
+/// A slot with a key that was looked for. In a damaged table `index` may be as large as `slots` or larger.
 pub(super) struct Found<T> {
     pub(super) index: usize,
     pub(super) slot: *mut T,
@@ -165,6 +165,10 @@ impl<T> Copy for Table<T> {}
 
 impl<T> Table<T> {
     const SHAPE: Shape = Shape::of::<T>();
+    /// Whether 16 slots fit between the beginning of the file and the first block. Then it need not be looked
+    /// at each find whether a tag belongs to a slot: only in a damaged table of less than 16 slots it does
+    /// not, and what is there is in the file anyway.
+    const SMALL: bool = 16 * size_of::<T>() as u64 <= FIRST_FREE_PAGE * PAGE;
 
     /// The table with its control bytes at an offset, if it lies in the file.
     #[inline(always)]
@@ -173,6 +177,7 @@ impl<T> Table<T> {
         let end = control.wrapping_add(Shape::control(slots));
         let sound = (slots.wrapping_sub(1) < MOST_SLOTS)
             & below.is_some_and(|below| below <= control)
+            & (!Self::SMALL || control >= FIRST_FREE_PAGE * PAGE)
             & (control < end)
             & (end <= file.reserved)
             & (control & (Self::SHAPE.align - 1) == 0);
@@ -192,8 +197,7 @@ impl<T> Table<T> {
     /// A slot.
     #[inline(always)]
     pub(super) fn slot(self, index: usize) -> *mut T {
-        debug_assert!(index < self.slots);
-        // SAFETY: `index` is below `slots`: the callers check what they find in control bytes.
+        // SAFETY: `index` is below `slots`, or below 16 where those are in the file, too: see `SMALL`.
         unsafe { self.control.as_ptr().cast::<T>().sub(index + 1) }
     }
 
@@ -238,8 +242,7 @@ impl<T> Table<T> {
     ) -> Option<Found<T>> {
         for slot in group.tagged(tag) {
             let index = position + slot;
-            // Only in a damaged table of less than 16 slots is there a tag behind the last.
-            if index < self.slots {
+            if Self::SMALL || index < self.slots {
                 let slot = self.slot(index);
                 if equal(slot) {
                     return Some(Found { index, slot });
@@ -277,7 +280,7 @@ impl<T> Table<T> {
         let position = home(hash, self.slots);
         let group = self.group(position);
         if let Some(found) = self.find_in(position, group, tag(hash), &mut equal) {
-            return Some(Seek::Found(found.index));
+            return (found.index < self.slots).then_some(Seek::Found(found.index));
         }
         if group.empty().any() {
             let index = position + group.free().lowest();
@@ -294,7 +297,7 @@ impl<T> Table<T> {
         for position in self.groups_from(home(hash, self.slots)) {
             let group = self.group(position);
             if let Some(found) = self.find_in(position, group, tag(hash), &mut equal) {
-                return Some(Seek::Found(found.index));
+                return (found.index < self.slots).then_some(Seek::Found(found.index));
             }
             if vacant.is_none() && group.free().any() {
                 vacant = Some(position + group.free().lowest()).filter(|index| *index < self.slots);

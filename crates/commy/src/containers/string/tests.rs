@@ -132,7 +132,7 @@ fn apply(text: &mut Text, model: &mut String, operation: Operation) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_string_never_differs_from_that_of_std(groups in groups(operation())) {

@@ -325,7 +325,7 @@ fn apply_nested(view: &mut VecView<Vec<String>>, model: &mut Vec<Vec<String>>, o
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_vector_of_numbers_never_differs_from_that_of_std(groups in groups(number())) {

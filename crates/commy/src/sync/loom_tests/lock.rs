@@ -1,6 +1,6 @@
 //! The lock: never two inside who must not be, and nobody left waiting by the dead.
 
-use super::{Room, Sleep, explore, explore_deaths, live};
+use super::{PATIENT, Room, Sleep, explore, explore_deaths, live};
 use crate::sync::{Blocked, OWNER, Word64};
 use loom::thread;
 use std::sync::Arc;
@@ -273,10 +273,13 @@ fn a_rescuer_that_dies_is_replaced() {
 /// Who takes over from it has to wait for the reader too.
 #[test]
 fn a_writer_that_dies_waiting_for_a_reader_lets_nobody_in_to_it() {
-    explore_deaths(2, |steps| {
+    explore_deaths(3, |steps| {
         let room = room(3);
-        let reader = also(&room, 1, |room, tag| {
-            room.read(1, tag);
+        let tag = room.sit(1);
+        room.lock().read(1, room.mark_of(1), tag, PATIENT).expect("patience");
+        let reader = also(&room, 1, |room, _| {
+            room.look();
+            room.lock().unlock_read(room.mark_of(1));
         });
         let tag = room.sit(0);
         let killed = live(steps, || room.write(0, tag)).is_none();

@@ -230,6 +230,8 @@ impl Room {
         }
         let light = || -> Result<(), ()> {
             seat.mark.store(0, Ordering::Relaxed);
+            // A beacon is made anew, byte by byte.
+            self.occupy(index);
             seat.beacon.store(LIT, Ordering::Release);
             Ok(())
         };
@@ -453,6 +455,8 @@ impl Surroundings for Room {
     }
 
     fn sleep(&self, word: &Cell64, seen: u64, _owner: u64, _time: Duration) {
+        // One can be killed asleep.
+        step();
         self.sleep_on(|| word.load(Ordering::Relaxed) as u32 == seen as u32);
     }
 

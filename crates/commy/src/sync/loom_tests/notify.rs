@@ -1,7 +1,7 @@
 //! The notification of changes: nobody sleeps through one.
 
 use super::{Cell32, PATIENT, Room, Sleep, explore};
-use crate::sync::{Bed, Notify, Word32, Word64};
+use crate::sync::{Bed, Notify, Word32};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use std::sync::Arc;

@@ -271,7 +271,7 @@ fn apply_nested(view: &mut BTreeMapView<String, Vec<u32>>, model: &mut BTreeMap<
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_map_of_numbers_never_differs_from_that_of_std(groups in groups(act())) {

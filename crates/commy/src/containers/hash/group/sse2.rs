@@ -21,9 +21,7 @@ impl Group {
     #[inline(always)]
     fn equal(self, byte: u8) -> Bits {
         // SAFETY: SSE2 is part of every x86-64; the instructions touch no memory.
-        Bits(unsafe {
-            _mm_movemask_epi8(_mm_cmpeq_epi8(self.0, _mm_set1_epi8(byte as i8)))
-        } as u16)
+        Bits(unsafe { _mm_movemask_epi8(_mm_cmpeq_epi8(self.0, _mm_set1_epi8(byte as i8))) } as u16)
     }
 
     /// Slots that are full and have this tag.
