@@ -1,4 +1,17 @@
 //! Commy: crash-safe typed collections that processes share in a memory-mapped file.
+//!
+//! - A [`Segment`] is such a file, opened. It grows by itself, and what was borrowed stays where it is.
+//! - [`segment.open_or_create::<T>("name")`](Objects::open_or_create) gives a [`Shared<T>`]: a value with a lock
+//!   between processes. The standard library's own types are the schema: numbers, `String`, `Vec`, `VecDeque`,
+//!   `HashMap`, `HashSet`, `BTreeMap`, `BTreeSet`, `Option`, `Box`, `Result`, tuples, and structs and enums of these
+//!   with `#[derive(Share)]`, nested to any depth.
+//! - [`Shared::read`] and [`Shared::write`] give guards, which dereference to [`views`] with the methods that the
+//!   types have in std; those that change something give a [`Result`], for the segment may be full.
+//! - A write guard is a transaction: committed when it is dropped, undone by a panic under it or by the death of the
+//!   process, at whatever instruction. [`Segment::transaction`] does the same over several objects.
+//! - Nobody has to clean up: whoever meets what a dead process left puts it right.
+//!
+//! The repository's ARCHITECTURE.md says how it works and what is taken on trust.
 
 mod alloc;
 mod containers;
