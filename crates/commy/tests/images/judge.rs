@@ -138,7 +138,8 @@ fn collect(trace: &stepper::Trace, history: &str, seen: &mut HashSet<u64>, queue
     let mut number = 0;
     trace.images(|image| {
         number += 1;
-        if seen.insert(digest(image)) {
+        // Of the operation itself every image is judged.
+        if seen.insert(digest(image)) || history.is_empty() {
             queue.push((image.to_vec(), format!("{history}/{number} of {}", trace.len())));
         }
     });
