@@ -267,3 +267,16 @@ fn a_span_that_was_lengthened_and_freed_is_given_back_once_by_a_rollback() {
     guard.rollback();
     assert_eq!(segment.stats().unwrap().allocated, base + 12 * PAGE);
 }
+
+#[test]
+fn more_than_a_page_of_participants_can_attach() {
+    let (_dir, segment) = segment(16 << 20);
+    let mut all = Vec::new();
+    for number in 1..150 {
+        let one = Segment::open(segment.path()).unwrap();
+        anchor(&one).store([number; 8]).unwrap();
+        assert_eq!(anchor(&segment).load().unwrap(), [number; 8]);
+        all.push(one);
+    }
+    assert_eq!(segment.participants().len(), 150);
+}

@@ -14,7 +14,7 @@ use super::record::Record;
 use super::{Context, Cx};
 use crate::alloc::{self, Local, heap::Purpose};
 use crate::error::{Error, Result};
-use crate::layout::{MARKS, PAGE, THREADS_PER_PAGE, ThreadSlot, WAYS, thread_status};
+use crate::layout::{MARKS, PAGE, PROCESSES_PER_PAGE, THREADS_PER_PAGE, ThreadSlot, WAYS, thread_status};
 use crate::os::{self, Beacon, fork};
 use crate::participant::{Actor, Attachment, ForkGuard, ForkMutex, tag};
 use std::cell::{Cell, RefCell};
@@ -173,6 +173,15 @@ impl Worker {
         for (way, log) in self.logs.iter().enumerate() {
             let record = Record::of(map, actor.slot.work.get(), way)?;
             log.attach(record, map.offset_of(record));
+        }
+        let processes = (0..).map_while(|index| map.process(index));
+        if processes.clone().all(|slot| slot.state.get() as u32 != 0) {
+            let chunk = processes.count() / PROCESSES_PER_PAGE;
+            let heap = alloc::heap::Heap::lock(actor)?;
+            if let Some(page) = map.header().process_pages.get(chunk).filter(|page| page.get() == 0) {
+                // Without room for more slots, who comes next is told so.
+                let _ = heap.publish(1, Purpose::Log, page, zero);
+            }
         }
         if !actor.others_free() {
             let chunk = actor.at.thread_slots() / THREADS_PER_PAGE;
