@@ -210,7 +210,7 @@ impl<'a> Heap<'a> {
     /// a few times, so that not a single request has to wait until the system has backed all of it.
     pub(crate) fn grow_ahead(&self, pages: u64) -> Result<()> {
         let ceiling = self.ceiling(Purpose::Data);
-        if self.search(pages, ceiling).is_some() { Ok(()) } else { self.grow(self.tail() + 1, Purpose::Data) }
+        if self.search(pages, ceiling).is_some() { Ok(()) } else { self.grow(1, Purpose::Data) }
     }
 
     fn is_taken(&self, page: u64) -> bool {
@@ -487,9 +487,10 @@ fn ceiling(size: u64, purpose: Purpose) -> u64 {
     }
 }
 
-/// Pages at the end of a file of so many that are kept for logs.
+/// Pages at the end of a file of so many that are kept for logs: 32 bytes of log free 64 blocks, of at least 32
+/// bytes each.
 fn kept(size: u64) -> u64 {
-    (size / 64).clamp(1, (1 << 20) / PAGE).min(size)
+    (size / 64).max(1).min(size)
 }
 
 /// The smallest number of pages that a file must have for the first `end` of them to be below the ceiling.
@@ -497,7 +498,7 @@ fn size_for(end: u64, purpose: Purpose) -> u64 {
     match purpose {
         Purpose::Log => end,
         Purpose::Data => {
-            let enough = end + (end / 63).clamp(1, (1 << 20) / PAGE);
+            let enough = end + (end / 63).max(1);
             // One page less may do where what is kept is rounded down.
             if ceiling(enough - 1, purpose) >= end { enough - 1 } else { enough }
         }

@@ -10,7 +10,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::atomic::fence;
 use loom::thread;
 use std::cell::Cell;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 /// Where the slab begins; its blocks are of 16 bytes.
@@ -34,8 +34,8 @@ struct Slab {
 
 impl Slab {
     /// With these blocks to be freed by the two.
-    fn new(logs: [u64; 2]) -> Arc<Slab> {
-        Arc::new(Slab {
+    fn new(logs: [u64; 2]) -> Rc<Slab> {
+        Rc::new(Slab {
             remote: Cell64::new(0),
             free: Cell64::new(0),
             collecting: Cell64::new(0),
@@ -109,13 +109,12 @@ impl Slab {
         assert_eq!(self.remote.load(Ordering::Relaxed), 0, "a block was freed twice");
     }
 
-    fn own(&self, looks: u32) -> Cell<u64> {
-        let handed_out = Cell::new(0);
+    /// The owner looks so many times, and hands out what it finds.
+    fn own(&self, looks: u32, handed_out: &Cell<u64>) {
         for _ in 0..looks {
             self.look(handed_out.get());
-            self.hand_out(&handed_out);
+            self.hand_out(handed_out);
         }
-        handed_out
     }
 }
 
@@ -129,7 +128,8 @@ fn no_freed_block_is_forgotten_or_handed_out_early() {
             other.use_block(1);
             other.finish_frees(0);
         });
-        let handed_out = slab.own(2);
+        let handed_out = Cell::new(0);
+        slab.own(2, &handed_out);
         freer.join().expect("who frees");
         slab.settle(&handed_out);
     });
@@ -146,7 +146,8 @@ fn no_block_is_forgotten_when_two_free_at_once() {
                 other.finish_frees(who);
             })
         });
-        let handed_out = slab.own(1);
+        let handed_out = Cell::new(0);
+        slab.own(1, &handed_out);
         freers.into_iter().for_each(|freer| freer.join().expect("who frees"));
         slab.settle(&handed_out);
     });
@@ -166,7 +167,8 @@ fn a_block_that_a_dead_one_was_freeing_is_freed_once() {
             }
             killed
         });
-        let handed_out = slab.own(2);
+        let handed_out = Cell::new(0);
+        slab.own(2, &handed_out);
         let killed = freer.join().expect("who frees");
         slab.settle(&handed_out);
         killed
@@ -188,8 +190,8 @@ fn a_block_whose_rescuer_died_too_is_freed_once() {
             }
             killed
         });
-        let handed_out = slab.own(2);
-        handed_out.set(handed_out.get() | 0b10);
+        let handed_out = Cell::new(0b10);
+        slab.own(2, &handed_out);
         let killed = freer.join().expect("who frees");
         slab.settle(&handed_out);
         killed
@@ -207,14 +209,16 @@ fn what_a_dead_owner_was_collecting_is_free_once() {
             other.finish_frees(0);
         });
         let killed = live(steps, || slab.look(0)).is_none();
+        let handed_out = Cell::new(0);
         if killed {
-            // The rescuer, then the next occupant, who looks at all slabs.
+            // The rescuer; then the next occupant, who may hand out what is free before it looks at all slabs.
             if slab.collecting.load(Ordering::Relaxed) != 0 {
                 slab.collect(0);
             }
+            slab.hand_out(&handed_out);
             slab.inbox.fetch_or(1, Ordering::Relaxed);
         }
-        let handed_out = slab.own(1);
+        slab.own(1, &handed_out);
         freer.join().expect("who frees");
         slab.settle(&handed_out);
         killed
@@ -226,7 +230,7 @@ fn what_a_dead_owner_was_collecting_is_free_once() {
 fn a_block_freed_while_its_slab_changes_hands_is_not_forgotten() {
     explore(4, || {
         let slab = Slab::new([0b01, 0]);
-        let owner = Arc::new(Cell64::new(0));
+        let owner = Rc::new(Cell64::new(0));
         let (other, tenant) = (slab.clone(), owner.clone());
         let freer = thread::spawn(move || {
             let told = Cell::new(None);

@@ -372,6 +372,13 @@ pub(crate) fn release(
     Ok(())
 }
 
+/// The first of the 64 neighbours that a block of a slab is one of, and its number among them; `None` for what is no
+/// block of a slab.
+pub(crate) fn gatherable(actor: &Actor<'_>, offset: u64, bytes: u64, align: u64) -> Option<(u64, u64)> {
+    let (slab, index) = Slab::of_block(&actor.at.map, offset, class_of(bytes, align)?).ok()?;
+    Some((slab.block(index & !63), index & 63))
+}
+
 /// Takes pages that a word of the file will point to.
 pub(crate) fn publish(
     actor: &Actor<'_>,

@@ -7,7 +7,7 @@ use crate::layout::{SlotState, thread_status};
 use crate::sync::Word64;
 use crate::sync::loom_tests::{Room, Sleep, explore, explore_deaths, live};
 use loom::thread;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 fn state(room: &Room, index: usize) -> SlotState {
@@ -25,7 +25,7 @@ fn stay(room: &Room) -> Option<u32> {
 #[test]
 fn two_never_have_a_slot_in_the_same_generation() {
     explore(4, || {
-        let room = Arc::new(Room::new(1, Sleep::Nap));
+        let room = Rc::new(Room::new(1, Sleep::Nap));
         let other = room.clone();
         let other = thread::spawn(move || stay(&other));
         let mut had =
@@ -41,7 +41,7 @@ fn two_never_have_a_slot_in_the_same_generation() {
 #[test]
 fn a_slot_is_not_claimed_before_its_occupant_has_left() {
     explore(4, || {
-        let room = Arc::new(Room::new(1, Sleep::Nap).seated([0]));
+        let room = Rc::new(Room::new(1, Sleep::Nap).seated([0]));
         let other = room.clone();
         let other = thread::spawn(move || stay(&other));
         room.sit(0);
@@ -54,7 +54,7 @@ fn a_slot_is_not_claimed_before_its_occupant_has_left() {
 #[test]
 fn a_dead_occupant_is_buried_by_one_and_then_the_slot_is_claimed() {
     explore_deaths(3, |steps| {
-        let room = Arc::new(Room::new(3, Sleep::Nap).seated([1, 2]));
+        let room = Rc::new(Room::new(3, Sleep::Nap).seated([1, 2]));
         room.sit(0);
         let killed = live(steps, || {
             room.claim(0);
@@ -84,7 +84,7 @@ fn a_dead_occupant_is_buried_by_one_and_then_the_slot_is_claimed() {
 #[test]
 fn a_rescuer_that_dies_is_replaced_and_nobody_claims_meanwhile() {
     explore_deaths(3, |steps| {
-        let room = Arc::new(Room::new(3, Sleep::Nap).seated([0, 1, 2]));
+        let room = Rc::new(Room::new(3, Sleep::Nap).seated([0, 1, 2]));
         room.mourn(0, 0);
         let rescuer = {
             let room = room.clone();
@@ -113,7 +113,7 @@ fn a_rescuer_that_dies_is_replaced_and_nobody_claims_meanwhile() {
 #[test]
 fn who_comes_late_to_a_rescue_buries_nobody_else() {
     explore(4, || {
-        let room = Arc::new(Room::new(2, Sleep::Nap).seated([0, 1]));
+        let room = Rc::new(Room::new(2, Sleep::Nap).seated([0, 1]));
         let other = room.clone();
         let other = thread::spawn(move || {
             other.sit(0);

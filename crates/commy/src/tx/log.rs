@@ -6,13 +6,19 @@
 //!
 //! A word needs its old value once a transaction; a small direct-mapped table remembers which were
 //! logged lately. Logging one twice is harmless: the log is played back from its end.
+//!
+//! What is to be freed is noted block by block in a short log. In one that has outgrown its record, the blocks of
+//! a slab share entries, 64 to one: so emptying a large container takes little log, for which there is room even
+//! when the segment is full.
 
 use super::record::{CHUNK_HEADER, COMMITTED, INLINE, MOST_WORDS, Record, UNUSED, entry, pack_size};
 use crate::alloc::{self, Journal, Local, heap::Heap, heap::Purpose};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::{PAGE, Point, Word, at};
 use crate::participant::Actor;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ptr::NonNull;
 
 /// Entries of the table of words logged lately.
@@ -44,6 +50,27 @@ pub(crate) struct Log {
     wraps: Cell<u64>,
     recent: [Cell<(u64, u64)>; RECENT],
     next_recent: Cell<usize>,
+    /// In a long log: the FREES entries by the block of their lowest bit, with their ends and their bits.
+    gathered: RefCell<HashMap<u64, (u64, NonNull<Word>), BuildHasherDefault<Spread>>>,
+}
+
+/// Hashes the offsets of blocks.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    #[inline(always)]
+    fn write_u64(&mut self, offset: u64) {
+        self.0 = (self.0 ^ offset).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// A place in the log to go back to.
@@ -73,6 +100,7 @@ impl Log {
             wraps: Cell::new(0),
             recent: [const { Cell::new((0, 0)) }; RECENT],
             next_recent: Cell::new(0),
+            gathered: RefCell::default(),
         }
     }
 
@@ -144,17 +172,23 @@ impl Log {
             }
         }
         let fitting = ((words + 1 + CHUNK_HEADER) * 8).div_ceil(PAGE);
-        let pages = (len * 8 / PAGE).next_power_of_two().clamp(1, 64).max(fitting);
-        let capacity = pages * PAGE / 8 - CHUNK_HEADER;
-        let chunk = Heap::lock(actor)?.publish(pages, Purpose::Log, &record.chunk, |chunk| {
-            let header = [newest, len, capacity, 0];
-            for (index, value) in header.into_iter().enumerate() {
-                if let Ok(word) = map.word(chunk + index as u64 * 8) {
-                    word.put(value);
+        let mut pages = (len * 8 / PAGE).next_power_of_two().clamp(1, 64).max(fitting);
+        loop {
+            let capacity = pages * PAGE / 8 - CHUNK_HEADER;
+            let chunk = Heap::lock(actor)?.publish(pages, Purpose::Log, &record.chunk, |chunk| {
+                let header = [newest, len, capacity, 0];
+                for (index, value) in header.into_iter().enumerate() {
+                    if let Ok(word) = map.word(chunk + index as u64 * 8) {
+                        word.put(value);
+                    }
                 }
+            });
+            match chunk {
+                Ok(chunk) => return self.use_chunk(actor, chunk, len, capacity),
+                Err(Error::OutOfSpace { .. }) if pages > fitting => pages = (pages / 2).max(fitting),
+                Err(error) => return Err(error),
             }
-        })?;
-        self.use_chunk(actor, chunk, len, capacity)
+        }
     }
 
     fn use_chunk(&self, actor: &Actor<'_>, chunk: u64, start: u64, capacity: u64) -> Result<()> {
@@ -230,11 +264,38 @@ impl Log {
                 return self.give_back_now(actor, local, offset, bytes, align, end);
             }
         }
+        if self.area_start.get() != 0
+            && let Some((first, number)) = alloc::gatherable(actor, offset, bytes, align)
+        {
+            return self.gather(actor, first, 1 << number, pack_size(bytes, align));
+        }
         self.room(actor, 2)?;
         self.word(self.len.get()).put(self.last_free.get());
         self.word(self.len.get() + 1).put(pack_size(bytes, align));
         self.close(entry::FREE, 2, offset);
         self.last_free.set(self.len.get());
+        Ok(())
+    }
+
+    /// Notes a block to be given back after commit together with others of the 64 from `first` on.
+    fn gather(&self, actor: &Actor<'_>, first: u64, bit: u64, size: u64) -> Result<()> {
+        let mut gathered = self.gathered.borrow_mut();
+        // One from before the savepoint stays as it was then.
+        if let Some((_, bits)) = gathered.get(&first).filter(|(end, _)| *end > self.floor.get()) {
+            // SAFETY: a word of a chunk of this log, all of which stay until the log ends or is rolled back to
+            // where it was before; then what is remembered here is forgotten.
+            let bits = unsafe { bits.as_ref() };
+            bits.put(bits.get() | bit);
+            return Ok(());
+        }
+        self.room(actor, 3)?;
+        let at = self.len.get();
+        self.word(at).put(self.last_free.get());
+        self.word(at + 1).put(bit);
+        self.word(at + 2).put(size);
+        self.close(entry::FREES, 3, first);
+        self.last_free.set(self.len.get());
+        gathered.insert(first, (self.len.get(), NonNull::from(self.word(at + 1))));
         Ok(())
     }
 
@@ -283,6 +344,7 @@ impl Log {
         self.record().roll_back(actor, Some(local), savepoint.len)?;
         self.len.set(savepoint.len);
         self.last_free.set(savepoint.last_free);
+        self.gathered.borrow_mut().clear();
         self.forget_what_is_logged();
         if self.area_start.get() > savepoint.len {
             // The current chunk is empty now; the one that the log ends in is found from the file.
@@ -325,6 +387,7 @@ impl Log {
         self.len.set(0);
         self.floor.set(0);
         if self.area_start.get() != 0 {
+            self.gathered.take();
             self.record().drop_chunks(actor, true)?;
             self.use_record();
         }

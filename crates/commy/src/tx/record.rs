@@ -16,6 +16,8 @@
 //! UNDO     old words ..                     | kind 4 | words 20 | offset 40    these words were so before
 //! RESERVE  bytes                            | kind   | 1        | offset       taken by this transaction
 //! FREE     end of the FREE before | bytes, align | kind | 2     | offset       to be given back after commit
+//! FREES    end of the FREE before | bits | bytes, align | kind | 3 | offset  the same, for the blocks of one size at
+//!                                                                             offset + number of the bit * size
 //! SKIP     anything                         | kind   | words    | --           an entry that was taken back
 //!
 //! state:   0 --first entry--> OPEN, length --commit--> COMMITTED, end of the last FREE --> .. --> 0
@@ -64,6 +66,7 @@ pub(crate) mod entry {
     pub(crate) const UNDO: u64 = 2;
     pub(crate) const RESERVE: u64 = 3;
     pub(crate) const FREE: u64 = 4;
+    pub(crate) const FREES: u64 = 5;
 
     pub(crate) fn pack(kind: u64, words: u64, offset: u64) -> u64 {
         kind << 60 | words << 40 | offset
@@ -118,7 +121,7 @@ impl Record {
     fn closing(&self, map: &Map, end: u64) -> Result<Closing> {
         let word = self.word(map, end, end - 1)?.get();
         let closing = Closing { kind: word >> 60, words: word >> 40 & 0xf_ffff, offset: word & 0xff_ffff_ffff };
-        if closing.words >= end || !(entry::SKIP..=entry::FREE).contains(&closing.kind) {
+        if closing.words >= end || !(entry::SKIP..=entry::FREES).contains(&closing.kind) {
             return Err(Error::corrupt(map.offset_of(self), "a log entry that is none"));
         }
         Ok(closing)
@@ -161,21 +164,36 @@ impl Record {
             let end = self.len();
             self.drop_chunks_from(actor, end)?;
             let closing = self.closing(map, end)?;
-            if closing.kind != entry::FREE {
-                return Err(Error::corrupt(map.offset_of(self), "a commit that frees something else"));
-            }
+            let next = self.before(map, end, &closing)?;
             let (bytes, align) = unpack_size(self.word(map, end, end - 2)?.get());
-            let next = self.word(map, end, end - 3)?.get();
+            let bits = if closing.kind == entry::FREES { Some(self.word(map, end, end - 3)?) } else { None };
+            // The lowest block that is not freed yet, and what is left then.
+            let (number, rest) = match bits.map(Word::get) {
+                Some(bits) if bits != 0 => (u64::from(bits.trailing_zeros()), bits & (bits - 1)),
+                _ => (0, 0),
+            };
             let forget = || {
                 at(Point::LogCountdown);
-                self.state.publish(if next == 0 { 0 } else { COMMITTED << 62 | next });
+                match bits {
+                    Some(bits) if rest != 0 => bits.publish(rest),
+                    _ => self.state.publish(if next == 0 { 0 } else { COMMITTED << 62 | next }),
+                }
             };
-            if next >= end {
-                return Err(Error::corrupt(map.offset_of(self), "a commit whose frees run in a circle"));
-            }
-            alloc::release(actor, local, closing.offset, bytes, align, map.offset_of(self), forget)?;
+            let block = closing.offset + number * alloc::footprint(bytes, align);
+            alloc::release(actor, local, block, bytes, align, map.offset_of(self), forget)?;
         }
         Ok(())
+    }
+
+    /// The end of the free before the one that ends at `end`, 0 if it is the first.
+    fn before(&self, map: &Map, end: u64, closing: &Closing) -> Result<u64> {
+        let back = match closing.kind {
+            entry::FREE => 3,
+            entry::FREES => 4,
+            _ => return Err(Error::corrupt(map.offset_of(self), "a commit that frees something else")),
+        };
+        let next = end.checked_sub(back).and_then(|position| self.word(map, end, position).ok()).map(Word::get);
+        next.filter(|next| *next < end).ok_or_else(|| Error::corrupt(map.offset_of(self), "frees that run in a circle"))
     }
 
     /// Drops the newest entry that reserves or frees what begins at `offset`; the one of a
@@ -183,8 +201,9 @@ impl Record {
     pub(crate) fn forget(&self, map: &Map, offset: u64) -> Result<()> {
         if self.phase() == COMMITTED {
             let end = self.len();
-            if self.closing(map, end)?.offset == offset {
-                let next = self.word(map, end, end - 3)?.get();
+            let closing = self.closing(map, end)?;
+            if closing.kind == entry::FREE && closing.offset == offset {
+                let next = self.before(map, end, &closing)?;
                 self.state.publish(if next == 0 { 0 } else { COMMITTED << 62 | next });
             }
             return Ok(());

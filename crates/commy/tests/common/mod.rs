@@ -63,6 +63,31 @@ pub fn segment(max: u64) -> (tempfile::TempDir, PathBuf, Segment) {
     (folder, path, segment)
 }
 
+/// A list, by its number.
+pub type List = commy::Shared<Vec<u64>>;
+
+/// A segment with as many empty lists.
+pub fn with_lists(many: usize) -> (tempfile::TempDir, PathBuf, Segment, Vec<List>) {
+    let (folder, path, segment) = segment(1 << 30);
+    let lists = (0..many).map(|number| list(&segment, number)).collect();
+    (folder, path, segment, lists)
+}
+
+/// The list of that number.
+pub fn list(segment: &Segment, number: usize) -> List {
+    segment.open_or_create(&format!("list/{number}")).expect("a list")
+}
+
+/// Sees that this could not be locked, because of that process.
+#[track_caller]
+pub fn is_locked_by<G>(locked: commy::Result<G>, pid: u32) {
+    match locked {
+        Err(commy::Error::LockTimeout { holder, .. }) => assert_eq!(holder, pid),
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it is not locked"),
+    }
+}
+
 /// A path as an argument of a role.
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
@@ -269,4 +294,18 @@ impl Drop for Player {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether this process may do everything.
+#[cfg(unix)]
+pub fn is_root() -> bool {
+    // SAFETY: asks for a number.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// A path as the system's calls want it.
+#[cfg(unix)]
+pub fn c_path(path: &Path) -> std::ffi::CString {
+    use std::os::unix::ffi::OsStrExt;
+    std::ffi::CString::new(path.as_os_str().as_bytes()).expect("a path without zeros")
 }

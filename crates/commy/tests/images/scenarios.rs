@@ -361,3 +361,22 @@ fn slabs_of_a_region_come_and_go() {
         lengths,
     );
 }
+
+#[test]
+fn many_blocks_freed_at_once() {
+    run_sized(
+        "memory: many blocks freed at once",
+        (64 << 10, 1 << 20),
+        |s| x::<Vec<Vec<u8>>>(s).store((0..90).map(|n| vec![n; 1 + usize::from(n) * 7 % 60]).collect()).unwrap(),
+        |s| {
+            let v = x::<Vec<Vec<u8>>>(s);
+            let mut v = v.write().unwrap();
+            v.truncate(50).unwrap();
+            // Undone for want of room, in the middle of the transaction.
+            v.push(vec![1; 2 << 20]).unwrap_err();
+            v.clear().unwrap();
+            v.push(vec![2; 40]).unwrap();
+        },
+        lengths,
+    );
+}

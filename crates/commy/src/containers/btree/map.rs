@@ -2,7 +2,7 @@
 
 use super::insert::{store, store_both};
 use super::node::Leaf;
-use super::range::{Iter, IterMut, Range, RangeMut};
+use super::range::{Iter, IterMut, Range, RangeMut, Span};
 use super::tree::{Found, Head, Place, Tree, free_tree};
 use crate::containers::vec::lend;
 use crate::error::Result;
@@ -187,9 +187,7 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
 
     fn pop(&mut self, last: bool) -> Result<Option<(K, V)>> {
         let tree = self.tree();
-        let Some(place) = tree.edge_place(last) else {
-            return if tree.is_vacant()? { Ok(None) } else { Err(tree.head.corrupt()) };
-        };
+        let Some(place) = tree.edge_place(last) else { return tree.without_leaf(None) };
         let entry = self.load(place)?;
         tree.remove(place)?;
         Ok(Some(entry))
@@ -345,7 +343,7 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
         let cx = tree.cx;
         cx.atomically(|| {
             let mut left = tree.len();
-            let Some(leaf) = tree.edge(false) else { return tree.clear() };
+            let Some(leaf) = tree.edge(false) else { return tree.without_leaf(()) };
             let mut place = Place { leaf, index: 0 };
             while left > 0 {
                 if place.index >= place.leaf.count() {
@@ -538,7 +536,7 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
     /// All entries, in order, as a collection of the process.
     pub(super) fn load_all<C: FromIterator<(K, V)>>(&self) -> Result<C> {
         let tree = self.tree();
-        let mut entries = if tree.is_vacant()? { super::range::Span::empty(tree.cx) } else { tree.all() };
+        let mut entries = if tree.is_vacant()? { Span::empty(tree.cx) } else { tree.all() };
         let mut loaded = 0;
         let all = std::iter::from_fn(|| {
             let place = entries.next()?;

@@ -10,8 +10,9 @@
 //!     values: `cap` stored values
 //! ```
 //!
-//! A node has 512 bytes, or 1024 or 2048 if fewer than 8 entries would fit, or pages if fewer than 4 would:
-//! blocks of these sizes waste nothing. Keys and values begin at what their types are aligned to.
+//! A leaf has 512 bytes, an inner node, which is changed less often and should have many children, 1024; more,
+//! if fewer than 8 keys would fit, up to 2048, or else as many pages as 4 take: blocks of these sizes waste
+//! nothing. Keys and values begin at what their types are aligned to.
 //!
 //! The handles [`Leaf`] and [`Inner`] are made by `open`, which checks that the node is in the file and that
 //! its count is possible. After that, positions up to the count are taken to be good, as only honest
@@ -55,8 +56,12 @@ pub(crate) struct Shape {
     pub(crate) rest: usize,
 }
 
-/// Sizes of nodes that are blocks without waste.
-const SIZES: [usize; 3] = [512, 1024, 2048];
+/// Sizes of leaves, the smallest that will do being used.
+const LEAVES: &[usize] = &[512, 1024, LARGEST];
+/// Sizes of inner nodes.
+const INNERS: &[usize] = &[1024, LARGEST];
+/// The largest node for which there are blocks.
+const LARGEST: usize = 2048;
 /// Keys that a node should have room for, so that the tree is not deep.
 const WANTED: usize = 8;
 /// Keys that a node has room for in any case, so that its halves can be split again.
@@ -65,19 +70,19 @@ const LEAST: usize = 4;
 impl Shape {
     /// That of a leaf.
     pub(crate) const fn leaf(key: Form, value: Form) -> Shape {
-        Shape::fit(size_of::<LeafHead>(), key, value, 0)
+        Shape::fit(LEAVES, size_of::<LeafHead>(), key, value, 0)
     }
 
     /// That of an inner node.
     pub(crate) const fn inner(key: Form) -> Shape {
-        Shape::fit(size_of::<InnerHead>(), key, Form::of::<Word>(), 1)
+        Shape::fit(INNERS, size_of::<InnerHead>(), key, Form::of::<Word>(), 1)
     }
 
-    const fn fit(head: usize, key: Form, rest: Form, more: usize) -> Shape {
+    const fn fit(sizes: &[usize], head: usize, key: Form, rest: Form, more: usize) -> Shape {
         let mut index = 0;
-        while index < SIZES.len() {
-            let shape = Shape::fill(SIZES[index], head, key, rest, more);
-            if shape.cap >= WANTED || (index == SIZES.len() - 1 && shape.cap >= LEAST) {
+        while index < sizes.len() {
+            let shape = Shape::fill(sizes[index], head, key, rest, more);
+            if shape.cap >= WANTED || (sizes[index] == LARGEST && shape.cap >= LEAST) {
                 return shape;
             }
             index += 1;
@@ -146,14 +151,31 @@ pub(super) unsafe fn bits<S>(place: *const S) -> Bits<S> {
     unsafe { place.cast::<Bits<S>>().read() }
 }
 
-/// How many of `count` keys in order there are before the first one for which `before` is false. Without
-/// branches that depend on the keys, for which way they would go nobody can guess.
+/// Keys that are looked at one by one.
+const FEW: usize = 16;
+
+/// How many of `count` keys in order there are before the first one for which `before` is false.
+///
+/// Keys that are all in the node are found without branches that depend on them, for which way those would go
+/// nobody can guess. Of keys that are partly elsewhere the processor shall guess, so as to fetch the next
+/// ones while it waits for one; it does best if it goes through them in a row.
 #[inline(always)]
-fn partition(count: usize, before: impl Fn(usize) -> bool) -> usize {
+fn partition(count: usize, elsewhere: bool, before: impl Fn(usize) -> bool) -> usize {
+    let (mut base, mut left) = (0, count);
+    if elsewhere {
+        while left > FEW {
+            let half = left / 2;
+            if before(base + half) {
+                (base, left) = (base + half, left - half);
+            } else {
+                left = half;
+            }
+        }
+        return base + (0..left).position(|index| !before(base + index)).unwrap_or(left);
+    }
     if count == 0 {
         return 0;
     }
-    let (mut base, mut left) = (0, count);
     while left > 1 {
         let half = left / 2;
         base = std::hint::select_unpredictable(before(base + half), base + half, base);
@@ -162,16 +184,17 @@ fn partition(count: usize, before: impl Fn(usize) -> bool) -> usize {
     base + usize::from(before(base))
 }
 
-/// Begins to bring what is there into the cache.
+/// Begins to bring a node's bytes into the cache, all at once, as the search would wait for each of its steps.
 #[inline(always)]
-fn prefetch(at: *const u8) {
+fn prefetch(node: NonNull<u8>, bytes: usize) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch of any address is harmless.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    for line in (0..bytes.min(512)).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(node.as_ptr().wrapping_add(line).cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
+    let _ = (node, bytes);
 }
 
 /// A leaf.
@@ -207,6 +230,7 @@ impl<K: Share, V: Share> Leaf<K, V> {
     #[inline(always)]
     pub(super) fn open(cx: Cx, offset: u64) -> Option<Self> {
         let at = cx.at(offset, Self::SHAPE.bytes as u64, Self::SHAPE.align as u64)?;
+        prefetch(at, Self::SHAPE.bytes);
         let leaf = Leaf { at, marker: PhantomData };
         (offset != 0 && leaf.count() <= Self::CAP).then_some(leaf)
     }
@@ -254,38 +278,34 @@ impl<K: Share, V: Share> Leaf<K, V> {
     /// The place of a key; `index` is at most the capacity.
     #[inline(always)]
     pub(super) fn key(self, index: usize) -> *mut K::Stored {
-        // SAFETY: within the node, or just behind its keys.
-        unsafe { self.at.as_ptr().add(Self::SHAPE.keys).cast::<K::Stored>().add(index) }
+        self.at.as_ptr().wrapping_add(Self::SHAPE.keys).cast::<K::Stored>().wrapping_add(index)
     }
 
     /// The place of a value; `index` is at most the capacity.
     #[inline(always)]
     pub(super) fn value(self, index: usize) -> *mut V::Stored {
-        // SAFETY: within the node, or just behind its values.
-        unsafe { self.at.as_ptr().add(Self::SHAPE.rest).cast::<V::Stored>().add(index) }
+        self.at.as_ptr().wrapping_add(Self::SHAPE.rest).cast::<V::Stored>().wrapping_add(index)
     }
 
     /// How many keys there are before the first that is not `Less`, and whether that one is `Equal`.
     #[inline(always)]
     pub(super) fn seek(self, order: impl Fn(*const K::Stored) -> Ordering) -> (usize, bool) {
         let count = self.count();
-        let index = partition(count, |index| order(self.key(index)).is_lt());
+        let index = partition(count, K::OWNS, |index| order(self.key(index)).is_lt());
         (index, index < count && order(self.key(index)).is_eq())
     }
 
     /// How many keys there are before the first that is `Greater`.
     #[inline(always)]
     pub(super) fn seek_behind(self, order: impl Fn(*const K::Stored) -> Ordering) -> usize {
-        partition(self.count(), |index| order(self.key(index)).is_le())
+        partition(self.count(), K::OWNS, |index| order(self.key(index)).is_le())
     }
 
-    /// Begins to bring a leaf into the cache.
+    /// Begins to bring the leaf behind, or before, into the cache.
     #[inline(always)]
     pub(super) fn prefetch(cx: Cx, offset: u64) {
         if let Some(at) = cx.at(offset, Self::SHAPE.bytes as u64, 1) {
-            for line in (0..Self::SHAPE.bytes.min(512)).step_by(64) {
-                prefetch(at.as_ptr().wrapping_add(line));
-            }
+            prefetch(at, Self::SHAPE.bytes);
         }
     }
 
@@ -389,6 +409,7 @@ impl<K: Share> Inner<K> {
     #[inline(always)]
     pub(super) fn open(cx: Cx, offset: u64) -> Option<Self> {
         let at = cx.at(offset, Self::SHAPE.bytes as u64, Self::SHAPE.align as u64)?;
+        prefetch(at, Self::SHAPE.bytes);
         let inner = Inner { at, marker: PhantomData };
         (offset != 0 && inner.count() <= Self::CAP).then_some(inner)
     }
@@ -434,13 +455,13 @@ impl<K: Share> Inner<K> {
     /// The place of a key; `index` is at most the capacity.
     #[inline(always)]
     pub(super) fn key(self, index: usize) -> *mut K::Stored {
-        // SAFETY: within the node, or just behind its keys.
-        unsafe { self.at.as_ptr().add(Self::SHAPE.keys).cast::<K::Stored>().add(index) }
+        self.at.as_ptr().wrapping_add(Self::SHAPE.keys).cast::<K::Stored>().wrapping_add(index)
     }
 
     /// The offset of a child; `index` is at most the capacity.
     #[inline(always)]
     pub(super) fn child<'m>(self, index: usize) -> &'m Word {
+        let index = index.min(Self::CAP);
         // SAFETY: there is one child more than there are keys; a word in the map.
         unsafe { &*self.at.as_ptr().add(Self::SHAPE.rest).cast::<Word>().add(index) }
     }
@@ -448,7 +469,7 @@ impl<K: Share> Inner<K> {
     /// The child that a key belongs in: behind the last separator that is not `Greater`.
     #[inline(always)]
     pub(super) fn seek(self, order: impl Fn(*const K::Stored) -> Ordering) -> usize {
-        partition(self.count(), |index| order(self.key(index)).is_le())
+        partition(self.count(), K::OWNS, |index| order(self.key(index)).is_le())
     }
 
     /// Logs the node, unless this transaction has done so already or has made it.
@@ -540,6 +561,6 @@ const _: () = {
     let word = Form::of::<u64>();
     let (leaf, inner) = (Shape::leaf(word, word), Shape::inner(word));
     assert!(leaf.bytes == 512 && leaf.cap == 30 && leaf.keys == 32 && leaf.rest == 272);
-    assert!(inner.bytes == 512 && inner.cap == 30 && inner.keys == 16 && inner.rest == 256);
+    assert!(inner.bytes == 1024 && inner.cap == 62 && inner.keys == 16 && inner.rest == 512);
     assert!(offset_of!(LeafHead, count) == offset_of!(InnerHead, count));
 };

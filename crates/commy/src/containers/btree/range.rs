@@ -3,9 +3,12 @@
 //! A walk has a run of entries of the leaf where it is at the front, and one of the leaf where it is at the
 //! back. When the front has used up its run it goes on to the next leaf; once that is the leaf of the back
 //! there is one run only, from both sides of which entries are taken until nothing is left.
+//!
+//! Leaves are linked, but who follows links waits for memory at each. So a walk from the front looks up in the
+//! inner node above which leaves come next, and has some of them fetched in advance.
 
-use super::node::Leaf;
-use super::tree::{Place, Tree};
+use super::node::{Inner, Leaf};
+use super::tree::{Place, Step, Tree, descend};
 use crate::containers::vec::lend;
 use crate::schema::{Key, Lookup, Share};
 use crate::tx::Cx;
@@ -28,6 +31,51 @@ impl<K: Share, V: Share> Clone for Run<K, V> {
 }
 impl<K: Share, V: Share> Copy for Run<K, V> {}
 
+/// Leaves that are fetched in advance.
+const AHEAD: usize = 4;
+
+/// The inner node above the leaf where a walk is, for a look ahead. It is only used to fetch leaves in advance.
+struct Above<K: Share> {
+    root: (u64, usize),
+    step: Option<Step<K>>,
+    /// The last child that was fetched.
+    fetched: usize,
+}
+
+impl<K: Share> Clone for Above<K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K: Share> Copy for Above<K> {}
+
+impl<K: Key> Above<K> {
+    /// Fetches the next leaves, up to so many.
+    fn fetch<V: Share>(&mut self, cx: Cx, many: usize) {
+        let Some(Step { inner, index }) = self.step else { return };
+        let last = inner.count().min(index + many);
+        for child in self.fetched.max(index) + 1..=last {
+            Leaf::<K, V>::prefetch(cx, inner.child(child).get());
+        }
+        self.fetched = last;
+    }
+
+    /// The walk is at the next leaf now.
+    fn go_on_to<V: Share>(&mut self, cx: Cx, leaf: Leaf<K, V>) {
+        match &mut self.step {
+            Some(step) if step.index < step.inner.count() => step.index += 1,
+            Some(_) if leaf.count() > 0 => {
+                // SAFETY: stored keys, in the map.
+                let choose = |inner: Inner<K>| inner.seek(|key| unsafe { K::compare(key, leaf.key(0), cx) });
+                self.step = descend::<K, V>(cx, self.root, choose).and_then(|(_, step)| step);
+                self.fetched = 0;
+            }
+            _ => self.step = None,
+        }
+        self.fetch::<V>(cx, AHEAD);
+    }
+}
+
 /// The entries between two places.
 pub(super) struct Span<K: Share, V: Share> {
     cx: Cx,
@@ -38,6 +86,7 @@ pub(super) struct Span<K: Share, V: Share> {
     joined: bool,
     /// How often an end may still go on to another leaf, which bounds the walk over a damaged tree.
     steps: usize,
+    above: Above<K>,
 }
 
 impl<K: Share, V: Share> Clone for Span<K, V> {
@@ -46,23 +95,32 @@ impl<K: Share, V: Share> Clone for Span<K, V> {
     }
 }
 
-impl<K: Share, V: Share> Span<K, V> {
+/// One end of a span, and the last step of the way there.
+struct End<K: Share, V: Share> {
+    leaf: Leaf<K, V>,
+    index: usize,
+    step: Option<Step<K>>,
+}
+
+impl<K: Key, V: Share> Span<K, V> {
     /// No entries.
     pub(super) fn empty(cx: Cx) -> Self {
         let none = Run { leaf: Leaf::NONE, start: 0, end: 0 };
-        Span { cx, front: none, back: none, joined: true, steps: 0 }
+        let above = Above { root: (0, 0), step: None, fetched: 0 };
+        Span { cx, front: none, back: none, joined: true, steps: 0, above }
     }
 
-    /// Those from `start` on and before `end`, which is not before `start`, of a tree with `len` entries.
-    pub(super) fn new(cx: Cx, start: Place<K, V>, end: Place<K, V>, len: usize) -> Self {
+    /// Those from `start` on and before `end`, which is not before `start`.
+    fn new(tree: Tree<'_, K, V>, root: (u64, usize), start: End<K, V>, end: End<K, V>) -> Self {
         let joined = start.leaf == end.leaf;
         let front_end = if joined { end.index.max(start.index) } else { start.leaf.count() };
         let front = Run { leaf: start.leaf, start: start.index, end: front_end };
         let back = Run { leaf: end.leaf, start: 0, end: end.index };
+        let mut above = Above { root, step: start.step, fetched: 0 };
         if !joined {
-            Leaf::<K, V>::prefetch(cx, start.leaf.head().next.get());
+            above.fetch::<V>(tree.cx, 1);
         }
-        Span { cx, front, back, joined, steps: len }
+        Span { cx: tree.cx, front, back, joined, steps: tree.len(), above }
     }
 
     /// The next entry from the front.
@@ -100,7 +158,7 @@ impl<K: Share, V: Share> Span<K, V> {
                     self.joined = true;
                 }
                 Some(leaf) => {
-                    Leaf::<K, V>::prefetch(self.cx, leaf.head().next.get());
+                    self.above.go_on_to(self.cx, leaf);
                     self.front = Run { leaf, start: 0, end: leaf.count() };
                 }
                 None => *self = Span::empty(self.cx),
@@ -143,52 +201,53 @@ impl<K: Key, V: Share> Tree<'_, K, V> {
     where
         K: Lookup<Q>,
     {
+        let root = self.root()?;
         let start = match range.start_bound() {
-            Bound::Included(query) => self.place_before(query)?,
-            Bound::Excluded(query) => self.place_behind(query)?,
-            Bound::Unbounded => Place { leaf: self.edge(false)?, index: 0 },
+            Bound::Included(query) => self.end(root, query, false)?,
+            Bound::Excluded(query) => self.end(root, query, true)?,
+            Bound::Unbounded => self.outer_end(root, false)?,
         };
         let end = match range.end_bound() {
-            Bound::Included(query) => self.place_behind(query)?,
-            Bound::Excluded(query) => self.place_before(query)?,
-            Bound::Unbounded => {
-                let leaf = self.edge(true)?;
-                Place { leaf, index: leaf.count() }
-            }
+            Bound::Included(query) => self.end(root, query, true)?,
+            Bound::Excluded(query) => self.end(root, query, false)?,
+            Bound::Unbounded => self.outer_end(root, true)?,
         };
-        if start.leaf != end.leaf && (start.leaf.count() == 0 || end.leaf.count() == 0) {
-            return None;
+        if start.leaf != end.leaf {
+            if start.leaf.count() == 0 || end.leaf.count() == 0 {
+                return None;
+            }
+            // SAFETY: the first keys of both leaves.
+            let order = unsafe { K::compare(start.leaf.key(0), end.leaf.key(0), self.cx) };
+            if order.is_gt() {
+                return None;
+            }
         }
-        // SAFETY: the first keys of both leaves.
-        let turned = || unsafe { K::compare(start.leaf.key(0), end.leaf.key(0), self.cx) }.is_gt();
-        if start.leaf != end.leaf && turned() {
-            return None;
-        }
-        Some(Span::new(self.cx, start, end, self.len()))
+        Some(Span::new(self, root, start, end))
     }
 
-    /// The place of the first key that is not less.
-    #[inline]
-    fn place_before<Q: ?Sized>(self, query: &Q) -> Option<Place<K, V>>
+    /// The place of the first key that is not less, or `behind` that are not greater either.
+    #[inline(always)]
+    fn end<Q: ?Sized>(self, root: (u64, usize), query: &Q, behind: bool) -> Option<End<K, V>>
     where
         K: Lookup<Q>,
     {
         // SAFETY: stored keys, in the map.
         let order = |key| unsafe { K::compare_with(key, self.cx, query) };
-        let leaf = self.leaf_for(order)?;
-        Some(Place { leaf, index: leaf.seek(order).0 })
+        let (leaf, step) = descend::<K, V>(self.cx, root, |inner| inner.seek(order))?;
+        let index = if behind { leaf.seek_behind(order) } else { leaf.seek(order).0 };
+        Some(End { leaf, index, step })
     }
 
-    /// The place of the first key that is greater.
-    #[inline]
-    fn place_behind<Q: ?Sized>(self, query: &Q) -> Option<Place<K, V>>
-    where
-        K: Lookup<Q>,
-    {
-        // SAFETY: stored keys, in the map.
-        let order = |key| unsafe { K::compare_with(key, self.cx, query) };
-        let leaf = self.leaf_for(order)?;
-        Some(Place { leaf, index: leaf.seek_behind(order) })
+    /// The place before all entries, or behind all.
+    fn outer_end(self, root: (u64, usize), behind: bool) -> Option<End<K, V>> {
+        let (leaf, step) = descend::<K, V>(self.cx, root, |inner| if behind { inner.count() } else { 0 })?;
+        Some(End { leaf, index: if behind { leaf.count() } else { 0 }, step })
+    }
+
+    /// All entries.
+    pub(super) fn all(self) -> Span<K, V> {
+        let span = |root| Some(Span::new(self, root, self.outer_end(root, false)?, self.outer_end(root, true)?));
+        self.root().and_then(span).unwrap_or(Span::empty(self.cx))
     }
 }
 
@@ -270,7 +329,7 @@ impl<'a, K: Share, V: Share> IterMut<'a, K, V> {
     }
 }
 
-impl<'a, K: Share, V: Share> Iterator for Range<'a, K, V> {
+impl<'a, K: Key, V: Share> Iterator for Range<'a, K, V> {
     type Item = (K::Ref<'a>, V::Ref<'a>);
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -282,14 +341,14 @@ impl<'a, K: Share, V: Share> Iterator for Range<'a, K, V> {
     }
 }
 
-impl<K: Share, V: Share> DoubleEndedIterator for Range<'_, K, V> {
+impl<K: Key, V: Share> DoubleEndedIterator for Range<'_, K, V> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
         self.span.next_back().map(|place| self.entry(place))
     }
 }
 
-impl<'a, K: Share, V: Share> Iterator for RangeMut<'a, K, V> {
+impl<'a, K: Key, V: Share> Iterator for RangeMut<'a, K, V> {
     type Item = (K::Ref<'a>, V::Mut<'a>);
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -301,14 +360,14 @@ impl<'a, K: Share, V: Share> Iterator for RangeMut<'a, K, V> {
     }
 }
 
-impl<K: Share, V: Share> DoubleEndedIterator for RangeMut<'_, K, V> {
+impl<K: Key, V: Share> DoubleEndedIterator for RangeMut<'_, K, V> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
         self.span.next_back().map(|place| self.entry(place))
     }
 }
 
-impl<'a, K: Share, V: Share> Iterator for Iter<'a, K, V> {
+impl<'a, K: Key, V: Share> Iterator for Iter<'a, K, V> {
     type Item = (K::Ref<'a>, V::Ref<'a>);
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -325,7 +384,7 @@ impl<'a, K: Share, V: Share> Iterator for Iter<'a, K, V> {
     }
 }
 
-impl<K: Share, V: Share> DoubleEndedIterator for Iter<'_, K, V> {
+impl<K: Key, V: Share> DoubleEndedIterator for Iter<'_, K, V> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
@@ -333,7 +392,7 @@ impl<K: Share, V: Share> DoubleEndedIterator for Iter<'_, K, V> {
     }
 }
 
-impl<'a, K: Share, V: Share> Iterator for IterMut<'a, K, V> {
+impl<'a, K: Key, V: Share> Iterator for IterMut<'a, K, V> {
     type Item = (K::Ref<'a>, V::Mut<'a>);
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -350,7 +409,7 @@ impl<'a, K: Share, V: Share> Iterator for IterMut<'a, K, V> {
     }
 }
 
-impl<K: Share, V: Share> DoubleEndedIterator for IterMut<'_, K, V> {
+impl<K: Key, V: Share> DoubleEndedIterator for IterMut<'_, K, V> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
@@ -358,12 +417,12 @@ impl<K: Share, V: Share> DoubleEndedIterator for IterMut<'_, K, V> {
     }
 }
 
-impl<K: Share, V: Share> ExactSizeIterator for Iter<'_, K, V> {}
-impl<K: Share, V: Share> ExactSizeIterator for IterMut<'_, K, V> {}
-impl<K: Share, V: Share> FusedIterator for Range<'_, K, V> {}
-impl<K: Share, V: Share> FusedIterator for RangeMut<'_, K, V> {}
-impl<K: Share, V: Share> FusedIterator for Iter<'_, K, V> {}
-impl<K: Share, V: Share> FusedIterator for IterMut<'_, K, V> {}
+impl<K: Key, V: Share> ExactSizeIterator for Iter<'_, K, V> {}
+impl<K: Key, V: Share> ExactSizeIterator for IterMut<'_, K, V> {}
+impl<K: Key, V: Share> FusedIterator for Range<'_, K, V> {}
+impl<K: Key, V: Share> FusedIterator for RangeMut<'_, K, V> {}
+impl<K: Key, V: Share> FusedIterator for Iter<'_, K, V> {}
+impl<K: Key, V: Share> FusedIterator for IterMut<'_, K, V> {}
 
 impl<K: Share, V: Share> Clone for Range<'_, K, V> {
     fn clone(&self) -> Self {
@@ -377,7 +436,7 @@ impl<K: Share, V: Share> Clone for Iter<'_, K, V> {
     }
 }
 
-impl<K: Share, V: Share> fmt::Debug for Range<'_, K, V>
+impl<K: Key, V: Share> fmt::Debug for Range<'_, K, V>
 where
     for<'b> K::Ref<'b>: fmt::Debug,
     for<'b> V::Ref<'b>: fmt::Debug,
@@ -387,7 +446,7 @@ where
     }
 }
 
-impl<K: Share, V: Share> fmt::Debug for Iter<'_, K, V>
+impl<K: Key, V: Share> fmt::Debug for Iter<'_, K, V>
 where
     for<'b> K::Ref<'b>: fmt::Debug,
     for<'b> V::Ref<'b>: fmt::Debug,
@@ -397,13 +456,13 @@ where
     }
 }
 
-impl<K: Share, V: Share> fmt::Debug for RangeMut<'_, K, V> {
+impl<K: Key, V: Share> fmt::Debug for RangeMut<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RangeMut").finish_non_exhaustive()
     }
 }
 
-impl<K: Share, V: Share> fmt::Debug for IterMut<'_, K, V> {
+impl<K: Key, V: Share> fmt::Debug for IterMut<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IterMut").field("left", &self.left).finish_non_exhaustive()
     }

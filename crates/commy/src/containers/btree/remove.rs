@@ -2,8 +2,9 @@
 //!
 //! A node that would be left with less than two fifths of what it has room for is merged with the node
 //! before it (behind it, if it is its parent's first) if both fit into one, else they share evenly what they
-//! have. A merge takes a separator out of the parent, which may be left with too few in turn. A root with
-//! a single child makes way for it.
+//! have; but for the outermost leaves, when entries are taken out at the ends of the tree: these are used up. A
+//! merge takes a separator out of the parent, which may be left with too few in turn. A root with a single
+//! child makes way for it.
 //!
 //! A separator is the same as the first key of the leaf behind it, byte for byte; so when that key goes, the
 //! separator is set to the one that follows.
@@ -86,9 +87,12 @@ impl<K: Key, V: Share> Tree<'_, K, V> {
     #[inline(always)]
     fn take_out(self, place: Place<K, V>) -> Result<Place<K, V>> {
         let (stamp, leaf, count) = (self.cx.stamp()?, place.leaf, place.leaf.count());
-        let enough = count > least_of_leaf::<K, V>() || self.head.levels.get() == 1;
-        let no_separator = place.index > 0 || leaf.head().prev.get() == 0;
-        if !(enough && no_separator && count > 1) {
+        let (first, last) = (leaf.head().prev.get() == 0, leaf.head().next.get() == 0);
+        // From either end of the tree a leaf is used up, rather than filled again and again.
+        let at_end = (first && (last || place.index == 0)) || (last && place.index + 1 == count);
+        let enough = count > least_of_leaf::<K, V>() || at_end;
+        let has_separator = place.index == 0 && !first;
+        if count == 1 || !enough || has_separator {
             return self.take_out_slowly(stamp, place);
         }
         self.head.keep(self.cx, stamp)?;
@@ -152,14 +156,20 @@ impl<K: Key, V: Share> Tree<'_, K, V> {
         for (level, step) in path.upwards().enumerate() {
             step.inner.keep(cx, stamp)?;
             let (left, right) = self.pair(step)?;
+            // One entry or key will be gone; of what is merged, the right one is only copied from and freed.
             if level == 0 {
                 let (left, right) = (self.leaf_at(left)?, self.leaf_at(right)?);
                 left.keep(cx, stamp)?;
-                right.keep(cx, stamp)?;
+                if left.count() + right.count() > Leaf::<K, V>::CAP + 1 {
+                    right.keep(cx, stamp)?;
+                }
                 keep_link(cx, stamp, right)?;
             } else {
-                self.inner_at(left)?.keep(cx, stamp)?;
-                self.inner_at(right)?.keep(cx, stamp)?;
+                let (left, right) = (self.inner_at(left)?, self.inner_at(right)?);
+                left.keep(cx, stamp)?;
+                if left.count() + right.count() > Inner::<K>::CAP {
+                    right.keep(cx, stamp)?;
+                }
             }
             if step.inner.count() > least_of_inner::<K>() {
                 break;

@@ -126,6 +126,22 @@ impl<T: Key> BTreeSetView<T> {
         Ok(self.map_mut().insert(element, ())?.is_none())
     }
 
+    /// Puts an element in. Gives the one that was there and equals it.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
+    pub fn replace(&mut self, element: T) -> Result<Option<T>>
+    where
+        T: Lookup<T>,
+    {
+        let map = self.map_mut();
+        map.tree().cx.atomically(|| {
+            let old = map.remove_entry(&element)?.map(|(element, ())| element);
+            map.insert(element, ())?;
+            Ok(old)
+        })
+    }
+
     /// Takes an element out. Gives whether it was there.
     ///
     /// # Errors
@@ -352,7 +368,7 @@ impl<'a, T: Key + Lookup<T>> Iterator for Merge<'a, T> {
 /// The elements of a [`BTreeSetView`], in order, from both ends.
 pub struct Elements<'a, T: Share>(Iter<'a, T, ()>);
 
-impl<'a, T: Share> Iterator for Elements<'a, T> {
+impl<'a, T: Key> Iterator for Elements<'a, T> {
     type Item = T::Ref<'a>;
     #[inline]
     fn next(&mut self) -> Option<T::Ref<'a>> {
@@ -368,15 +384,15 @@ impl<'a, T: Share> Iterator for Elements<'a, T> {
     }
 }
 
-impl<T: Share> DoubleEndedIterator for Elements<'_, T> {
+impl<T: Key> DoubleEndedIterator for Elements<'_, T> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
         self.0.next_back().map(|(element, _)| element)
     }
 }
 
-impl<T: Share> ExactSizeIterator for Elements<'_, T> {}
-impl<T: Share> FusedIterator for Elements<'_, T> {}
+impl<T: Key> ExactSizeIterator for Elements<'_, T> {}
+impl<T: Key> FusedIterator for Elements<'_, T> {}
 
 impl<T: Share> Clone for Elements<'_, T> {
     fn clone(&self) -> Self {
@@ -384,7 +400,7 @@ impl<T: Share> Clone for Elements<'_, T> {
     }
 }
 
-impl<T: Share> fmt::Debug for Elements<'_, T>
+impl<T: Key> fmt::Debug for Elements<'_, T>
 where
     for<'b> T::Ref<'b>: fmt::Debug,
 {

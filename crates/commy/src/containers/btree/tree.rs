@@ -1,7 +1,6 @@
 //! A tree as a whole: its head, how a key's place is found in it, how it is freed.
 
 use super::node::{Inner, Leaf};
-use super::range::Span;
 use crate::error::{Error, Result};
 use crate::layout::Word;
 use crate::schema::{Key, Share, nesting};
@@ -117,13 +116,7 @@ impl<'a, K: Key, V: Share> Tree<'a, K, V> {
     /// The leaf that a key belongs in; `order` compares a stored key with it.
     #[inline(always)]
     pub(super) fn leaf_for(self, order: impl Fn(*const K::Stored) -> Ordering) -> Option<Leaf<K, V>> {
-        let (mut node, levels) = self.root()?;
-        for _ in 1..levels {
-            let inner = Inner::<K>::open(self.cx, node)?;
-            node = inner.child(inner.seek(&order)).get();
-        }
-        Leaf::<K, V>::prefetch(self.cx, node);
-        Leaf::open(self.cx, node)
+        descend(self.cx, self.root()?, |inner| inner.seek(&order)).map(|(leaf, _)| leaf)
     }
 
     /// The place of a key that is there.
@@ -137,16 +130,16 @@ impl<'a, K: Key, V: Share> Tree<'a, K, V> {
     /// The place of a key, whether it is there or not, for who wants to change something.
     #[inline(always)]
     pub(super) fn seek(self, order: impl Fn(*const K::Stored) -> Ordering) -> Result<Found<K, V>> {
-        let Some(leaf) = self.leaf_for(&order) else { return self.without_leaf() };
+        let Some(leaf) = self.leaf_for(&order) else { return self.without_leaf(Found::Vacant(None)) };
         let (index, found) = leaf.seek(order);
         let place = Place { leaf, index };
         Ok(if found { Found::Here(place) } else { Found::Vacant(Some(place)) })
     }
 
-    /// What it means that no leaf was found.
+    /// What it means that no leaf was found: there is none, or else an error.
     #[cold]
-    fn without_leaf(self) -> Result<Found<K, V>> {
-        if self.is_vacant()? { Ok(Found::Vacant(None)) } else { Err(self.head.corrupt()) }
+    pub(super) fn without_leaf<R>(self, vacant: R) -> Result<R> {
+        if self.is_vacant()? { Ok(vacant) } else { Err(self.head.corrupt()) }
     }
 
     /// Whether there are no nodes.
@@ -160,12 +153,7 @@ impl<'a, K: Key, V: Share> Tree<'a, K, V> {
 
     /// The first leaf, or the last.
     pub(super) fn edge(self, last: bool) -> Option<Leaf<K, V>> {
-        let (mut node, levels) = self.root()?;
-        for _ in 1..levels {
-            let inner = Inner::<K>::open(self.cx, node)?;
-            node = inner.child(if last { inner.count() } else { 0 }).get();
-        }
-        Leaf::open(self.cx, node)
+        descend(self.cx, self.root()?, |inner| if last { inner.count() } else { 0 }).map(|(leaf, _)| leaf)
     }
 
     /// The place of the first entry, or of the last.
@@ -173,17 +161,6 @@ impl<'a, K: Key, V: Share> Tree<'a, K, V> {
         let leaf = self.edge(last)?;
         let before_end = leaf.count().checked_sub(1)?;
         Some(Place { leaf, index: if last { before_end } else { 0 } })
-    }
-
-    /// All entries.
-    pub(super) fn all(self) -> Span<K, V> {
-        match (self.edge(false), self.edge(true)) {
-            (Some(first), Some(last)) => {
-                let end = Place { leaf: last, index: last.count() };
-                Span::new(self.cx, Place { leaf: first, index: 0 }, end, self.len())
-            }
-            _ => Span::empty(self.cx),
-        }
     }
 
     /// The way from the root to a leaf, which has entries.
@@ -234,6 +211,23 @@ impl<'a, K: Key, V: Share> Tree<'a, K, V> {
             }
         }
     }
+}
+
+/// Goes from the root to a leaf, in each inner node to the child that `choose` tells. Gives the last step, too.
+#[inline(always)]
+pub(super) fn descend<K: Key, V: Share>(
+    cx: Cx,
+    (mut node, levels): (u64, usize),
+    choose: impl Fn(Inner<K>) -> usize,
+) -> Option<(Leaf<K, V>, Option<Step<K>>)> {
+    let mut last = None;
+    for _ in 1..levels {
+        let inner = Inner::open(cx, node)?;
+        let index = choose(inner);
+        last = Some(Step { inner, index });
+        node = inner.child(index).get();
+    }
+    Some((Leaf::open(cx, node)?, last))
 }
 
 /// Frees the tree with that root and so many levels.

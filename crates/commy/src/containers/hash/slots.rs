@@ -7,13 +7,16 @@ use crate::tx::Cx;
 
 /// The full slots: those of the table, then those that are still in the one that is being moved out of.
 pub(super) struct Slots<T> {
+    /// Full slots of the current group that are still to come.
+    bits: Bits,
+    /// The end of the current group's slots: slot 0 of it lies right below.
+    end: *mut T,
+    /// Where the next group is.
+    next: usize,
     table: Option<Range<T>>,
     /// The old table, until its turn comes.
     old: Option<Range<T>>,
     in_old: bool,
-    /// The position of the group after the one that `bits` are of.
-    next: usize,
-    bits: Bits,
 }
 
 /// A table, of each `part` slots of which the first `ready` have control bytes.
@@ -46,30 +49,23 @@ impl<T> Clone for Slots<T> {
 impl<T> Slots<T> {
     /// None, if the head does not check out.
     pub(super) fn of(head: &Head, cx: Cx) -> Slots<T> {
+        let end = std::ptr::null_mut();
+        let mut slots = Slots { bits: Bits::NONE, end, next: 0, table: None, old: None, in_old: false };
         let table: Option<Table<T>> = head.table(cx);
-        let mut slots = Slots { table: None, old: None, in_old: false, next: 0, bits: Bits::NONE };
         if head.moving.get() == 0 {
             slots.table = table.map(Range::all);
         } else if let Some((table, moving)) = table.zip(head.moving(cx)) {
-            let old: Option<Table<T>> = moving.table(cx);
             let part = moving.slots.get() as usize & !(WIDTH - 1);
             slots.table = Some(Range { table, part, ready: moving.ready.get() as usize }).filter(|_| part > 0);
-            slots.old = old.map(Range::all);
+            slots.old = moving.table(cx).map(Range::all);
         }
         slots
     }
 
-    /// The next full slot: its table, whether that is the old one, its index.
-    #[inline]
-    pub(super) fn next_place(&mut self) -> Option<(Table<T>, bool, usize)> {
-        loop {
-            let Range { table, part, ready } = self.table?;
-            if let Some(slot) = self.bits.next() {
-                let index = self.next - WIDTH + slot;
-                if index < table.slots() {
-                    return Some((table, self.in_old, index));
-                }
-            } else if self.next >= table.slots() {
+    /// Goes on to the next group, until there is a full slot; false at the end.
+    fn next_group(&mut self) -> bool {
+        while let Some(Range { table, part, ready }) = self.table {
+            if self.next >= table.slots() {
                 self.table = self.old.take();
                 self.in_old = true;
                 self.next = 0;
@@ -77,10 +73,24 @@ impl<T> Slots<T> {
                 // On to where the next part begins.
                 self.next = self.next - self.next % part + part;
             } else {
-                self.bits = table.group(self.next).full();
+                self.bits = table.group(self.next).full().below(table.slots() - self.next);
+                self.end = table.end_of_group(self.next);
                 self.next += WIDTH;
+                if self.bits.any() {
+                    return true;
+                }
             }
         }
+        false
+    }
+
+    /// The next full slot: its table, whether that is the old one, its index.
+    pub(super) fn next_place(&mut self) -> Option<(Table<T>, bool, usize)> {
+        if !self.bits.any() && !self.next_group() {
+            return None;
+        }
+        let index = self.next - WIDTH + self.bits.next()?;
+        self.table.map(|range| (range.table, self.in_old, index))
     }
 }
 
@@ -89,6 +99,11 @@ impl<T> Iterator for Slots<T> {
 
     #[inline]
     fn next(&mut self) -> Option<*mut T> {
-        self.next_place().map(|(table, _, index)| table.slot(index))
+        if !self.bits.any() && !self.next_group() {
+            return None;
+        }
+        let slot = self.bits.next()?;
+        // SAFETY: a full slot of the group that ends there, hence in its table.
+        Some(unsafe { self.end.sub(slot + 1) })
     }
 }

@@ -201,6 +201,14 @@ impl<T> Table<T> {
         unsafe { self.control.as_ptr().cast::<T>().sub(index + 1) }
     }
 
+    /// Where the slots of the group at a position end, of which the first lies highest.
+    #[inline(always)]
+    pub(super) fn end_of_group(self, position: usize) -> *mut T {
+        debug_assert!(position < self.slots);
+        // SAFETY: `position` is below `slots`.
+        unsafe { self.control.as_ptr().cast::<T>().sub(position) }
+    }
+
     /// The group that begins at a position.
     #[inline(always)]
     pub(super) fn group(self, position: usize) -> Group {

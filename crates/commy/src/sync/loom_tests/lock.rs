@@ -3,20 +3,20 @@
 use super::{PATIENT, Room, Sleep, explore, explore_deaths, live};
 use crate::sync::{Blocked, OWNER, Word64};
 use loom::thread;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Hint of the seats whose number is 0 modulo 16.
 const HINT_0: u64 = 1 << 48;
 
-fn room(seats: usize) -> Arc<Room> {
-    Arc::new(Room::new(seats, Sleep::Nap).seated(0..seats))
+fn room(seats: usize) -> Rc<Room> {
+    Rc::new(Room::new(seats, Sleep::Nap).seated(0..seats))
 }
 
 /// Another participant, in the seat of that number.
 fn also<R: 'static>(
-    room: &Arc<Room>,
+    room: &Rc<Room>,
     seat: usize,
     body: impl FnOnce(&Room, u64) -> R + 'static,
 ) -> thread::JoinHandle<R> {
@@ -56,7 +56,7 @@ fn three_writers_are_never_inside_together() {
 #[test]
 fn an_owner_that_has_just_come_is_not_taken_for_one_that_is_gone() {
     explore(3, || {
-        let room = Arc::new(Room::new(2, Sleep::Nap).seated([0]));
+        let room = Rc::new(Room::new(2, Sleep::Nap).seated([0]));
         let other = {
             let room = room.clone();
             thread::spawn(move || {
@@ -121,7 +121,7 @@ fn two_readers_and_a_writer_are_never_inside_together() {
 #[test]
 fn readers_that_share_a_hint_are_both_waited_for() {
     explore(2, || {
-        let room = Arc::new(Room::new(17, Sleep::Nap).seated([0, 1, 16]));
+        let room = Rc::new(Room::new(17, Sleep::Nap).seated([0, 1, 16]));
         let others = [0, 16].map(|seat| {
             also(&room, seat, move |room, tag| {
                 room.read(seat, tag);
@@ -295,7 +295,7 @@ fn a_writer_that_dies_waiting_for_a_reader_lets_nobody_in_to_it() {
 }
 
 /// The occupant of seat 0 was rescued, but the word still names it.
-fn left_behind(seats: usize) -> Arc<Room> {
+fn left_behind(seats: usize) -> Rc<Room> {
     let room = room(seats);
     let tag = room.sit(0);
     assert!(live(3, || room.write(0, tag)).is_none());
@@ -355,7 +355,7 @@ fn a_dead_reader_holds_no_writer_up() {
 #[should_panic(expected = "deadlock")]
 fn without_naps_a_wake_could_be_lost() {
     explore(3, || {
-        let room = Arc::new(Room::new(2, Sleep::Deep).seated(0..2));
+        let room = Rc::new(Room::new(2, Sleep::Deep).seated(0..2));
         let other = also(&room, 1, |room, tag| room.write(1, tag));
         let tag = room.sit(0);
         room.write(0, tag);

@@ -8,6 +8,8 @@
 //! A participant can be killed: each store to a word is a *step*, and who has no step left ends there, by
 //! unwinding. Its beacon says so, as the system's would. Time does not exist: a nap ends whenever it likes.
 //!
+//! Loom's threads are coroutines of one thread, so they share what they share by `Rc`.
+//!
 //! A full fence of loom's orders more than a real one: it makes everything before it visible to every later full
 //! fence. Orders that matter only beside fences are therefore proved by hand.
 

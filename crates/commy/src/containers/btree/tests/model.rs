@@ -175,9 +175,8 @@ fn text(k: u16) -> String {
 
 fn apply_to_set(view: &mut BTreeSetView<String>, model: &mut BTreeSet<String>, act: Act) {
     match act {
-        Act::Insert(k, _) | Act::Entry(k, _) | Act::GetMut(k, _) => {
-            assert_eq!(view.insert(text(k)).unwrap(), model.insert(text(k)));
-        }
+        Act::Insert(k, _) | Act::Entry(k, _) => assert_eq!(view.insert(text(k)).unwrap(), model.insert(text(k))),
+        Act::GetMut(k, _) => assert_eq!(view.replace(text(k)).unwrap(), model.replace(text(k))),
         Act::Remove(k) => assert_eq!(view.remove(text(k).as_str()).unwrap(), model.remove(&text(k))),
         Act::RemoveEntry(k) => assert_eq!(view.take(text(k).as_str()).unwrap(), model.take(&text(k))),
         Act::PopFirst(n) => (0..n).for_each(|_| assert_eq!(view.pop_first().unwrap(), model.pop_first())),

@@ -59,6 +59,12 @@ impl Bits {
         self.0 >> (slot % WIDTH) & 1 == 1
     }
 
+    /// Those with a lower number than `slots`.
+    #[inline(always)]
+    pub(super) fn below(self, slots: usize) -> Bits {
+        if slots >= WIDTH { self } else { Bits(self.0 & ((1 << slots) - 1)) }
+    }
+
     pub(super) fn with(self, slot: usize) -> Bits {
         Bits(self.0 | 1 << (slot % WIDTH))
     }
