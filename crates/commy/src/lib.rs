@@ -51,6 +51,7 @@ pub mod support {
     pub use crate::schema::nesting::Nesting;
     pub use crate::schema::plain::keep;
     pub use crate::schema::{Description, Field, KeyHasher, Kind, Node, Registry, Variant};
+    pub use crate::segment::RawBlocks;
     pub use crate::tx::{Context, Cx};
 }
 

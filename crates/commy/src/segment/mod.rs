@@ -3,10 +3,12 @@
 mod format;
 mod objects;
 mod options;
+mod raw;
 mod stats;
 
 pub use objects::Objects;
 pub use options::Options;
+pub use raw::RawBlocks;
 pub use stats::{Participant, Stats};
 
 use crate::directory;

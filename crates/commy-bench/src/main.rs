@@ -1,0 +1,52 @@
+//! `commy-bench W1` ... `W6` measure Commy in the workloads that its peers are measured in, and print a line for each
+//! figure: `RESULT`, workload, metric, peer, value, unit, separated by tabs. Metrics, keys, sizes, repetitions and clocks
+//! are those of the peers, so that the lines can stand in one table with theirs.
+//!
+//! `commy-bench scale [ENTRIES]` shows what does not fit there: sizes up to `ENTRIES`, pauses, participants, memory.
+//!
+//! | label | what it does |
+//! |---|---|
+//! | `commy (guard)` | all operations of the figure under one guard, taken and committed within the time |
+//! | `commy (op)` | each operation locks and commits by itself |
+//! | `commy (write guard)`, `commy (read guard)` | the lock alone |
+//!
+//! `new pages` is the first use of the file's pages, as for the peers; without these words the pages have been used.
+
+#[cfg(target_os = "linux")]
+mod bench;
+#[cfg(target_os = "linux")]
+mod w1;
+#[cfg(target_os = "linux")]
+mod w2;
+#[cfg(target_os = "linux")]
+mod w3;
+#[cfg(target_os = "linux")]
+mod w4;
+#[cfg(target_os = "linux")]
+mod w5;
+#[cfg(target_os = "linux")]
+mod w6;
+
+#[cfg(target_os = "linux")]
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    bench::pin(Some(1));
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["W1"] => w1::run(),
+        ["W2"] => w2::run(),
+        ["W3"] => w3::run(),
+        ["W4"] => w4::run(),
+        ["W5"] => w5::run(),
+        ["W6"] => w6::run(),
+        _ => {
+            eprintln!("usage: commy-bench W1|W2|W3|W4|W5|W6");
+            std::process::exit(2);
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    eprintln!("commy-bench: measures on Linux only");
+    std::process::exit(2);
+}

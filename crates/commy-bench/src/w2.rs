@@ -1,0 +1,43 @@
+//! W2: a vector and a deque of numbers.
+
+use crate::bench::*;
+use commy::Shared;
+use std::collections::VecDeque;
+
+const N: u64 = 1_000_000;
+
+pub fn run() {
+    let scratch = Scratch::new("w2");
+    let segment = &scratch.segment;
+    let vector: Shared<Vec<u64>> = segment.open_or_create("vector").unwrap();
+    let deque: Shared<VecDeque<u64>> = segment.open_or_create("deque").unwrap();
+    for round in 0..4 {
+        let peer = if round == 0 { "commy (guard), new pages" } else { "commy (guard)" };
+        let emit = |metric, value| emit("W2", metric, peer, value, "ns");
+        let push = || {
+            let mut v = vector.write().unwrap();
+            (0..N).for_each(|i| v.push(i).unwrap());
+            v.commit().unwrap();
+        };
+        emit("vector push_back, 1e6 growing", per_op(N as usize, push));
+        let sum = || {
+            let v = vector.read().unwrap();
+            (0..N as usize).fold(0u64, |sum, i| sum.wrapping_add(v[i]))
+        };
+        emit("vector indexed sum of 1e6", per_op(N as usize, sum));
+        vector.store(Vec::new()).unwrap();
+
+        deque.store((0..1000).collect()).unwrap();
+        let cycle = || {
+            let mut d = deque.write().unwrap();
+            let sum = (0..N).fold(0u64, |sum, i| {
+                d.push_back(i).unwrap();
+                sum + d.pop_front().unwrap().unwrap()
+            });
+            d.commit().unwrap();
+            sum
+        };
+        emit("deque push_back+pop_front, 1000 live", per_op(N as usize, cycle));
+        deque.store(VecDeque::new()).unwrap();
+    }
+}

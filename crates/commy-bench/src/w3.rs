@@ -1,0 +1,146 @@
+//! W3: hash maps, from numbers to numbers and from strings to strings.
+
+use crate::bench::*;
+use commy::{Segment, Shared};
+use std::collections::HashMap;
+use std::hint::black_box;
+
+const N: usize = 1_000_000;
+
+type Numbers = Shared<HashMap<u64, u64>>;
+type Strings = Shared<HashMap<String, String>>;
+
+pub fn run() {
+    let scratch = Scratch::new("w3");
+    let map: Numbers = scratch.segment.open_or_create("numbers").unwrap();
+    let k = Keys::new(N);
+    insert_all(&map, &k, "commy (guard), new pages");
+    map.store(HashMap::new()).unwrap();
+    insert_all(&map, &k, "commy (guard)");
+    numbers(&map, &k, "commy (guard)");
+
+    let texts: Strings = scratch.segment.open_or_create("strings").unwrap();
+    let s = strings(200_000);
+    insert_strings(&texts, &s.0, "commy (guard), new pages");
+    texts.store(HashMap::new()).unwrap();
+    insert_strings(&texts, &s.0, "commy (guard)");
+    in_strings(&texts, &s.1, "commy (guard)");
+
+    readers_writer(&scratch, "commy (guard)", |map, kind, key| match kind {
+        0 => assert!(black_box(map.read().unwrap().get(&key)).is_some()),
+        1 | 2 => assert!(map.write().unwrap().insert(key, 1).is_ok()),
+        _ => assert!(map.write().unwrap().remove(&key).is_ok()),
+    });
+}
+
+fn insert_all(map: &Numbers, k: &Keys, peer: &str) {
+    let insert = || {
+        let mut map = map.write().unwrap();
+        for &x in &k.key {
+            map.insert(x, x).unwrap();
+        }
+        map.commit().unwrap();
+    };
+    emit("W3", "u64 insert 1e6, growing", peer, per_op(N, insert), "ns");
+}
+
+fn numbers(map: &Numbers, k: &Keys, peer: &str) {
+    let emit = |metric, value| emit("W3", metric, peer, value, "ns");
+    let (n, few) = (N * 3 / 10, N / 20);
+    let (hit, miss) = (&k.order[..n], &k.absent[N / 2..][..n]);
+    let get = || {
+        let map = map.read().unwrap();
+        hit.iter().fold(0u64, |a, x| a.wrapping_add(map[x]))
+    };
+    emit("u64 get hit", per_op(n, get));
+    let contains = || {
+        let map = map.read().unwrap();
+        miss.iter().filter(|x| map.contains_key(*x)).count()
+    };
+    emit("u64 get miss", per_op(n, contains));
+    let overwrite = || {
+        let mut map = map.write().unwrap();
+        hit.iter().for_each(|x| *map.get_mut(x).unwrap() = 1);
+        map.commit().unwrap();
+    };
+    emit("u64 overwrite", per_op(n, overwrite));
+    let insert = || {
+        let mut map = map.write().unwrap();
+        for &x in &k.absent[..few] {
+            map.insert(x, x).unwrap();
+        }
+        map.commit().unwrap();
+    };
+    emit("u64 insert, no growth", per_op(few, insert));
+    let remove = || {
+        let mut map = map.write().unwrap();
+        for x in &hit[..few] {
+            map.remove(x).unwrap();
+        }
+        map.commit().unwrap();
+    };
+    emit("u64 remove", per_op(few, remove));
+    let mut map = map.write().unwrap();
+    for &x in &hit[..few] {
+        map.insert(x, x).unwrap();
+    }
+}
+
+fn insert_strings(map: &Strings, keys: &[String], peer: &str) {
+    let insert = || {
+        let mut map = map.write().unwrap();
+        for x in keys {
+            map.insert(x.clone(), VALUE.to_string()).unwrap();
+        }
+        map.commit().unwrap();
+    };
+    emit("W3", "string insert 2e5, growing", peer, per_op(keys.len(), insert), "ns");
+}
+
+fn in_strings(map: &Strings, order: &[String], peer: &str) {
+    let get = || {
+        let map = map.read().unwrap();
+        order.iter().fold(0, |a, x| a + map.get(x.as_str()).unwrap().len())
+    };
+    emit("W3", "string get hit", peer, per_op(order.len(), get), "ns");
+    let few = &order[..order.len() / 4];
+    let remove = || {
+        let mut map = map.write().unwrap();
+        for x in few {
+            map.remove(x.as_str()).unwrap();
+        }
+        map.commit().unwrap();
+    };
+    emit("W3", "string remove", peer, per_op(few.len(), remove), "ns");
+}
+
+/// Two readers of random present keys, one writer that overwrites, inserts and removes in turn. `op(map, kind, key)`
+/// with kind 0 get, 1 overwrite, 2 insert, 3 remove.
+fn readers_writer(scratch: &Scratch, peer: &str, op: impl Fn(&Numbers, u8, u64)) {
+    let rates = crew(3, 200, &[Some(0), Some(1), None], |i| {
+        let segment = Segment::open(&scratch.path).unwrap();
+        let map: Numbers = segment.open("numbers").unwrap();
+        let (op, mut rng, mut fresh) = (&op, Rng((i as u64) << 40), 0);
+        move || {
+            for j in 0..30 {
+                let x = rng.below(N) as u64;
+                let key = mix(x);
+                match (i < 2, j % 3) {
+                    (true, _) => op(&map, 0, key),
+                    (false, 0) => op(&map, 1, key),
+                    (false, 1) => {
+                        fresh = mix(x + (1 << 40));
+                        op(&map, 2, fresh);
+                    }
+                    _ => op(&map, 3, fresh),
+                }
+            }
+            30
+        }
+    });
+    let emit =
+        |what: &str, rate: f64| emit("W3", &format!("2 readers + 1 writer: {what}"), peer, rate * 1e-6, "Mops/s");
+    emit("total", rates.iter().sum());
+    emit("gets", rates[0] + rates[1]);
+    emit("writes", rates[2]);
+}
