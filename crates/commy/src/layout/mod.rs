@@ -50,15 +50,16 @@ pub(crate) const BITMAP_PAGE: u64 = 4 * PAGE;
 pub(crate) const FIRST_FREE_PAGE: u64 = 5;
 
 /// Of every lock, whatever it guards, the words lie so: lock word, waiters (u32) and sleepers (u32),
-/// version. Offsets from the lock word.
+/// version, generation. Offsets from the lock word.
 pub(crate) const WAITERS_AT: u64 = 8;
 /// Whether threads sleep until the version changes: see `sync::notify`.
 pub(crate) const SLEEPERS_AT: u64 = 12;
 /// Counts the changes of what the lock guards.
 pub(crate) const VERSION_AT: u64 = 16;
-/// The value that a lock guards begins at this distance from the lock word, or at the next one that
-/// suits its alignment.
-pub(crate) const VALUE_AT: u64 = 24;
+/// Counts the objects that were here and were removed: a handle of an earlier one finds another number.
+pub(crate) const GENERATION_AT: u64 = 24;
+/// The value that a lock guards begins at this distance from the lock word, unless it has a block of its own.
+pub(crate) const VALUE_AT: u64 = 32;
 /// Offset of the heap lock.
 pub(crate) const HEAP_LOCK: u64 = 128;
 
@@ -106,11 +107,6 @@ pub(crate) mod bitmap {
     pub(crate) fn first_region(chunk: usize) -> u64 {
         if chunk == 0 { 0 } else { FIRST + (chunk as u64 - 1) * OTHER }
     }
-}
-
-/// Rounds up to a multiple of a power of two; `None` on overflow.
-pub(crate) fn round_up(value: u64, to: u64) -> Option<u64> {
-    Some(value.checked_add(to - 1)? & !(to - 1))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub use transaction::{Part, Transaction};
 
 use crate::directory::{self, Control, Found};
 use crate::error::{Error, Result};
+use crate::layout::VALUE_AT;
 use crate::participant::Attachment;
 use crate::schema::Share;
 use crate::segment::Segment;
@@ -40,6 +41,8 @@ use std::time::Duration;
 pub struct Shared<T: Share> {
     segment: Segment,
     object: u64,
+    /// That of the object, by which is seen whether it was removed.
+    generation: u64,
     value: u64,
     name: Arc<str>,
     marker: PhantomData<fn() -> T>,
@@ -50,6 +53,7 @@ impl<T: Share> Clone for Shared<T> {
         Shared {
             segment: self.segment.clone(),
             object: self.object,
+            generation: self.generation,
             value: self.value,
             name: self.name.clone(),
             marker: PhantomData,
@@ -64,19 +68,22 @@ impl<T: Share> std::fmt::Debug for Shared<T> {
 }
 
 impl<T: Share> Shared<T> {
+    /// An object that was found in the directory; its type is known to be `T`.
     pub(crate) fn new(segment: &Segment, name: &str, found: &Found) -> Result<Shared<T>> {
-        Shared::at(segment, name, found.object)
-    }
-
-    /// The object whose lock word is at an offset; its type is known to be `T`.
-    pub(crate) fn at(segment: &Segment, name: &str, object: u64) -> Result<Shared<T>> {
+        let Found { object, generation, value, .. } = *found;
         directory::control(segment.map(), object)?;
-        let value = directory::value_offset::<T>(object)?;
         let (len, align) = (size_of::<T::Stored>() as u64, align_of::<T::Stored>() as u64);
         if segment.map().at(value, len, align).is_none() {
             return Err(Error::corrupt(value, "an object outside the file"));
         }
-        Ok(Shared { segment: segment.clone(), object, value, name: name.into(), marker: PhantomData })
+        Ok(Shared { segment: segment.clone(), object, generation, value, name: name.into(), marker: PhantomData })
+    }
+
+    /// An object that is never removed, and whose value is in its control block. Its lock word is at this offset, and
+    /// its type is known to be `T`.
+    pub(crate) fn at(segment: &Segment, name: &str, object: u64) -> Result<Shared<T>> {
+        let (value, description) = (object + VALUE_AT, Vec::new());
+        Shared::new(segment, name, &Found { object, generation: 0, value, description })
     }
 
     /// The name it was opened by.
@@ -101,15 +108,27 @@ impl<T: Share> Shared<T> {
 
     #[inline(always)]
     fn control(&self) -> &Control {
-        // SAFETY: checked by `at` to be in the file, which never shrinks below a live object; a control
-        // block is all atomics.
+        // SAFETY: checked by `new` to be in the file, which never shrinks below a control block; such a block is all
+        // atomics, and stays a control block when its object is removed.
         unsafe { &*self.attachment().map.base().add((self.object - 64) as usize).cast::<Control>() }
     }
 
     #[inline(always)]
     fn stored(&self) -> *mut T::Stored {
-        // SAFETY: checked by `at` to be in the file.
+        // SAFETY: checked by `new` to be in the file.
         unsafe { self.attachment().map.base().add(self.value as usize).cast() }
+    }
+
+    /// Whether this is still the object that the handle was made for. Asked under its lock; without it, "no" is
+    /// true for ever, "yes" for the moment before.
+    #[inline(always)]
+    pub(crate) fn is_there(&self) -> bool {
+        self.control().generation.get() == self.generation
+    }
+
+    #[cold]
+    pub(crate) fn removed(&self) -> Error {
+        Error::Removed { name: self.name.to_string() }
     }
 
     #[inline(always)]
@@ -123,7 +142,7 @@ impl<T: Share> Shared<T> {
     ///
     /// # Errors
     /// [`Error::LockTimeout`] names the process that has it; [`Error::Deadlock`] if this thread has a
-    /// write guard of it, or waiting would close a circle; [`Error::TooManyGuards`].
+    /// write guard of it, or waiting would close a circle; [`Error::TooManyGuards`]; [`Error::Removed`].
     pub fn read(&self) -> Result<ReadGuard<'_, T>> {
         self.read_for(self.attachment().patience)
     }
@@ -136,6 +155,7 @@ impl<T: Share> Shared<T> {
         let worker = self.segment.worker()?;
         let mark = match worker.holds(self.object) {
             Some(Holds::Write) => return Err(self.deadlock("this thread has a write guard of it")),
+            Some(Holds::Read { .. }) if !self.is_there() => return Err(self.removed()),
             Some(Holds::Read { mark, guards }) => {
                 worker.set_holds(self.object, Some(Holds::Read { mark, guards: guards + 1 }));
                 return Ok(ReadGuard::new(self, worker, mark));
@@ -147,6 +167,10 @@ impl<T: Share> Shared<T> {
         let locked = self.lock().read(worker.index(), slot.marks[mark].atomic(), worker.tag(), patience);
         slot.waits_for.put(0);
         locked.map_err(|blocked| self.blocked(blocked, patience))?;
+        if !self.is_there() {
+            self.lock().unlock_read(slot.marks[mark].atomic());
+            return Err(self.removed());
+        }
         worker.set_holds(self.object, Some(Holds::Read { mark, guards: 1 }));
         Ok(ReadGuard::new(self, worker, mark))
     }
@@ -164,7 +188,7 @@ impl<T: Share> Shared<T> {
     ///
     /// # Errors
     /// [`Error::LockTimeout`] names the process that has it; [`Error::Deadlock`] if this thread has a
-    /// guard of it already, or waiting would close a circle; [`Error::TooManyGuards`].
+    /// guard of it already, or waiting would close a circle; [`Error::TooManyGuards`]; [`Error::Removed`].
     pub fn write(&self) -> Result<WriteGuard<'_, T>> {
         self.write_for(self.attachment().patience)
     }
@@ -198,7 +222,12 @@ impl<T: Share> Shared<T> {
         slot.waits_for.put(self.object);
         let locked = self.lock().write(worker.tag(), patience);
         slot.waits_for.put(0);
-        locked.map_err(|blocked| self.blocked(blocked, patience))
+        let keep = locked.map_err(|blocked| self.blocked(blocked, patience))?;
+        if !self.is_there() {
+            self.lock().unlock_write(keep);
+            return Err(self.removed());
+        }
+        Ok(keep)
     }
 
     /// The object whatever its type is, for locking and unlocking.
@@ -206,6 +235,7 @@ impl<T: Share> Shared<T> {
         Shared {
             segment: self.segment.clone(),
             object: self.object,
+            generation: self.generation,
             value: self.value,
             name: self.name.clone(),
             marker: PhantomData,
@@ -247,7 +277,12 @@ impl<T: Share> Shared<T> {
         guard.commit()
     }
 
+    #[cold]
     fn deadlock(&self, reason: &'static str) -> Error {
+        // The guard may be of another object, which was made where this one was.
+        if !self.is_there() {
+            return self.removed();
+        }
         Error::Deadlock { what: format!("object \"{}\"", self.name), reason }
     }
 

@@ -30,11 +30,12 @@ impl<T: Share> Shared<T> {
     ///
     /// # Errors
     /// [`Error::Deadlock`] if there was no change yet and this thread has a guard of the object, so that nobody
-    /// else could make one, or a circle of threads wait for each other's objects.
+    /// else could make one, or a circle of threads wait for each other's objects; [`Error::Removed`] once the
+    /// object was removed.
     pub fn wait(&self, version: u64, timeout: Duration) -> Result<u64> {
         let start = Instant::now();
         let left = || timeout.saturating_sub(start.elapsed());
-        self.notify().wait_changed(self.control().version.atomic(), version, left, || {
+        let changed = self.notify().wait_changed(self.control().version.atomic(), version, left, || {
             if self.segment.worker()?.holds(self.object).is_some() {
                 return Err(self.deadlock("this thread waits for a change under a guard of it"));
             }
@@ -43,7 +44,8 @@ impl<T: Share> Shared<T> {
                 Err(Error::LockTimeout { .. }) => Ok(None),
                 Err(error) => Err(error),
             }
-        })
+        })?;
+        if self.is_there() { Ok(changed) } else { Err(self.removed()) }
     }
 }
 
