@@ -1,7 +1,8 @@
-//! The derives of [commy](https://docs.rs/commy): `Plain`, `Share` and `Key`.
+//! The derives of [commy](https://docs.rs/commy): `Plain`, `Share`, `Key` and `Atomics`.
 //!
 //! Use them through that crate; what they generate names it as `::commy`.
 
+mod atomics;
 mod input;
 mod key;
 mod mirror;
@@ -114,6 +115,34 @@ pub fn share(input: TokenStream) -> TokenStream {
         }
     };
     derived.unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes a struct of atomics an object that processes use without a lock.
+///
+/// For structs with `#[repr(C)]` or `#[repr(transparent)]` whose fields are atomics, arrays of atomics, or structs
+/// that derive this too. A `Shared` of it dereferences to the struct itself; it can be nowhere but at the root of
+/// an object. Where some fields need a lock, make two objects.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// #[derive(Default, commy::Atomics)]
+/// #[repr(C)]
+/// struct Traffic {
+///     sent: AtomicU64,
+///     received: AtomicU64,
+/// }
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+/// let traffic: commy::Shared<Traffic> = segment.open_or_create("traffic")?;
+/// traffic.sent.fetch_add(512, Ordering::Relaxed);
+/// # Ok::<(), commy::Error>(())
+/// ```
+#[proc_macro_derive(Atomics)]
+pub fn atomics(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    atomics::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Makes a type that has `Plain` or `Share` derived a key of maps and an element of sets.

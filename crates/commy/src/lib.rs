@@ -7,6 +7,8 @@
 //!   with `#[derive(Share)]`, nested to any depth.
 //! - [`Shared::read`] and [`Shared::write`] give guards, which dereference to [`views`] with the methods that the
 //!   types have in std; those that change something give a [`Result`], for the segment may be full.
+//! - `Shared<AtomicU64>` and its like, arrays and structs of [`Atomics`] are used without a
+//!   lock.
 //! - A write guard is a transaction: committed when it is dropped, undone by a panic under it or by the death of the
 //!   process, at whatever instruction. [`Segment::transaction`] does the same over several objects.
 //! - Nobody has to clean up: whoever meets what a dead process left puts it right.
@@ -28,9 +30,9 @@ mod shared;
 mod sync;
 mod tx;
 
-pub use commy_derive::{Key, Plain, Share};
+pub use commy_derive::{Atomics, Key, Plain, Share};
 pub use error::{Error, Result};
-pub use schema::{Guarded, Key, Lookup, Plain, Share, Viewed};
+pub use schema::{Atomics, Guarded, Key, Lookup, Object, Plain, Share, Viewed};
 pub use segment::{Objects, Options, Participant, Segment, Stats};
 pub use shared::{Part, ReadGuard, Shared, Transaction, WriteGuard};
 
@@ -45,8 +47,8 @@ pub mod views {
 pub mod support {
     pub use crate::layout::Word;
     pub use crate::schema::derive_support::{
-        DescribedVariant, Parameter, Part, Show, ShowAnything, ShowDebug, ShowFields, ThreadBound, corrupt_tag,
-        describe, invalid_tag, lent, plain, replace,
+        DescribedVariant, Parameter, Part, Show, ShowAnything, ShowDebug, ShowFields, ThreadBound, atomics,
+        corrupt_tag, describe, invalid_tag, lent, plain, replace,
     };
     pub use crate::schema::nesting::Nesting;
     pub use crate::schema::plain::keep;

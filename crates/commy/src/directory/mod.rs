@@ -25,7 +25,7 @@ mod names;
 use crate::error::{Error, Result};
 use crate::layout::{VALUE_AT, Word};
 use crate::map::Map;
-use crate::schema::{Description, Share};
+use crate::schema::{Description, Object, Share};
 use crate::segment::Segment;
 use crate::shared::Shared;
 use std::collections::HashMap;
@@ -130,7 +130,7 @@ fn found(segment: &Segment, object: u64) -> Result<Found> {
 }
 
 /// Makes an object, unless somebody else has made one of that name meanwhile.
-pub(crate) fn insert<T: Share>(segment: &Segment, name: &str, value: impl FnOnce() -> T) -> Result<Found> {
+pub(crate) fn insert<T: Object>(segment: &Segment, name: &str, value: impl FnOnce() -> T) -> Result<Found> {
     names::check(name)?;
     let value = value();
     let description = Description::of::<T>().to_bytes();
@@ -141,14 +141,14 @@ pub(crate) fn insert<T: Share>(segment: &Segment, name: &str, value: impl FnOnce
     }
     let made = (|| {
         let cx = names.cx();
-        let stored = value.store(cx)?;
+        let stored = value.place(cx)?;
         let text = cx.alloc(description.len() as u64, 8)?;
         let block = cx.alloc(CONTROL.0, CONTROL.1)?;
         let object = block + OBJECT_AT;
-        let (bytes, align) = (size_of::<T::Stored>() as u64, align_of::<T::Stored>() as u64);
-        let value = if is_inline::<T::Stored>() { object + VALUE_AT } else { cx.alloc(bytes, align)? };
+        let (bytes, align) = (size_of::<T::Form>() as u64, align_of::<T::Form>() as u64);
+        let value = if is_inline::<T::Form>() { object + VALUE_AT } else { cx.alloc(bytes, align)? };
         let corrupt = || Error::corrupt(block, "an allocation outside the file");
-        let place = cx.slice::<T::Stored>(value, 1).ok_or_else(corrupt)?;
+        let place = cx.slice::<T::Form>(value, 1).ok_or_else(corrupt)?;
         let bytes = cx.at(text, description.len() as u64, 1).ok_or_else(corrupt)?;
         // SAFETY: both are blocks that this transaction has just taken, of these sizes.
         unsafe {
@@ -162,7 +162,7 @@ pub(crate) fn insert<T: Share>(segment: &Segment, name: &str, value: impl FnOnce
         control.description.put(text);
         control.description_len.put(description.len() as u64);
         control.value.put(value);
-        control.value_len.put(size_of::<T::Stored>() as u64);
+        control.value_len.put(size_of::<T::Form>() as u64);
         control.state.put(LIVE);
         names.insert(name.into(), object)?;
         Ok(Found { object, generation: 0, value, description })

@@ -1,6 +1,6 @@
 //! What the derives' code calls, so that little of it is generated.
 
-use super::{Field, Kind, Plain, Registry, Share, Variant};
+use super::{Atomics, Field, Kind, Object, Plain, Registry, Share, Variant};
 use crate::error::{Error, Result};
 use crate::tx::Cx;
 use std::fmt::{Debug, DebugStruct, DebugTuple, Display, Formatter};
@@ -28,14 +28,14 @@ pub struct Part {
 pub type DescribedVariant<'a> = (&'a str, u64, &'a [Part]);
 
 /// Describes a struct or enum; a struct is one variant without a name.
-pub fn describe<T: Share>(
+pub fn describe<T: Object>(
     registry: &mut Registry,
     kind: Kind,
     name: &str,
     parameters: &[Parameter<'_>],
     variants: &[DescribedVariant<'_>],
 ) -> usize {
-    const { assert!(align_of::<T::Stored>() <= 4096, "a shared value can be aligned to 4096 bytes at most") };
+    const { assert!(align_of::<T::Form>() <= 4096, "a shared value can be aligned to 4096 bytes at most") };
     let mut parameter = |parameter: &Parameter<'_>| match parameter {
         Parameter::Type(describe) => {
             let node = describe(registry);
@@ -47,7 +47,7 @@ pub fn describe<T: Share>(
         [] => name.to_owned(),
         _ => format!("{name}<{}>", parameters.iter().map(&mut parameter).collect::<Vec<_>>().join(", ")),
     };
-    registry.node::<T, T::Stored>(kind, name, |registry| {
+    registry.node::<T, T::Form>(kind, name, |registry| {
         let mut field = |part: &Part| {
             let node = (part.describe)(registry);
             Field { name: part.name.into(), node, offset: part.offset }
@@ -63,6 +63,11 @@ pub fn describe<T: Share>(
 /// Describes a field of a plain struct, which has to be plain.
 pub fn plain<T: Plain>(registry: &mut Registry) -> usize {
     T::describe(registry)
+}
+
+/// Describes a field of a struct of atomics, which has to be one.
+pub fn atomics<T: Atomics>(registry: &mut Registry) -> usize {
+    T::describe_atomics(registry)
 }
 
 /// Puts another value in the place of a stored one, wholly or not at all.

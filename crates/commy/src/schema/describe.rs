@@ -60,7 +60,7 @@ pub enum Kind {
     Option = 20,
     /// `Box`: the offset of a block with the content.
     Box = 21,
-    /// An atomic integer or `bool`.
+    /// An atomic, whose field says of what.
     Atomic = 22,
 }
 
@@ -179,9 +179,9 @@ pub(crate) fn elements(fields: &[(&str, usize)]) -> Vec<Variant> {
 
 impl Description {
     /// The description of a type.
-    pub fn of<T: super::Share>() -> Description {
+    pub fn of<T: super::Object>() -> Description {
         let mut registry = Registry::default();
-        let root = T::describe(&mut registry);
+        let root = T::describe_object(&mut registry);
         let mut nodes = registry.nodes;
         // A type may be described after those that it consists of.
         nodes.swap(0, root);

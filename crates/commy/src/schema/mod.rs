@@ -3,15 +3,18 @@
 //! [`Share`] says how a type of the program lies in the segment (`Stored`), how it is seen there in
 //! place (`Ref`, `Mut`), and how it moves in (`store`) and out (`load`). [`Plain`] are the types whose
 //! stored form is the value itself. [`Key`] are those that can be looked up, by any [`Lookup`] form.
+//! [`Object`] is what an object can be: all these, and [`Atomics`], which need no lock.
 //! [`Description`] is a type as a graph of nodes, which goes into the segment with each object, so that
 //! opening it as another type is an error and tools can walk it without the program's types.
 
+mod atomics;
 pub(crate) mod derive_support;
 pub(crate) mod describe;
 mod hash;
 pub(crate) mod nesting;
 pub(crate) mod plain;
 
+pub use atomics::{Atomics, Object};
 pub use describe::{Description, Field, Kind, Node, Registry, Variant};
 pub use hash::KeyHasher;
 
@@ -28,7 +31,9 @@ use std::cmp::Ordering;
     message = "`{Self}` cannot be shared between processes",
     label = "this type cannot live in a segment",
     note = "use owned data: numbers, `String`, `Vec`, `VecDeque`, `HashMap`, `BTreeMap` and structs or enums of them with \
-            `#[derive(commy::Share)]`; references, `Rc`, raw pointers and closures mean nothing to another process"
+            `#[derive(commy::Share)]`; references, `Rc`, raw pointers and closures mean nothing to another process",
+    note = "atomics need no lock and are in no container: `Shared<AtomicU64>`, `Shared<[AtomicU64; 8]>`, or a struct of \
+            them with `#[derive(commy::Atomics)]`"
 )]
 pub trait Share: Sized + 'static {
     /// The value as it lies in the segment: `repr(C)`, without pointers; what it owns elsewhere is
@@ -164,7 +169,9 @@ pub trait Key: Share {
     message = "`{Self}` is not a key that a `{Q}` can look up",
     label = "this cannot be looked up so",
     note = "keys are looked up by a reference to their own type, and `String` by `&str` too; for a struct or enum use \
-            `#[derive(commy::Key)]`; floats are no keys, since NaN equals nothing"
+            `#[derive(commy::Key)]`; floats are no keys, since NaN equals nothing",
+    note = "hash, equality and order of keys are those of their fields: an order written by hand would be known to one \
+            program only"
 )]
 pub trait Lookup<Q: ?Sized>: Key {
     /// Feeds the borrowed key to a hasher.

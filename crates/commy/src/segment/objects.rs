@@ -3,7 +3,7 @@
 use super::{Attached, Segment};
 use crate::directory::{self, Found};
 use crate::error::{Error, Result};
-use crate::schema::{Description, Share};
+use crate::schema::{Description, Object};
 use crate::shared::Shared;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ impl Objects {
     /// # Errors
     /// [`Error::TypeMismatch`] if it holds another type; [`Error::BadName`]; [`Error::OutOfSpace`];
     /// [`Error::LockTimeout`].
-    pub fn open_or_create<T: Share + Default>(&self, name: &str) -> Result<Shared<T>> {
+    pub fn open_or_create<T: Object + Default>(&self, name: &str) -> Result<Shared<T>> {
         self.open_or_create_with(name, T::default)
     }
 
@@ -32,7 +32,7 @@ impl Objects {
     ///
     /// # Errors
     /// As [`open_or_create`](Objects::open_or_create).
-    pub fn open_or_create_with<T: Share>(&self, name: &str, value: impl FnOnce() -> T) -> Result<Shared<T>> {
+    pub fn open_or_create_with<T: Object>(&self, name: &str, value: impl FnOnce() -> T) -> Result<Shared<T>> {
         match directory::find(&self.segment(), name)? {
             Some(found) => self.shared(name, found),
             None => {
@@ -46,14 +46,14 @@ impl Objects {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::TypeMismatch`] if it holds another type; [`Error::BadName`].
-    pub fn open<T: Share>(&self, name: &str) -> Result<Shared<T>> {
+    pub fn open<T: Object>(&self, name: &str) -> Result<Shared<T>> {
         match directory::find(&self.segment(), name)? {
             Some(found) => self.shared(name, found),
             None => Err(Error::NotFound { name: name.into() }),
         }
     }
 
-    fn shared<T: Share>(&self, name: &str, found: Found) -> Result<Shared<T>> {
+    fn shared<T: Object>(&self, name: &str, found: Found) -> Result<Shared<T>> {
         let asked = Description::of::<T>();
         if asked.to_bytes() != found.description {
             let stored = Description::from_bytes(&found.description)?;

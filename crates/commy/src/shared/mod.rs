@@ -1,5 +1,6 @@
 //! A shared object and its lock.
 
+mod atomics;
 mod guard;
 mod transaction;
 mod wait;
@@ -11,7 +12,7 @@ use crate::directory::{self, Control, Found};
 use crate::error::{Error, Result};
 use crate::layout::VALUE_AT;
 use crate::participant::Attachment;
-use crate::schema::Share;
+use crate::schema::{Object, Share};
 use crate::segment::Segment;
 use crate::sync::{Blocked, Lock, Notify};
 use crate::tx::{Cx, Holds, Worker};
@@ -38,7 +39,7 @@ use std::time::Duration;
 /// assert_eq!(scores.load()?, vec![3, 4]);
 /// # Ok::<(), commy::Error>(())
 /// ```
-pub struct Shared<T: Share> {
+pub struct Shared<T: Object> {
     segment: Segment,
     object: u64,
     /// That of the object, by which is seen whether it was removed.
@@ -48,7 +49,7 @@ pub struct Shared<T: Share> {
     marker: PhantomData<fn() -> T>,
 }
 
-impl<T: Share> Clone for Shared<T> {
+impl<T: Object> Clone for Shared<T> {
     fn clone(&self) -> Shared<T> {
         Shared {
             segment: self.segment.clone(),
@@ -61,18 +62,18 @@ impl<T: Share> Clone for Shared<T> {
     }
 }
 
-impl<T: Share> std::fmt::Debug for Shared<T> {
+impl<T: Object> std::fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").field("name", &self.name).field("segment", &self.segment.path()).finish()
     }
 }
 
-impl<T: Share> Shared<T> {
+impl<T: Object> Shared<T> {
     /// An object that was found in the directory; its type is known to be `T`.
     pub(crate) fn new(segment: &Segment, name: &str, found: &Found) -> Result<Shared<T>> {
         let Found { object, generation, value, .. } = *found;
         directory::control(segment.map(), object)?;
-        let (len, align) = (size_of::<T::Stored>() as u64, align_of::<T::Stored>() as u64);
+        let (len, align) = (size_of::<T::Form>() as u64, align_of::<T::Form>() as u64);
         if segment.map().at(value, len, align).is_none() {
             return Err(Error::corrupt(value, "an object outside the file"));
         }
@@ -96,11 +97,6 @@ impl<T: Share> Shared<T> {
         &self.segment
     }
 
-    /// How often it was changed since it was made. Equal versions mean equal content.
-    pub fn version(&self) -> u64 {
-        self.control().version.get_acquire()
-    }
-
     #[inline(always)]
     fn attachment(&self) -> &Attachment {
         self.segment.attachment()
@@ -114,7 +110,7 @@ impl<T: Share> Shared<T> {
     }
 
     #[inline(always)]
-    fn stored(&self) -> *mut T::Stored {
+    fn stored(&self) -> *mut T::Form {
         // SAFETY: checked by `new` to be in the file.
         unsafe { self.attachment().map.base().add(self.value as usize).cast() }
     }
@@ -129,6 +125,13 @@ impl<T: Share> Shared<T> {
     #[cold]
     pub(crate) fn removed(&self) -> Error {
         Error::Removed { name: self.name.to_string() }
+    }
+}
+
+impl<T: Share> Shared<T> {
+    /// How often it was changed since it was made. Equal versions mean equal content.
+    pub fn version(&self) -> u64 {
+        self.control().version.get_acquire()
     }
 
     #[inline(always)]
