@@ -425,6 +425,7 @@ impl<K: Key + Lookup<Q>, V: Plain, Q: ?Sized> std::ops::Index<&Q> for HashMapVie
     ///
     /// # Panics
     /// If there is no such key.
+    #[inline(always)]
     fn index(&self, key: &Q) -> &V {
         self.get(key).expect("no entry found for key")
     }
