@@ -22,9 +22,16 @@ pub fn run() {
         emit("vector push_back, 1e6 growing", per_op(N as usize, push));
         let sum = || {
             let v = vector.read().unwrap();
+            let v = v.as_slice();
             (0..N as usize).fold(0u64, |sum, i| sum.wrapping_add(v[i]))
         };
         emit("vector indexed sum of 1e6", per_op(N as usize, sum));
+        let sum = || {
+            let v = vector.read().unwrap();
+            (0..N as usize).fold(0u64, |sum, i| sum.wrapping_add(v[i]))
+        };
+        let peer = format!("{peer}, without as_slice");
+        super::bench::emit("W2", "vector indexed sum of 1e6", &peer, per_op(N as usize, sum), "ns");
         vector.store(Vec::new()).unwrap();
 
         deque.store((0..1000).collect()).unwrap();

@@ -1,6 +1,7 @@
 //! Transactions: the undo log, commit and rollback, and the context in which containers change the
 //! segment.
 
+mod hot;
 mod log;
 mod record;
 mod worker;
@@ -15,6 +16,7 @@ use crate::alloc;
 use crate::error::{Error, Result};
 use crate::layout::Word;
 use crate::map::Map;
+use hot::Hot;
 use std::cell::Cell;
 use std::ptr::NonNull;
 
@@ -29,10 +31,11 @@ pub struct Context {
     way: usize,
     stamp: Cell<u64>,
     transaction: Cell<u64>,
+    hot: Hot,
 }
 
-// SAFETY: the context of an attachment, which threads share, has no worker, and its `stamp` is never
-// used; the contexts of a worker are reached from other threads only through shared references to
+// SAFETY: the context of an attachment, which threads share, has no worker, and its cells are never
+// set; the contexts of a worker are reached from other threads only through shared references to
 // views, whose methods read the map alone.
 unsafe impl Send for Context {}
 // SAFETY: as above.
@@ -41,17 +44,20 @@ unsafe impl Sync for Context {}
 impl Context {
     /// For reading.
     pub(crate) fn of_reader(map: &Map) -> Context {
-        Context { map: NonNull::from(map), worker: None, way: 0, stamp: Cell::new(0), transaction: Cell::new(0) }
+        let (stamp, transaction) = (Cell::new(0), Cell::new(0));
+        Context { map: NonNull::from(map), worker: None, way: 0, stamp, transaction, hot: Hot::default() }
     }
 
     fn of_worker(map: &Map, worker: *const Worker, way: usize) -> Context {
         let (stamp, transaction) = (Cell::new(0), Cell::new(0));
-        Context { map: NonNull::from(map), worker: NonNull::new(worker.cast_mut()), way, stamp, transaction }
+        let (map, worker) = (NonNull::from(map), NonNull::new(worker.cast_mut()));
+        Context { map, worker, way, stamp, transaction, hot: Hot::default() }
     }
 
     fn begin(&self) {
         self.stamp.set(0);
         self.transaction.set(0);
+        self.hot.forget();
     }
 }
 
@@ -227,15 +233,17 @@ impl Cx {
         let log = worker.log(self.context().way);
         let savepoint = log.savepoint();
         // What was made before the part is not new to it: it has to be logged, so that it can be set back.
-        let stamp = self.context().stamp.take();
+        let (stamp, hot) = (self.context().stamp.take(), self.context().hot.take());
         let result = part();
         self.context().stamp.set(stamp);
         match result {
             Ok(result) => {
                 log.release(savepoint);
+                self.context().hot.restore(&hot);
                 Ok(result)
             }
             Err(error) => {
+                self.context().hot.forget();
                 log.roll_back_to(&worker.actor(), worker.alloc(), savepoint)?;
                 Err(error)
             }

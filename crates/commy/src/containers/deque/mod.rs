@@ -13,7 +13,7 @@ mod tests;
 pub use header::DequeHeader;
 
 use super::vec::{
-    Elements, ElementsMut, Shape, below, bounds, drop_slots, keep_end, lend, release, replace_slot, store, too_large,
+    Elements, ElementsMut, Shape, below, bounds, drop_slots, lend, release, replace_slot, store, too_large,
 };
 use crate::error::{Error, Result};
 use crate::schema::describe::elements;
@@ -322,8 +322,54 @@ impl<T: Share> DequeView<T> {
     /// [`Error::OutOfSpace`].
     #[inline]
     pub fn push_back(&mut self, value: T) -> Result<()> {
-        let (slots, cx) = (self.room(1)?, self.cx());
+        match self.known() {
+            Some(slots) if slots.len < slots.cap => {
+                let stored = store(value, self.cx())?;
+                // SAFETY: the slot behind the last element is out of reach.
+                unsafe { slots.place(slots.len).write(stored) };
+                self.header.put_len(slots.len + 1);
+                Ok(())
+            }
+            _ => self.push_back_first(value),
+        }
+    }
+
+    /// The slots, if in this transaction they were checked and the words at the ends of the header logged.
+    #[inline(always)]
+    fn known(&self) -> Option<Slots<T::Stored>> {
+        let ring = self.header.ring();
+        let first = self.cx().known_block(&self.header, ring.offset, ring.cap)?;
+        Some(Slots { first, cap: ring.cap as usize, head: ring.head as usize, len: ring.len as usize })
+    }
+
+    /// The slots, if there are elements, with the words at the ends of the header logged.
+    #[inline(always)]
+    fn for_removing(&self) -> Result<Option<Slots<T::Stored>>> {
+        let known = self.known();
+        let slots = known.map_or_else(|| self.checked(), Ok)?;
+        if slots.len == 0 {
+            return Ok(None);
+        }
+        if known.is_none() {
+            self.keep_ends(&slots)?;
+        }
+        Ok(Some(slots))
+    }
+
+    /// Logs the words at the ends of the header, and remembers the ring, which was checked.
+    #[inline(always)]
+    fn keep_ends(&self, slots: &Slots<T::Stored>) -> Result<()> {
+        let (ring, cx) = (self.header.ring(), self.cx());
         self.header.keep_ends(cx)?;
+        cx.know_block(&self.header, ring.offset, ring.cap, slots.first);
+        Ok(())
+    }
+
+    /// A push when the ring has not been checked yet or is full.
+    #[inline(never)]
+    fn push_back_first(&mut self, value: T) -> Result<()> {
+        let (slots, cx) = (self.room(1)?, self.cx());
+        self.keep_ends(&slots)?;
         let stored = store(value, cx)?;
         // SAFETY: the slot behind the last element is out of reach.
         unsafe { slots.place(slots.len).write(stored) };
@@ -338,7 +384,7 @@ impl<T: Share> DequeView<T> {
     #[inline]
     pub fn push_front(&mut self, value: T) -> Result<()> {
         let (slots, cx) = (self.room(1)?, self.cx());
-        self.header.keep_ends(cx)?;
+        self.keep_ends(&slots)?;
         let stored = store(value, cx)?;
         let head = slots.head.wrapping_sub(1) & slots.mask();
         // SAFETY: the slot before the first element is out of reach.
@@ -353,10 +399,7 @@ impl<T: Share> DequeView<T> {
     /// [`Error::OutOfSpace`] only if not even the room kept for removals is left.
     #[inline]
     pub fn pop_front(&mut self) -> Result<Option<T>> {
-        let slots = self.checked()?;
-        if slots.len == 0 {
-            return Ok(None);
-        }
+        let Some(slots) = self.for_removing()? else { return Ok(None) };
         let value = self.take(&slots, 0)?;
         self.header.put_ends(slots.slot(1), slots.len - 1);
         Ok(Some(value))
@@ -368,24 +411,21 @@ impl<T: Share> DequeView<T> {
     /// [`Error::OutOfSpace`] only if not even the room kept for removals is left.
     #[inline]
     pub fn pop_back(&mut self) -> Result<Option<T>> {
-        let slots = self.checked()?;
-        if slots.len == 0 {
-            return Ok(None);
-        }
+        let Some(slots) = self.for_removing()? else { return Ok(None) };
         let value = self.take(&slots, slots.len - 1)?;
         self.header.put_len(slots.len - 1);
         Ok(Some(value))
     }
 
-    /// Loads an element and frees what it owns, logging all that is then to be changed.
+    /// Loads an element and frees what it owns, logging what gets out of reach. The words at the ends of the header
+    /// were logged.
     #[inline(always)]
     fn take(&mut self, slots: &Slots<T::Stored>, index: usize) -> Result<T> {
-        let (cx, header) = (self.cx(), &self.header);
-        header.keep_ends(cx)?;
+        let cx = self.cx();
         // SAFETY: the caller gives an index below the length, and removes the element if nothing fails.
         unsafe {
             let value = T::load(slots.place(index), cx)?;
-            keep_end(cx, slots.first, slots.cap, slots.slot(index))?;
+            cx.keep_end(slots.first, slots.cap, slots.slot(index))?;
             if T::OWNS {
                 cx.atomically(|| drop_elements::<T>(slots, index, 1, cx))?;
             }

@@ -129,27 +129,6 @@ pub(crate) unsafe fn keep_slots<S>(cx: Cx, first: *const S, count: usize) -> Res
     unsafe { cx.keep_bytes(first.cast(), bytes) }
 }
 
-/// Logs an element that gets out of reach at one end, together with small neighbours, which are likely to be next:
-/// a log entry for several is shorter, and the log remembers it.
-///
-/// # Safety
-/// The block of `cap` slots lies in the map, and `index` is below `cap`.
-#[inline(always)]
-pub(crate) unsafe fn keep_end<S>(cx: Cx, first: *const S, cap: usize, index: usize) -> Result<()> {
-    const LINE: usize = 32;
-    let size = size_of::<S>();
-    // SAFETY: the caller's promise; a line is cut off where the block begins and ends.
-    unsafe {
-        if size == 0 || size > LINE / 2 || !LINE.is_multiple_of(size) {
-            return keep_slots(cx, first.add(index), 1);
-        }
-        let (start, end) = (first as usize, first as usize + cap * size);
-        let line = (start + index * size) & !(LINE - 1);
-        let (from, to) = (line.max(start), (line + LINE).min(end));
-        cx.keep_bytes(first.cast::<u8>().add(from - start), to - from)
-    }
-}
-
 /// Stores a value, wholly or not at all.
 #[inline(always)]
 pub(crate) fn store<T: Share>(value: T, cx: Cx) -> Result<T::Stored> {

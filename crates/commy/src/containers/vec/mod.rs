@@ -19,7 +19,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub(crate) use block::{
-    LARGE, MOST, Shape, below, bounds, extend_block, keep_end, keep_slots, lend, release, replace, store, too_large,
+    LARGE, MOST, Shape, below, bounds, extend_block, keep_slots, lend, release, replace, store, too_large,
 };
 pub(crate) use header::{Run, Slots};
 
@@ -300,8 +300,26 @@ impl<T: Share> VecView<T> {
     /// [`Error::OutOfSpace`].
     #[inline]
     pub fn push(&mut self, value: T) -> Result<()> {
+        let (run, cx) = (self.header.run(), self.cx());
+        match cx.known_block::<_, T::Stored>(&self.header, run.offset, run.cap) {
+            Some(first) if run.len < run.cap => {
+                let stored = store(value, cx)?;
+                // SAFETY: below the capacity of a block that was checked, and out of reach.
+                unsafe { first.add(run.len as usize).write(stored) };
+                self.header.len.put(run.len + 1);
+                Ok(())
+            }
+            _ => self.push_first(value),
+        }
+    }
+
+    /// A push when the block has not been checked yet or is full.
+    #[inline(never)]
+    fn push_first(&mut self, value: T) -> Result<()> {
         let (slots, cx) = (self.room(1)?, self.cx());
         cx.keep(&self.header.len, 1)?;
+        let run = self.header.run();
+        cx.know_block(&self.header, run.offset, run.cap, slots.first);
         let stored = store(value, cx)?;
         // SAFETY: below the capacity and out of reach.
         unsafe { slots.first.add(slots.len).write(stored) };
@@ -321,7 +339,7 @@ impl<T: Share> VecView<T> {
         // SAFETY: below the length there are elements; this one gets out of reach if nothing fails.
         let value = unsafe {
             let value = T::load(slots.first.add(last), cx)?;
-            keep_end(cx, slots.first, slots.cap, last)?;
+            cx.keep_end(slots.first, slots.cap, last)?;
             if T::OWNS {
                 cx.atomically(|| drop_slots::<T>(slots.first.add(last), 1, cx))?;
             }
