@@ -29,6 +29,7 @@ mod segment;
 mod shared;
 mod sync;
 mod tx;
+mod walk;
 
 pub use commy_derive::{Atomics, Key, Plain, Share};
 pub use error::{Error, Result};

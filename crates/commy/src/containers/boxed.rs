@@ -8,8 +8,11 @@
 //! The block is there as long as the box. It is followed only when it is asked for, so that the view of a
 //! type that contains itself in a box is finite. A value of no size has no block; the offset is 0.
 
+use super::untyped::{Block, Step};
+use super::vec::Shape;
 use crate::error::{Error, Result};
 use crate::layout::Word;
+use crate::map::Map;
 use crate::schema::derive_support::{dangling_box, lent, replace};
 use crate::schema::describe::elements;
 use crate::schema::nesting::drop_block;
@@ -50,6 +53,37 @@ pub struct BoxView<T: Share> {
 // SAFETY: through a shared view the content is seen by `T::view` of shared bytes, which other threads may do
 // if those bytes may be shared.
 unsafe impl<T: Share> Sync for BoxView<T> where T::Stored: Sync {}
+
+/// A cursor over the content of a box, for who knows only its size: see `containers::untyped`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub block: u64,
+    /// Steps taken.
+    pub steps: u64,
+}
+
+impl Content {
+    /// That of the box at an offset; `None` if it has no block.
+    pub(crate) fn open(map: &Map, shape: &Shape, stored: u64) -> Result<Option<Content>> {
+        // SAFETY: a box is one word.
+        let block = unsafe { map.get::<BoxStored>(stored)? }.block.get();
+        Block::checked(map, block, shape.size, shape.align)?;
+        Ok((shape.size != 0).then_some(Content { block, steps: 0 }))
+    }
+
+    pub(crate) fn step(&mut self, shape: &Shape, entries: bool) -> Step<Content> {
+        self.steps += if entries { 1 } else { 2 };
+        match self.steps {
+            1 => Step::Entry(self.block, self.block),
+            2 => Step::Block(Block { offset: self.block, bytes: shape.size, align: shape.align }),
+            _ => Step::End,
+        }
+    }
+
+    pub(crate) fn only_block_left(&self) -> bool {
+        self.steps == 1
+    }
+}
 
 fn size<T: Share>() -> u64 {
     size_of::<T::Stored>() as u64

@@ -20,6 +20,7 @@ pub mod hash;
 pub mod option;
 pub mod string;
 pub mod tuple;
+pub(crate) mod untyped;
 pub mod vec;
 
 pub use boxed::BoxView;

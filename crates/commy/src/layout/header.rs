@@ -4,7 +4,7 @@
 //!    0 magic 8 B          8 version u32 | byte order u32    16 page size u64    24 segment id 16 B
 //!   40 maximum           48 max participants               56 checksum of bytes 0..56
 //!   64 size              72 limit                          80 boot             88 clean
-//!   96 shrink journal   104 span hint                     112 stranded classes 120 --
+//!   96 shrink journal   104 span hint                     112 stranded classes 120 attachments
 //!  128 heap lock: word, waiters                            192 recovered: threads, rolled back, finished
 //!  256 directory object: control block, 256 B
 //!  512 offsets of the pages of process slots, 16           640 --
@@ -51,7 +51,8 @@ pub(crate) struct Header {
     pub span_hint: Word,
     /// One bit a size class: a slot without an occupant has slabs of it; only a hint.
     pub stranded: Word,
-    pub unused_0: Word,
+    /// Attachments that there were so far: the number of the last one.
+    pub attachments: Word,
     pub heap_lock: AtomicU64,
     pub heap_waiters: AtomicU32,
     pub heap_pad: [u32; 13],

@@ -5,8 +5,8 @@
 //! process slot, 64 B                         thread slot, 512 B
 //!   0 state: generation 32 | status 32         0 beacon, 64 B
 //!   8 pid, start, namespace, boot             64 marks: objects this thread reads, 8
-//!  40 heartbeat, ms                          128 state: generation 32 | process generation 16 |
-//!  48 --                                                process 12 | status 4
+//!  40 heartbeat, ms; 48 number               128 state: generation 32 | process generation 16 |
+//!  56 --                                                process 12 | status 4
 //!                                            136 rescuer: process generation 32 | process + 1
 //!                                            144 freeing    block whose foreign release is under way
 //!                                            152 inbox      classes with foreign releases, one bit each
@@ -66,7 +66,9 @@ pub(crate) struct ProcessSlot {
     pub namespace: Word,
     pub boot: Word,
     pub heartbeat: Word,
-    pub unused: [Word; 2],
+    /// The number of the attachment.
+    pub number: Word,
+    pub unused: Word,
 }
 
 impl ProcessSlot {

@@ -42,6 +42,8 @@ pub(crate) struct Attachment {
     rescue: Rescue,
     /// Process slot and its generation, `generation << 32 | index`.
     place: AtomicU64,
+    /// Attachments are numbered as they come. A forked child has its parent's number: it has its handles, too.
+    number: AtomicU64,
     /// The fork epoch in which the place was taken.
     epoch: AtomicU32,
     registering: ForkMutex<()>,
@@ -57,6 +59,7 @@ impl Attachment {
             patience,
             rescue,
             place: AtomicU64::new(0),
+            number: AtomicU64::new(0),
             epoch: AtomicU32::new(fork::epoch()),
             registering: ForkMutex::default(),
         };
@@ -131,6 +134,7 @@ impl Attachment {
                 slot.namespace.put(id.namespace);
                 slot.boot.put(id.boot);
                 slot.heartbeat.put(os::now_monotonic_ms());
+                slot.number.put(self.number());
                 slot.state.publish(u64::from(generation) << 32 | PROCESS_LIVE);
                 self.place.store(u64::from(generation) << 32 | index as u64, Ordering::Relaxed);
                 return Ok(());
@@ -138,6 +142,22 @@ impl Attachment {
             index += 1;
         }
         Err(Error::TooManyParticipants { what: "processes", limit: index as u32 })
+    }
+
+    /// The number of this attachment.
+    fn number(&self) -> u64 {
+        if self.number.load(Ordering::Relaxed) == 0 {
+            let before = self.map.header().attachments.atomic().fetch_add(1, Ordering::Relaxed);
+            self.number.store(before + 1, Ordering::Relaxed);
+        }
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// The lowest number of an attachment that there still is. Asks the system about each.
+    pub(crate) fn oldest(&self) -> u64 {
+        let slots = (0..).map_while(|index| self.map.process(index).map(|slot| (index, slot)));
+        let alive = slots.filter(|(index, _)| self.process_liveness(*index) == Liveness::Alive);
+        alive.map(|(_, slot)| slot.number.get()).min().unwrap_or(0)
     }
 
     /// Gives the place back. All threads have left their slots.

@@ -73,6 +73,87 @@ impl Objects {
     /// # Errors
     /// [`Error::LockTimeout`].
     pub fn objects(&self) -> Result<Vec<String>> {
-        directory::names(&self.segment())
+        directory::names(&self.segment(), "")
+    }
+
+    /// The names of the objects below a path, in order: `objects_under("jobs/")` gives `jobs/waiting` and
+    /// `jobs/done/today`. The slash at its end may be left out; the empty path is that of all objects. Looks at all
+    /// names.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// for name in ["jobs/waiting", "jobs/done", "jobsworth"] {
+    ///     segment.open_or_create::<u64>(name)?;
+    /// }
+    /// assert_eq!(segment.objects_under("jobs/")?, ["jobs/done", "jobs/waiting"]);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::BadName`] for a path that no name can begin with; [`Error::LockTimeout`].
+    pub fn objects_under(&self, path: &str) -> Result<Vec<String>> {
+        directory::names_under(&self.segment(), path)
+    }
+
+    /// Removes an object with all it holds. Handles that others have of it give [`Error::Removed`] from then on, at
+    /// once, and so do those who wait for it to change. Another object of that name can be made.
+    ///
+    /// Atomics are used without a lock, so nobody can be told: handles that others have of them go on working, but on
+    /// something that has no name any more. It takes up its room until all who have the segment open now have closed
+    /// it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// use commy::{Error, Shared};
+    /// let names: Shared<Vec<String>> = segment.open_or_create("names")?;
+    /// segment.remove("names")?;
+    /// assert!(matches!(names.read(), Err(Error::Removed { .. })));
+    /// assert!(matches!(segment.open::<Vec<String>>("names"), Err(Error::NotFound { .. })));
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::BadName`]; [`Error::LockTimeout`] if somebody else has it locked for that long;
+    /// [`Error::Deadlock`] if this thread has a guard of it.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        directory::remove(&self.segment(), name)
+    }
+
+    /// Bytes that an object takes, with all it holds, rounded up to the sizes that blocks have. Takes time in
+    /// proportion to the blocks, and locks the object for reading meanwhile.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// segment.open_or_create_with("numbers", || vec![0u64; 1000])?;
+    /// assert!((8000..9000).contains(&segment.object_size("numbers")?));
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::BadName`]; [`Error::LockTimeout`]; [`Error::Deadlock`] if this thread has a write
+    /// guard of it; [`Error::Corrupt`].
+    pub fn object_size(&self, name: &str) -> Result<u64> {
+        directory::size(&self.segment(), name)
+    }
+
+    /// Gives an object another name. Handles that there are of it go on working.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// segment.open_or_create_with("draft", || 7u64)?;
+    /// segment.rename("draft", "archive/2026")?;
+    /// assert_eq!(segment.open::<u64>("archive/2026")?.load()?, 7);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::ObjectExists`] if there is one of the new name; [`Error::BadName`];
+    /// [`Error::OutOfSpace`]; [`Error::LockTimeout`].
+    pub fn rename(&self, old: &str, new: &str) -> Result<()> {
+        directory::rename(&self.segment(), old, new)
     }
 }

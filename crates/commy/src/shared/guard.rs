@@ -152,6 +152,16 @@ impl<'a, T: Share> WriteGuard<'a, T> {
         self.close(true)
     }
 
+    /// Unlocks an object that another transaction has changed under this lock, and tells who waits for a change.
+    pub(crate) fn close_changed(self) -> Result<()> {
+        let shared = self.shared;
+        let version = &shared.control().version;
+        version.publish(version.get().wrapping_add(1));
+        let closed = self.commit();
+        shared.wake_sleepers();
+        closed
+    }
+
     /// Undoes everything that was done under this guard, and unlocks.
     pub fn rollback(mut self) {
         // What cannot be undone stays locked, and others get `LockTimeout`.

@@ -87,6 +87,12 @@ impl<T: Object> Shared<T> {
         Shared::new(segment, name, &Found { object, generation: 0, value, description })
     }
 
+    /// The object of this generation whatever its type is, for locking and unlocking.
+    pub(crate) fn lock_of(segment: &Segment, name: &str, object: u64, generation: u64) -> Result<Shared<()>> {
+        let (value, description) = (object, Vec::new());
+        Shared::new(segment, name, &Found { object, generation, value, description })
+    }
+
     /// The name it was opened by.
     pub fn name(&self) -> &str {
         &self.name
@@ -132,6 +138,12 @@ impl<T: Share> Shared<T> {
     /// How often it was changed since it was made. Equal versions mean equal content.
     pub fn version(&self) -> u64 {
         self.control().version.get_acquire()
+    }
+
+    /// Where the value is, as an offset and in the map.
+    #[cfg(test)]
+    pub(crate) fn place(&self) -> (u64, *mut T::Stored) {
+        (self.value, self.stored())
     }
 
     #[inline(always)]

@@ -45,7 +45,14 @@ impl<T: Share> Shared<T> {
                 Err(error) => Err(error),
             }
         })?;
-        if self.is_there() { Ok(changed) } else { Err(self.removed()) }
+        if self.is_there() {
+            return Ok(changed);
+        }
+        // Who is removing it may yet roll back: the lock tells.
+        match self.read_for(left()) {
+            Err(Error::LockTimeout { .. }) | Ok(_) => Ok(changed),
+            Err(error) => Err(error),
+        }
     }
 }
 

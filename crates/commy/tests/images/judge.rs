@@ -50,15 +50,19 @@ fn recoveries_wanted() -> u64 {
 }
 
 /// What tells images apart. Left out is what grows with every attachment and every rescue and means nothing to the
-/// next one: the process slots (page 1: generation, start time, heartbeat) and the header's counts of rescues.
+/// next one: the process slots (page 1: generation, start time, heartbeat) and the header's counts of attachments
+/// and rescues.
 /// With these no two recoveries would ever be alike.
 fn digest(image: &[u8]) -> u64 {
+    const ATTACHMENTS: usize = 120 / 8;
     const COUNTS: std::ops::Range<usize> = 192 / 8..216 / 8;
     const PROCESSES: std::ops::Range<usize> = 4096 / 8..8192 / 8;
     let words = image.as_chunks::<8>().0.iter().enumerate();
-    words.filter(|(at, _)| !COUNTS.contains(at) && !PROCESSES.contains(at)).fold(0, |hash: u64, (_, word)| {
-        (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
-    })
+    words
+        .filter(|(at, _)| *at != ATTACHMENTS && !COUNTS.contains(at) && !PROCESSES.contains(at))
+        .fold(0, |hash: u64, (_, word)| {
+            (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+        })
 }
 
 fn look(segment: &Segment, observe: fn(&Segment) -> String) -> Outcome {

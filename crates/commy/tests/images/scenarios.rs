@@ -76,6 +76,48 @@ fn object_made() {
         |s| drop(s.open_or_create_with("x", || vec!["a".to_string(), "b".into()]).unwrap()),
         |s| format!("{:?}", s.objects().unwrap()),
     );
+    run(
+        "object: make where another was",
+        |s| {
+            s.open_or_create_with("other", || vec![1u64; 20]).unwrap();
+            s.remove("other").unwrap();
+        },
+        |s| drop(s.open_or_create_with("x", || vec!["a".to_string(), "b".into()]).unwrap()),
+        |s| format!("{:?} {:?}", s.objects().unwrap(), s.open::<Vec<String>>("x").map(|x| x.load().unwrap()).ok()),
+    );
+}
+
+/// All objects, and what is in the one named `x` or `y`.
+fn objects<T: Share + Debug>(segment: &Segment) -> String {
+    let names = segment.objects().expect("names");
+    let value = |name| segment.open::<T>(name).map(|object| object.load().expect("its value")).ok();
+    format!("{names:?} {:?} {:?}", value("x"), value("y"))
+}
+
+#[test]
+fn object_removed() {
+    run(
+        "object: remove",
+        |s| x::<Vec<String>>(s).store((0..5).map(|n| "text".repeat(n * 3)).collect()).unwrap(),
+        |s| s.remove("x").unwrap(),
+        objects::<Vec<String>>,
+    );
+    run(
+        "object: remove one with a block of its own",
+        |s| drop(s.open_or_create_with("x", || [5u64; 400]).unwrap()),
+        |s| s.remove("x").unwrap(),
+        objects::<[u64; 400]>,
+    );
+}
+
+#[test]
+fn object_renamed() {
+    run(
+        "object: rename",
+        |s| x::<Vec<u64>>(s).store(vec![1, 2]).unwrap(),
+        |s| s.rename("x", "y").unwrap(),
+        objects::<Vec<u64>>,
+    );
 }
 
 #[test]

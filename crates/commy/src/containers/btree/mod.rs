@@ -35,6 +35,7 @@ mod range;
 mod remove;
 mod set;
 mod tree;
+mod untyped;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub use map::BTreeMapView;
 pub use range::{Iter, IterMut, Range, RangeMut};
 pub use set::{BTreeSetView, Elements};
 pub use tree::Head;
+pub(crate) use untyped::Node;
 
 use crate::error::Result;
 use crate::schema::describe::elements;

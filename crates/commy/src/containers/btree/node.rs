@@ -125,7 +125,7 @@ impl Shape {
 pub(super) struct LeafHead {
     /// The stamp of the transaction that made the leaf or has logged the whole of it.
     pub(super) stamp: Word,
-    count: Word,
+    pub(super) count: Word,
     pub(super) prev: Word,
     pub(super) next: Word,
 }
@@ -135,7 +135,7 @@ pub(super) struct LeafHead {
 pub(super) struct InnerHead {
     /// As in a leaf.
     pub(super) stamp: Word,
-    count: Word,
+    pub(super) count: Word,
 }
 
 /// The bytes of a stored key or value, on their way from one place to another.

@@ -9,8 +9,10 @@ mod header;
 
 #[cfg(test)]
 mod tests;
+mod untyped;
 
 pub use header::DequeHeader;
+pub(crate) use untyped::Places;
 
 use super::vec::{
     Elements, ElementsMut, Shape, below, bounds, drop_slots, lend, release, replace_slot, store, too_large,

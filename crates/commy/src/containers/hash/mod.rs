@@ -33,11 +33,13 @@ mod slots;
 mod table;
 #[cfg(test)]
 mod tests;
+mod untyped;
 
 pub use head::Head;
 pub use iter::{Elements, Iter, IterMut, Keys, Values, ValuesMut};
 pub use map::HashMapView;
 pub use set::HashSetView;
+pub(crate) use untyped::Places;
 
 use crate::error::Result;
 use crate::schema::describe::elements;

@@ -28,18 +28,22 @@ const MOST_SLOTS: u64 = 1 << 40;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) size: u64,
-    align: u64,
+    pub(super) align: u64,
 }
 
 impl Shape {
+    /// For slots of that size and alignment.
+    pub(super) const fn new(size: u64, align: u64) -> Shape {
+        Shape { size, align: if align < WIDTH as u64 { WIDTH as u64 } else { align } }
+    }
+
     pub(super) const fn of<T>() -> Shape {
-        let align = if align_of::<T>() < WIDTH { WIDTH } else { align_of::<T>() };
-        Shape { size: size_of::<T>() as u64, align: align as u64 }
+        Shape::new(size_of::<T>() as u64, align_of::<T>() as u64)
     }
 
     /// Bytes from the beginning of the block to the control bytes; `None` if that is out of all reason.
     #[inline(always)]
-    fn below(self, slots: u64) -> Option<u64> {
+    pub(super) fn below(self, slots: u64) -> Option<u64> {
         Some(slots.checked_mul(self.size)?.checked_add(self.align - 1)? & !(self.align - 1))
     }
 

@@ -21,7 +21,7 @@ pub(crate) const LARGE: u64 = 64 << 10;
 pub(crate) const MOST: u64 = MAX_SIZE;
 
 /// Size and alignment of what a block is made of.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Shape {
     pub size: u64,
     pub align: u64,

@@ -10,6 +10,7 @@ mod compare;
 mod header;
 mod iter;
 mod order;
+mod untyped;
 
 #[cfg(test)]
 mod model;
@@ -22,6 +23,7 @@ pub(crate) use block::{
     LARGE, MOST, Shape, below, bounds, extend_block, keep_slots, lend, release, replace, store, too_large,
 };
 pub(crate) use header::{Run, Slots};
+pub(crate) use untyped::Places;
 
 pub use header::VecHeader;
 pub use iter::{Elements, ElementsMut};

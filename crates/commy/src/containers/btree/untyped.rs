@@ -1,0 +1,85 @@
+//! The entries of a map or set, for who knows only their size: see `containers::untyped`.
+
+use super::node::{Form, InnerHead, LeafHead, Shape};
+use super::tree::{Head, MOST_LEVELS};
+use crate::containers::untyped::{Block, Forms, Step};
+use crate::error::{Error, Result};
+use crate::layout::Word;
+use crate::map::Map;
+use std::mem::offset_of;
+
+/// A cursor over the entries of a leaf, or the children of an inner node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub offset: u64,
+    /// How many nodes there are from here to a leaf, both included; 0 once the block has been given.
+    pub levels: u64,
+    /// How many keys there are.
+    pub count: u64,
+    /// Entries, or children, that were given.
+    pub next: u64,
+}
+
+fn shape(forms: &Forms, levels: u64) -> Shape {
+    let form = |shape: &crate::containers::vec::Shape| Form { size: shape.size as usize, align: shape.align as usize };
+    if levels > 1 { Shape::inner(form(&forms.first)) } else { Shape::leaf(form(&forms.first), form(&forms.second)) }
+}
+
+impl Node {
+    /// The root of the tree with its head at an offset; `None` if there are no nodes.
+    pub(crate) fn open(map: &Map, forms: &Forms, head: u64) -> Result<Option<Node>> {
+        let corrupt = || Error::corrupt(head, "a tree whose number of levels cannot be");
+        // SAFETY: a head is all words.
+        let words = unsafe { map.get::<Head>(head)? };
+        match (words.root.get(), words.levels.get()) {
+            (0, 0) if words.len.get() == 0 => Ok(None),
+            (root, levels) if root != 0 && levels.wrapping_sub(1) < MOST_LEVELS as u64 => {
+                Node::at(map, forms, root, levels).map(Some)
+            }
+            _ => Err(corrupt()),
+        }
+    }
+
+    /// The node at an offset, above so many levels less one.
+    fn at(map: &Map, forms: &Forms, offset: u64, levels: u64) -> Result<Node> {
+        let shape = shape(forms, levels);
+        Block::checked(map, offset, shape.bytes as u64, shape.align as u64)?;
+        let count = map.word(offset + offset_of!(LeafHead, count) as u64)?.get();
+        if offset == 0 || count > shape.cap as u64 {
+            return Err(Error::corrupt(offset, "a node of a tree with more keys than fit"));
+        }
+        Ok(Node { offset, levels, count, next: 0 })
+    }
+
+    pub(crate) fn step(&mut self, map: &Map, forms: &Forms, entries: bool) -> Result<Step<Node>> {
+        let shape = shape(forms, self.levels);
+        let index = self.next;
+        if self.levels > 1 && index <= self.count {
+            self.next += 1;
+            let child = map.word(self.offset + shape.rest as u64 + index * size_of::<Word>() as u64)?.get();
+            return Node::at(map, forms, child, self.levels - 1).map(Step::Down);
+        }
+        if self.levels == 1 && entries && index < self.count {
+            self.next += 1;
+            return Ok(Step::Entry(
+                self.key(forms, index),
+                self.offset + shape.rest as u64 + index * forms.second.size,
+            ));
+        }
+        if std::mem::take(&mut self.levels) == 0 {
+            return Ok(Step::End);
+        }
+        Ok(Step::Block(Block { offset: self.offset, bytes: shape.bytes as u64, align: shape.align as u64 }))
+    }
+
+    /// The place of a key, in an inner node of a separator; `index` is below `count`, and the block has not been given.
+    pub(crate) fn key(&self, forms: &Forms, index: u64) -> u64 {
+        self.offset + shape(forms, self.levels).keys as u64 + index * forms.first.size
+    }
+
+    pub(crate) fn only_block_left(&self) -> bool {
+        self.next == self.count + u64::from(self.levels > 1)
+    }
+}
+
+const _: () = assert!(offset_of!(LeafHead, count) == offset_of!(InnerHead, count));

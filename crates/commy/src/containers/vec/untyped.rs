@@ -1,0 +1,48 @@
+//! The elements of a vector, or the bytes of a string, for who knows only their size: see `containers::untyped`.
+
+use super::block::MOST;
+use super::{Shape, VecHeader};
+use crate::containers::untyped::{Block, Step};
+use crate::error::{Error, Result};
+use crate::map::Map;
+
+/// A cursor over the elements of a vector: they lie in a row at the beginning of the block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Places {
+    pub block: u64,
+    /// 0 once the block has been given.
+    pub cap: u64,
+    pub len: u64,
+    /// The index of the next.
+    pub next: u64,
+}
+
+impl Places {
+    /// Those of the vector with its header at an offset; `None` without capacity.
+    pub(crate) fn open(map: &Map, shape: &Shape, header: u64) -> Result<Option<Places>> {
+        // SAFETY: a header is all words.
+        let run = unsafe { map.get::<VecHeader>(header)? }.run();
+        if run.len > run.cap || run.cap > MOST {
+            return Err(Error::corrupt(header, "a vector or string whose length or capacity cannot be"));
+        }
+        Block::checked(map, run.offset, shape.bytes(run.cap)?, shape.align)?;
+        Ok((run.cap != 0).then_some(Places { block: run.offset, cap: run.cap, len: run.len, next: 0 }))
+    }
+
+    pub(crate) fn step(&mut self, shape: &Shape, entries: bool) -> Step<Places> {
+        if entries && self.next < self.len {
+            let place = self.block + self.next * shape.size;
+            self.next += 1;
+            return Step::Entry(place, place);
+        }
+        self.next = self.len;
+        match std::mem::take(&mut self.cap) * shape.size {
+            0 => Step::End,
+            bytes => Step::Block(Block { offset: self.block, bytes, align: shape.align }),
+        }
+    }
+
+    pub(crate) fn only_block_left(&self) -> bool {
+        self.next == self.len
+    }
+}

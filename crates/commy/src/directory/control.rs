@@ -1,0 +1,217 @@
+//! Control blocks: their layout, and those that have no object.
+//!
+//! ```text
+//! control block, 192 B
+//!   0 state: 1 live, 2 free, 3 kept out of use
+//!   8 description: offset, bytes
+//!  24 value: offset, bytes
+//!  40 list: of a free or kept block the next one of its list; of the directory the first free one
+//!  48 kept: of a kept block the last attachment that may know it; of the directory the first kept one
+//!  56 alignment of the value
+//!  64 lock word          <- object
+//!  72 waiters, sleepers (u32 each)
+//!  80 version
+//!  88 generation
+//!  96 value, if it has 96 B or less; else it has a block of its own
+//! ```
+//!
+//! Handles keep the offset of a control block, and may do so after the object was removed. So a control block is
+//! never anything else, and what is from the lock word to the generation is never set back: it is the lock of all
+//! objects that are there in turn. A handle looks at the generation under the lock: if it is another than when the
+//! handle was made, its object is gone.
+//!
+//! Atomics are used without the lock, so nobody can be told that they are gone. Their control block, and their value's
+//! block, are *kept* out of use until all attachments have ended that there were when they were removed. Attachments
+//! are numbered: a kept block notes the number that was the last one then.
+//!
+//! All this is changed under the directory's lock, in its transaction.
+
+use super::Names;
+use crate::alloc::footprint;
+use crate::error::{Error, Result};
+use crate::layout::{VALUE_AT, Word};
+use crate::map::Map;
+use crate::participant::Attachment;
+use crate::schema::Share;
+use crate::tx::Cx;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+/// Offset of the directory's control block.
+pub(super) const DIRECTORY: u64 = 256;
+/// Distance of the lock word from the control block's beginning.
+pub(super) const OBJECT_AT: u64 = 64;
+/// Bytes of a control block, and what it is aligned to: a cache line.
+const CONTROL: (u64, u64) = (192, 64);
+/// Bytes of the largest value that lies in the control block, and what such a one may be aligned to.
+const INLINE: (usize, usize) = ((CONTROL.0 - OBJECT_AT - VALUE_AT) as usize, 32);
+/// `state` of a live object.
+pub(super) const LIVE: u64 = 1;
+/// `state` of a block without an object.
+const FREE: u64 = 2;
+/// `state` of a block whose object was removed, but may still be looked at.
+const KEPT: u64 = 3;
+
+/// A control block, up to the value.
+#[repr(C)]
+pub(crate) struct Control {
+    pub(super) state: Word,
+    description: Word,
+    description_len: Word,
+    value: Word,
+    value_len: Word,
+    list: Word,
+    kept: Word,
+    value_align: Word,
+    pub(crate) lock: AtomicU64,
+    pub(crate) waiters: AtomicU32,
+    pub(crate) sleepers: AtomicU32,
+    pub(crate) version: Word,
+    pub(crate) generation: Word,
+}
+
+const _: () = {
+    assert!(size_of::<Control>() as u64 == OBJECT_AT + VALUE_AT);
+    assert!(std::mem::offset_of!(Control, lock) as u64 == OBJECT_AT);
+    assert!(std::mem::offset_of!(Control, waiters) as u64 == OBJECT_AT + crate::layout::WAITERS_AT);
+    assert!(std::mem::offset_of!(Control, sleepers) as u64 == OBJECT_AT + crate::layout::SLEEPERS_AT);
+    assert!(std::mem::offset_of!(Control, version) as u64 == OBJECT_AT + crate::layout::VERSION_AT);
+    assert!(std::mem::offset_of!(Control, generation) as u64 == OBJECT_AT + crate::layout::GENERATION_AT);
+    assert!((OBJECT_AT + VALUE_AT).is_multiple_of(INLINE.1 as u64));
+};
+
+/// The control block of an object.
+pub(crate) fn control(map: &Map, object: u64) -> Result<&Control> {
+    let offset = object.checked_sub(OBJECT_AT).ok_or_else(|| Error::corrupt(object, "no object is here"))?;
+    // SAFETY: a control block is all atomics.
+    unsafe { map.get::<Control>(offset) }
+}
+
+/// Whether values with this stored form lie in their control blocks.
+pub(super) const fn is_inline<S>() -> bool {
+    size_of::<S>() <= INLINE.0 && align_of::<S>() <= INLINE.1
+}
+
+/// Sets up the directory in a file that is being formatted: zeros are an empty map.
+pub(crate) fn format_directory(map: &Map) -> Result<()> {
+    let directory = control(map, DIRECTORY + OBJECT_AT)?;
+    directory.value.put(DIRECTORY + OBJECT_AT + VALUE_AT);
+    directory.state.put(LIVE);
+    const { assert!(is_inline::<<Names as Share>::Stored>()) };
+    Ok(())
+}
+
+/// What an object consists of, besides its control block.
+#[derive(Clone, Copy)]
+pub(super) struct Parts {
+    /// Offset and bytes of the description.
+    pub description: (u64, u64),
+    /// Offset, bytes and alignment of the value.
+    pub value: (u64, u64, u64),
+}
+
+impl Control {
+    pub(super) fn parts(&self) -> Parts {
+        let value = (self.value.get(), self.value_len.get(), self.value_align.get());
+        Parts { description: (self.description.get(), self.description_len.get()), value }
+    }
+
+    /// Makes it the block of a live object.
+    pub(super) fn fill(&self, parts: Parts) {
+        self.description.put(parts.description.0);
+        self.description_len.put(parts.description.1);
+        self.value.put(parts.value.0);
+        self.value_len.put(parts.value.1);
+        self.value_align.put(parts.value.2);
+        self.state.put(LIVE);
+    }
+
+    /// Logs everything before the lock word.
+    fn keep(&self, cx: Cx) -> Result<()> {
+        cx.keep(&self.state, OBJECT_AT / 8)
+    }
+}
+
+/// A control block for a new object, whose words before the lock word may be set. Gives the object's offset.
+pub(super) fn take(cx: Cx) -> Result<u64> {
+    let directory = control(cx.map(), DIRECTORY + OBJECT_AT)?;
+    let free = directory.list.get();
+    if free != 0 {
+        let block = control(cx.map(), free)?;
+        if block.state.get() != FREE {
+            return Err(Error::corrupt(free, "a free control block that is not free"));
+        }
+        block.keep(cx)?;
+        directory.keep(cx)?;
+        directory.list.put(block.list.get());
+        return Ok(free);
+    }
+    let block = cx.alloc(CONTROL.0, CONTROL.1)?;
+    for offset in (0..OBJECT_AT + VALUE_AT).step_by(8) {
+        cx.map().word(block + offset)?.put(0);
+    }
+    Ok(block + OBJECT_AT)
+}
+
+/// Gives up the control block of an object, whose lock is held, so that it can serve another one; at once, or if it
+/// may be `used_without_lock`, together with the value, when nobody can know it any more.
+pub(super) fn give_up(cx: Cx, object: u64, used_without_lock: bool) -> Result<()> {
+    let (map, block) = (cx.map(), control(cx.map(), object)?);
+    let directory = control(map, DIRECTORY + OBJECT_AT)?;
+    block.keep(cx)?;
+    directory.keep(cx)?;
+    cx.keep(&block.generation, 1)?;
+    let (state, head) = if used_without_lock { (KEPT, &directory.kept) } else { (FREE, &directory.list) };
+    block.kept.put(map.header().attachments.get());
+    block.list.put(head.get());
+    block.state.put(state);
+    head.put(object);
+    block.generation.put(block.generation.get() + 1);
+    Ok(())
+}
+
+/// Makes kept control blocks free whose atomics nobody can be using any more.
+pub(super) fn release_kept(cx: Cx, attachment: &Attachment) -> Result<()> {
+    let directory = control(cx.map(), DIRECTORY + OBJECT_AT)?;
+    if directory.kept.get() == 0 {
+        return Ok(());
+    }
+    let oldest = attachment.oldest();
+    let mut place = &directory.kept;
+    let most = cx.map().size() / CONTROL.0;
+    for _ in 0..most {
+        let object = place.get();
+        if object == 0 {
+            return Ok(());
+        }
+        let block = control(cx.map(), object)?;
+        if block.state.get() != KEPT {
+            return Err(Error::corrupt(object, "a kept control block that is not kept"));
+        }
+        if oldest <= block.kept.get() {
+            place = &block.list;
+            continue;
+        }
+        cx.keep(place, 1)?;
+        directory.keep(cx)?;
+        block.keep(cx)?;
+        place.put(block.list.get());
+        block.list.put(directory.list.get());
+        directory.list.put(object);
+        block.state.put(FREE);
+        free_value(cx, object, block.parts())?;
+    }
+    Err(Error::corrupt(directory.kept.get(), "kept control blocks in a circle"))
+}
+
+/// Bytes that an object takes besides what its value owns.
+pub(super) fn size(map: &Map, object: u64) -> Result<u64> {
+    let Parts { description: (_, letters), value: (offset, bytes, align) } = control(map, object)?.parts();
+    let value = if offset == object + VALUE_AT { 0 } else { footprint(bytes, align) };
+    Ok(footprint(CONTROL.0, CONTROL.1) + footprint(letters, 8) + value)
+}
+
+/// Gives back the block of a value that has one.
+pub(super) fn free_value(cx: Cx, object: u64, parts: Parts) -> Result<()> {
+    let (offset, bytes, align) = parts.value;
+    if offset == object + VALUE_AT { Ok(()) } else { cx.free(offset, bytes, align) }
+}

@@ -1,0 +1,240 @@
+//! The walk over a stored value by its description alone, without its Rust types.
+//!
+//! ```text
+//! value --inline: struct, enum, option, array--> headers of containers     Untyped
+//! header --> Contents: a cursor over entries and blocks                    containers::untyped
+//! entry --> value, and so on                                               Walker: a stack of cursors
+//! ```
+//!
+//! The dead, the tools and whoever removes an object have no Rust type for it. What its type's `drop_stored` frees
+//! is freed by [`free`]; how much it holds is told by [`size`]; [`check`](check::check) looks for what cannot be.
+//!
+//! The file is not trusted. A [`Plan`] is made of a description only if that can be walked at all (see `plan`).
+//! What is nested in blocks is followed with a stack of cursors in memory, not by recursion; what lies inline within a
+//! value is followed by recursion that the plan has bounded. Offsets are followed only after `Map::at` has checked
+//! them. Each cursor stands for a header or node of its own, so that more of them than there are words in the file, or
+//! a stack of more than [`DEEPEST`], is damage: thus every walk ends.
+//!
+//! The last entry of a block is not needed any more once its headers have been read, which their cursors replace. So
+//! the block of a container with no further entries is given *before* what is nested in the last one: the stack
+//! stays flat along lists that are linked through their last field, however long.
+
+mod plan;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use plan::Plan;
+
+use crate::alloc::classes::class_of;
+use crate::containers::untyped::{Block, Contents, Step};
+use crate::error::{Error, Result};
+use crate::map::Map;
+use crate::schema::{Field, Kind, Node};
+use crate::tx::Cx;
+
+/// Cursors on the stack of a walk, at most.
+const DEEPEST: usize = 1 << 22;
+
+/// A value: where it is, and the node that describes it. It is in the file.
+#[derive(Clone, Copy)]
+pub(crate) struct Untyped<'a> {
+    pub map: &'a Map,
+    pub plan: &'a Plan,
+    pub node: usize,
+    pub offset: u64,
+}
+
+impl<'a> Untyped<'a> {
+    /// The value of the described type at an offset, if it is in the file.
+    pub(crate) fn root(map: &'a Map, plan: &'a Plan, offset: u64) -> Result<Untyped<'a>> {
+        let value = Untyped { map, plan, node: 0, offset };
+        let (size, align) = (value.type_of().size as u64, value.type_of().align as u64);
+        match map.at(offset, size, align) {
+            Some(_) => Ok(value),
+            None => Err(Error::corrupt(offset, "a value outside the file")),
+        }
+    }
+
+    /// The node that describes it.
+    pub(crate) fn type_of(&self) -> &'a Node {
+        self.plan.node(self.node)
+    }
+
+    /// A field of it.
+    fn field(self, field: &Field) -> Untyped<'a> {
+        Untyped { node: field.node, offset: self.offset + field.offset as u64, ..self }
+    }
+
+    /// A value of another node.
+    fn at(self, node: usize, offset: u64) -> Untyped<'a> {
+        Untyped { node, offset, ..self }
+    }
+
+    /// The tag of an enum or option.
+    fn tag(self) -> Result<u64> {
+        match self.type_of().size {
+            0 => Ok(0),
+            size @ 1..8 => Ok(self.small(size)?),
+            _ => Ok(self.map.word(self.offset)?.get()),
+        }
+    }
+
+    /// So many bytes, at most eight, as a number.
+    fn small(self, size: usize) -> Result<u64> {
+        let mut bytes = [0; 8];
+        self.copy(&mut bytes[..size])?;
+        Ok(if cfg!(target_endian = "little") {
+            u64::from_le_bytes(bytes)
+        } else {
+            u64::from_be_bytes(bytes) >> (64 - size * 8)
+        })
+    }
+
+    /// Copies the first bytes of it.
+    fn copy(self, bytes: &mut [u8]) -> Result<()> {
+        let corrupt = || Error::corrupt(self.offset, "a value outside the file");
+        let place = self.map.at(self.offset, bytes.len() as u64, 1).ok_or_else(corrupt)?;
+        // SAFETY: so many bytes in the file; the lock of the object is held.
+        unsafe { std::ptr::copy_nonoverlapping(place, bytes.as_mut_ptr(), bytes.len()) };
+        Ok(())
+    }
+
+    /// The fields that it has: of a struct, or of the variant that its tag names.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the tag names none.
+    fn fields(self) -> Result<&'a [Field]> {
+        let node = self.type_of();
+        match node.kind {
+            Kind::Struct => Ok(node.variants.first().map_or(&[], |variant| &variant.fields)),
+            Kind::Enum | Kind::Option => {
+                let tag = self.tag()?;
+                let variant = node.variants.iter().find(|variant| variant.tag == tag);
+                let corrupt = || Error::corrupt(self.offset, "an enum's tag is that of no variant");
+                variant.map(|variant| &variant.fields[..]).ok_or_else(corrupt)
+            }
+            _ => Ok(&[]),
+        }
+    }
+}
+
+/// A container that is being walked over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    /// The container's node.
+    pub node: usize,
+    pub contents: Contents,
+}
+
+/// A walk over all blocks that values own.
+pub(crate) struct Walker<'a> {
+    map: &'a Map,
+    plan: &'a Plan,
+    stack: Vec<Frame>,
+    /// Frames that there were.
+    opened: u64,
+}
+
+impl<'a> Walker<'a> {
+    pub(crate) fn new(map: &'a Map, plan: &'a Plan) -> Walker<'a> {
+        Walker { map, plan, stack: Vec::new(), opened: 0 }
+    }
+
+    /// Goes on with containers that an earlier walk had not finished.
+    pub(crate) fn push(&mut self, frame: Frame) -> Result<()> {
+        self.opened += 1;
+        if self.stack.len() >= DEEPEST || self.opened > self.map.size() / 8 {
+            return Err(Error::corrupt(0, "values that contain themselves"));
+        }
+        self.stack.push(frame);
+        Ok(())
+    }
+
+    /// Adds what a value owns.
+    pub(crate) fn enter(&mut self, value: Untyped<'_>) -> Result<()> {
+        if !self.plan.owns(value.node) {
+            return Ok(());
+        }
+        let node = value.type_of();
+        match node.kind {
+            Kind::Struct | Kind::Enum | Kind::Option => {
+                value.fields()?.iter().try_for_each(|field| self.enter(value.field(field)))
+            }
+            Kind::Array => {
+                let (element, size) = self.plan.element(value.node);
+                (0..node.size as u64).step_by(size).try_for_each(|at| self.enter(value.at(element, value.offset + at)))
+            }
+            kind => match Contents::open(self.map, kind, self.plan.forms(value.node), value.offset)? {
+                Some(contents) => self.push(Frame { node: value.node, contents }),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// The next block that is not needed any more by the walk.
+    pub(crate) fn next_block(&mut self) -> Result<Option<Block>> {
+        while let Some(top) = self.stack.len().checked_sub(1) {
+            let (frame, plan) = (&mut self.stack[top], self.plan);
+            let forms = plan.forms(frame.node);
+            let (first, second) = plan.entries(frame.node);
+            let wanted = first.is_some_and(|node| plan.owns(node)) || second.is_some_and(|node| plan.owns(node));
+            match frame.contents.step(self.map, forms, wanted)? {
+                Step::Block(block) => return Ok(Some(block)),
+                Step::End => {
+                    self.stack.pop();
+                    continue;
+                }
+                Step::Down(contents) => {
+                    let node = frame.node;
+                    self.push(Frame { node, contents })?;
+                }
+                Step::Entry(key, value) => {
+                    for (node, offset) in [(first, key), (second, value)] {
+                        if let Some(node) = node {
+                            self.enter(Untyped { map: self.map, plan, node, offset })?;
+                        }
+                    }
+                }
+            }
+            if self.stack[top].contents.only_block_left() {
+                self.stack[top..].rotate_left(1);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Frees everything that a value owns, as `drop_stored` of its type does. The bytes of the value stay as they are, and
+/// must not be used as a value again.
+///
+/// # Errors
+/// [`Error::Corrupt`], [`Error::OutOfSpace`]; what was freed until then is to be rolled back.
+pub(crate) fn free(cx: Cx, plan: &Plan, offset: u64) -> Result<()> {
+    let mut walker = Walker::new(cx.map(), plan);
+    walker.enter(Untyped::root(cx.map(), plan, offset)?)?;
+    while let Some(block) = walker.next_block()? {
+        free_block(cx, block)?;
+    }
+    Ok(())
+}
+
+/// Gives a block back after the commit.
+pub(crate) fn free_block(cx: Cx, block: Block) -> Result<()> {
+    let Block { offset, bytes, align } = block;
+    if class_of(bytes, align).is_some() {
+        return cx.free(offset, bytes, align);
+    }
+    // See `vec::release`: a span may stand in the log in pieces.
+    cx.atomically(|| cx.free(offset, bytes, align))
+}
+
+/// Bytes of the blocks that a value owns, rounded up to the sizes that blocks have.
+pub(crate) fn size(map: &Map, plan: &Plan, offset: u64) -> Result<u64> {
+    let mut walker = Walker::new(map, plan);
+    walker.enter(Untyped::root(map, plan, offset)?)?;
+    let mut total = 0;
+    while let Some(block) = walker.next_block()? {
+        total += crate::alloc::footprint(block.bytes, block.align);
+    }
+    Ok(total)
+}
