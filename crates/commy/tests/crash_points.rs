@@ -82,8 +82,13 @@ fn child() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let mut parts = role.split('|');
     let (path, point, skip) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
-    kill_at(point, skip.parse().unwrap());
-    work(Path::new(path));
+    match point.strip_prefix("shrink ") {
+        Some(point) => shrink(Path::new(path), point, skip.parse().unwrap()),
+        None => {
+            kill_at(point, skip.parse().unwrap());
+            work(Path::new(path));
+        }
+    }
 }
 
 fn spawn(path: &Path, point: &str, skip: u64) -> std::process::Child {
@@ -158,6 +163,53 @@ fn a_process_killed_at_any_kind_of_store_harms_nobody() {
     fresh.open_or_create::<Vec<u8>>("big").unwrap();
     self::objects(&fresh).left.store(Vec::new()).unwrap();
     assert_eq!(allocated, fresh.stats().unwrap().allocated, "blocks leaked");
+}
+
+/// Gives space back and changes the size, killed on the way.
+fn shrink(path: &Path, point: &str, skip: u64) {
+    let segment = Segment::open(path).unwrap();
+    let big: Shared<Vec<Vec<u8>>> = segment.open_or_create("gaps").unwrap();
+    big.store((0..20).map(|n| vec![n; 40_000]).collect()).unwrap();
+    (0..20).step_by(3).for_each(|n| big.write().unwrap().set(n, vec![]).unwrap());
+    kill_at(point, skip);
+    loop {
+        segment.shrink_to_usage().unwrap();
+        big.store((0..30).map(|n| vec![n; 40_000]).collect()).unwrap();
+        segment.resize(8 << 20).unwrap();
+        segment.resize(6 << 20).unwrap();
+        (0..20).step_by(3).for_each(|n| big.write().unwrap().set(n, vec![]).unwrap());
+    }
+}
+
+#[test]
+fn killed_while_it_changes_the_size_a_process_leaves_all_whole() {
+    if std::env::var(ROLE).is_ok() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let segment = create(&dir);
+    let allocated = segment.stats().unwrap().allocated;
+    for point in ["IntentSet", "PageBits", "IntentClear", "WordPublish", "LockTake", "LockRelease"] {
+        for skip in [0, 1, 2, 3, 5, 9, 14, 30, 70] {
+            let mut victim = spawn(segment.path(), &format!("shrink {point}"), skip);
+            shift(&segment, &objects(&segment), skip).unwrap();
+            let status = victim.wait().unwrap();
+            assert!(!status.success() && status.code() != Some(101), "{point}: not killed, but {status}");
+            segment.recover().unwrap();
+            assert!(segment.size() <= segment.limit(), "a resize was neither finished nor undone");
+            whole(&segment);
+            let gaps: Shared<Vec<Vec<u8>>> = segment.open_or_create("gaps").unwrap();
+            for (n, value) in gaps.load().unwrap().into_iter().enumerate() {
+                assert!(value.is_empty() || value == vec![n as u8; 40_000], "value {n} is damaged");
+            }
+        }
+    }
+    let gaps: Shared<Vec<Vec<u8>>> = segment.open_or_create("gaps").unwrap();
+    gaps.store(Vec::new()).unwrap();
+    segment.shrink_to_usage().unwrap();
+    // The object itself stays.
+    let left = segment.stats().unwrap().allocated - allocated;
+    assert!(left < 8192, "{left} bytes leaked");
 }
 
 #[test]

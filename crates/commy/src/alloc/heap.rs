@@ -13,12 +13,12 @@
 //! UNPUBLISH  (at once)                              the word gets what it shall point to; clear the bits
 //! META       the region has its has-meta bit        clear the bit of the page
 //! UNMETA     (at once)                              clear the has-meta bit, then the bit of the page
-//! SLAB, UNSLAB, UNLINK, LINK: see `slab`
+//! SLAB, UNSLAB, UNLINK, LINK: see `slab`; HOLE, REFILL, CUT: see `holes`
 //! ```
 //!
 //! Clearing the bits of a run is idempotent while the lock is held: nobody else can have taken them.
 
-use super::slab;
+use super::{holes, slab};
 use crate::error::{Error, Result};
 use crate::layout::{BITMAP_PAGE, Header, Intent, META_PAGE, PAGE, Point, REGION, REGION_PAGES, Word, at, bitmap};
 use crate::map::Map;
@@ -39,6 +39,9 @@ pub(crate) mod kind {
     pub(crate) const UNLINK: u64 = 8;
     pub(crate) const LINK: u64 = 9;
     pub(crate) const UNMETA: u64 = 10;
+    pub(crate) const HOLE: u64 = 11;
+    pub(crate) const REFILL: u64 = 12;
+    pub(crate) const CUT: u64 = 13;
 }
 
 /// What a run is for: the last part of the file is kept for logs, so that freeing never lacks room, be it the
@@ -101,7 +104,7 @@ impl<'a> Heap<'a> {
         &self.actor.at.map
     }
 
-    fn header(&self) -> &'a Header {
+    pub(super) fn header(&self) -> &'a Header {
         self.map().header()
     }
 
@@ -131,7 +134,7 @@ impl<'a> Heap<'a> {
     }
 
     /// Pages that the file may have.
-    fn limit(&self) -> u64 {
+    pub(super) fn limit(&self) -> u64 {
         self.header().limit.get().min(self.map().reserved()) / PAGE
     }
 
@@ -146,11 +149,18 @@ impl<'a> Heap<'a> {
             if let Some(start) = self.search(pages, self.ceiling(purpose)) {
                 return Ok(start);
             }
-            self.grow(pages, purpose)?;
+            if self.refill(pages) {
+                continue;
+            }
+            if let Err(error) = self.grow(pages, purpose)
+                && !self.refill_all()
+            {
+                return Err(error);
+            }
         }
     }
 
-    fn search(&self, pages: u64, ceiling: u64) -> Option<u64> {
+    pub(super) fn search(&self, pages: u64, ceiling: u64) -> Option<u64> {
         let hint = &self.header().span_hint;
         let regions = self.regions();
         let mut first = hint.get().min(regions);
@@ -213,7 +223,7 @@ impl<'a> Heap<'a> {
         if self.search(pages, ceiling).is_some() { Ok(()) } else { self.grow(1, Purpose::Data) }
     }
 
-    fn is_taken(&self, page: u64) -> bool {
+    pub(super) fn is_taken(&self, page: u64) -> bool {
         self.word(page / REGION_PAGES).is_none_or(|word| word.get() >> (page % REGION_PAGES) & 1 == 1)
     }
 
@@ -231,6 +241,15 @@ impl<'a> Heap<'a> {
             self.map().grow(needed * PAGE)?;
         }
         self.extend_bitmap()
+    }
+
+    /// Makes the file so many pages long, if it is shorter.
+    pub(super) fn grow_to(&self, pages: u64) -> Result<()> {
+        if pages * PAGE > self.map().size() {
+            self.map().grow(pages * PAGE)?;
+            self.extend_bitmap()?;
+        }
+        Ok(())
     }
 
     #[cold]
@@ -335,6 +354,7 @@ impl<'a> Heap<'a> {
     /// Takes the run right behind a span, if it is free, growing the file if it ends there.
     pub(crate) fn extend_span(&self, end: u64, more: u64, owner: u64, reserve: impl FnOnce(u64)) -> bool {
         let free = |page| page < self.ceiling(Purpose::Data) && !self.is_taken(page);
+        self.refill_at(end, more);
         let in_file = (self.map().size() / PAGE).saturating_sub(end).min(more);
         if (end..end + in_file).any(|page| self.is_taken(page)) {
             return false;
@@ -420,8 +440,10 @@ impl<'a> Heap<'a> {
             }
             match bare {
                 Some(region) => self.make_meta(region)?,
+                None if self.refill(pages + 1) => {}
                 None => match self.grow(pages + 1, Purpose::Data) {
                     Ok(()) => {}
+                    Err(_) if self.refill_all() => {}
                     Err(error) => return self.any_page_for_slab(ceiling)?.ok_or(error),
                 },
             }
@@ -472,6 +494,7 @@ impl<'a> Heap<'a> {
                 }
             }
             kind::UNMETA => self.clear_meta(aux),
+            kind::HOLE | kind::REFILL | kind::CUT => holes::finish(self)?,
             _ => slab::finish(self)?,
         }
         intent.clear();
@@ -480,7 +503,7 @@ impl<'a> Heap<'a> {
 }
 
 /// The first page that may not be taken, of a file of so many pages.
-fn ceiling(size: u64, purpose: Purpose) -> u64 {
+pub(super) fn ceiling(size: u64, purpose: Purpose) -> u64 {
     match purpose {
         Purpose::Log => size,
         Purpose::Data => size - kept(size),
@@ -494,7 +517,7 @@ fn kept(size: u64) -> u64 {
 }
 
 /// The smallest number of pages that a file must have for the first `end` of them to be below the ceiling.
-fn size_for(end: u64, purpose: Purpose) -> u64 {
+pub(super) fn size_for(end: u64, purpose: Purpose) -> u64 {
     match purpose {
         Purpose::Log => end,
         Purpose::Data => {

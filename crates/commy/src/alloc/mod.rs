@@ -6,8 +6,10 @@
 
 pub(crate) mod classes;
 pub(crate) mod heap;
+pub(crate) mod holes;
 #[cfg(all(test, loom))]
 mod loom_tests;
+pub(crate) mod shrink;
 pub(crate) mod slab;
 pub(crate) mod usage;
 
@@ -152,7 +154,7 @@ impl Local {
     /// Gives empty slabs back that are kept for the next need, own ones and those of slots without occupant. Tells
     /// whether there were any. Takes time for those only, and for slabs in which others freed something.
     #[cold]
-    fn reclaim(&self, actor: &Actor<'_>) -> Result<bool> {
+    pub(crate) fn reclaim(&self, actor: &Actor<'_>) -> Result<bool> {
         let mut any = false;
         for (class, local) in self.classes.iter().enumerate() {
             loop {

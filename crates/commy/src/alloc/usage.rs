@@ -43,6 +43,9 @@ pub(crate) fn usage(map: &Map) -> Result<Usage> {
     let metas = (1..regions(map)).filter(|region| has_meta(map, *region)).count() as u64;
     let chunks = header.bitmap_chunks[1..].iter().filter(|chunk| chunk.get() != 0).count() as u64;
     let own = FIRST_FREE_PAGE + metas + chunks * bitmap::OTHER_PAGES;
-    usage.allocated = usage.allocated.saturating_sub(own * PAGE);
+    // Pages without storage count as taken, so that nobody takes them.
+    let holes = super::holes::holes(map).map(|(_, hole)| hole.count * PAGE).sum::<u64>();
+    usage.allocated = usage.allocated.saturating_sub(own * PAGE + holes);
+    usage.taken = usage.taken.saturating_sub(holes);
     Ok(usage)
 }

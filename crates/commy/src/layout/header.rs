@@ -4,8 +4,9 @@
 //!    0 magic 8 B          8 version u32 | byte order u32    16 page size u64    24 segment id 16 B
 //!   40 maximum           48 max participants               56 checksum of bytes 0..56
 //!   64 size              72 limit                          80 boot             88 clean
-//!   96 shrink journal   104 span hint                     112 stranded classes 120 attachments
+//!   96 holes            104 span hint                     112 stranded classes 120 attachments
 //!  128 heap lock: word, waiters                            192 recovered: threads, rolled back, finished
+//!  216 space lock: word, waiters, version                  240 pause
 //!  256 directory object: control block, 256 B
 //!  512 offsets of the pages of process slots, 16           640 --
 //! 1024 offsets of the pages of thread slots, 128
@@ -45,8 +46,8 @@ pub(crate) struct Header {
     pub boot: Word,
     /// 1 once the last participant has left in order.
     pub clean: Word,
-    /// Size that a shrink in progress is going to, or 0.
-    pub shrink: Word,
+    /// The first page of the list of pages without storage, or 0: `alloc::holes`.
+    pub holes: Word,
     /// Region at which the last span was found; only a hint.
     pub span_hint: Word,
     /// One bit a size class: a slot without an occupant has slabs of it; only a hint.
@@ -58,11 +59,18 @@ pub(crate) struct Header {
     pub heap_pad: [u32; 13],
     /// Dead threads recovered, transactions of theirs rolled back, and finished.
     pub recovered: [Word; 3],
-    pub unused_1: [Word; 5],
+    /// Held by who changes the size, gives storage back or makes a snapshot.
+    pub space_lock: AtomicU64,
+    pub space_waiters: AtomicU32,
+    pub space_pad: u32,
+    pub space_version: Word,
+    /// Who has the writers pause, or 0: `participant::pause`.
+    pub pause: Word,
+    pub unused: Word,
     /// The control block of the directory of named objects.
     pub directory: [Word; 32],
     pub process_pages: [Word; 16],
-    pub unused_2: [Word; 48],
+    pub unused_1: [Word; 48],
     pub thread_pages: [Word; 128],
     pub bitmap_chunks: [Word; BITMAP_CHUNKS],
 }
@@ -72,6 +80,8 @@ const _: () = {
     assert!(std::mem::offset_of!(Header, checksum) == FIXED_LEN);
     assert!(std::mem::offset_of!(Header, size) == 64);
     assert!(std::mem::offset_of!(Header, heap_lock) == 128);
+    assert!(std::mem::offset_of!(Header, space_lock) as u64 == super::SPACE_LOCK);
+    assert!(std::mem::offset_of!(Header, space_version) as u64 == super::SPACE_LOCK + super::VERSION_AT);
     assert!(std::mem::offset_of!(Header, directory) == 256);
     assert!(std::mem::offset_of!(Header, process_pages) == 512);
     assert!(std::mem::offset_of!(Header, thread_pages) == 1024);

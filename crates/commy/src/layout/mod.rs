@@ -62,6 +62,8 @@ pub(crate) const GENERATION_AT: u64 = 24;
 pub(crate) const VALUE_AT: u64 = 32;
 /// Offset of the heap lock.
 pub(crate) const HEAP_LOCK: u64 = 128;
+/// Offset of the lock of those who change the size, give storage back or make a snapshot.
+pub(crate) const SPACE_LOCK: u64 = 216;
 
 /// Process slots in a page.
 pub(crate) const PROCESSES_PER_PAGE: usize = (PAGE / 64) as usize;

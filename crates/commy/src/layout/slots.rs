@@ -15,7 +15,9 @@
 //!                                            176 serial     of the last transaction
 //!                                            184 waits for  object whose lock this thread waits for
 //!                                            192 intent: kind, start, count, aux
-//!                                            224 --
+//!                                            224 busy       odd while it changes something
+//!                                            232 reading    odd while it reads without a lock
+//!                                            240 --
 //!                                            256 heads of the lists of slabs, a class each, 32
 //! ```
 //!
@@ -137,7 +139,9 @@ pub(crate) struct ThreadSlot {
     pub serial: Word,
     pub waits_for: Word,
     pub intent: Intent,
-    pub unused: [Word; 4],
+    pub busy: Word,
+    pub reading: Word,
+    pub unused: [Word; 2],
     pub slabs: [Word; CLASS_LISTS],
 }
 

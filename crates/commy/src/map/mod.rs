@@ -159,6 +159,13 @@ impl Map {
         Ok(())
     }
 
+    /// Writes what is in the file to the disk.
+    pub(crate) fn sync(&self) -> Result<()> {
+        let mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner);
+        let synced = mapping.as_ref().map_or(Ok(()), |mapping| os::sync(self.file(), mapping, self.size()));
+        synced.map_err(|e| Error::io("sync", &self.path, e))
+    }
+
     /// Unmaps, but leaves these ranges (of whole pages) mapped for the life of the process. The map is
     /// not used any more.
     pub(crate) fn release_except(&self, keep: &[std::ops::Range<usize>]) {

@@ -124,6 +124,37 @@ pub(crate) fn truncate(file: &File, len: u64) -> io::Result<()> {
     system::truncate(file, len)
 }
 
+/// Gives back the storage of `from..to`, which reads as zeros from then on. What is given back is made fit for use
+/// again by [`extend`].
+///
+/// On Unix who touches a page there may get SIGBUS, if the disk is full. On Windows reading it is harmless.
+pub(crate) fn punch(file: &File, from: u64, to: u64) -> io::Result<()> {
+    system::punch(file, from, to)
+}
+
+/// Writes what was changed in the file through mappings, and its length, to the disk, and waits for it.
+pub(crate) fn sync(file: &File, mapping: &Mapping, len: u64) -> io::Result<()> {
+    mapping.flush(0..len as usize)?;
+    file.sync_all()
+}
+
+/// One side of a fence between two threads that each store a word and then look at the other's: for the side that
+/// does it often. Costs nothing where [`heavy_fence`] makes others' processors do the work.
+#[inline(always)]
+pub(crate) fn light_fence() {
+    if cfg!(any(target_os = "linux", target_os = "android")) {
+        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+    } else {
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+/// The other side: behind it every thread of every process has passed a full fence. Takes milliseconds. An error
+/// where the system does not offer it.
+pub(crate) fn heavy_fence() -> io::Result<()> {
+    system::heavy_fence()
+}
+
 /// Where the locked bytes begin: far beyond any data, so that locking one never hinders an access
 /// to the file (on Windows locks are mandatory).
 const LOCK_BASE: u64 = 1 << 40;

@@ -4,6 +4,7 @@
 mod attachment;
 pub(crate) mod claim;
 mod fork_mutex;
+mod grace;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod seat;

@@ -2,7 +2,7 @@
 
 use super::{Attachment, claim};
 use crate::error::{Error, Result};
-use crate::layout::{HEAP_LOCK, SlotState, ThreadSlot, thread_status};
+use crate::layout::{HEAP_LOCK, SPACE_LOCK, SlotState, ThreadSlot, thread_status};
 use crate::os::{Beacon, BeaconState};
 use crate::sync::Lock;
 
@@ -80,6 +80,12 @@ impl<'a> Actor<'a> {
     pub(crate) fn pin(&self) {
         let state = self.at.state(self.slot);
         self.slot.state.publish(SlotState { status: thread_status::PINNED, ..state }.pack());
+    }
+
+    /// The lock of those who change the size, give storage back or make a snapshot.
+    pub(crate) fn space_lock(&self) -> Lock<'a, Attachment> {
+        let header = self.at.map.header();
+        Lock { word: &header.space_lock, waiters: &header.space_waiters, object: SPACE_LOCK, around: self.at }
     }
 
     /// The lock of the page heap.

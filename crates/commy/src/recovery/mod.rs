@@ -7,7 +7,7 @@
 //! rescuer = me              (by compare-and-swap, from nobody or from somebody dead)
 //! 1 the heap                finish or undo the intent, unlock the heap if it was held
 //! 2 each transaction        committed: free what it freed; open: roll back; give log chunks back
-//! 3 marks, freeing          cleared
+//! 3 marks, freeing          cleared; it is neither busy nor reading any more
 //! 4 state = FREE, generation + 1       from here on lock words that name the dead are stale
 //! 5 rescuer = 0, wake who waits
 //! ```
@@ -74,6 +74,9 @@ fn bury(attachment: &Attachment, slot: &ThreadSlot, index: usize, state: SlotSta
     slot.freeing.publish(0);
     slot.waits_for.put(0);
     slot.marks.iter().for_each(|mark| mark.put(0));
+    for word in [&slot.busy, &slot.reading] {
+        word.publish(word.get().next_multiple_of(2));
+    }
     alloc::slab::strand(&actor);
     count(0);
     claim::vacate(slot.state.atomic(), state);

@@ -4,6 +4,7 @@ mod format;
 mod objects;
 mod options;
 mod raw;
+mod space;
 mod stats;
 
 pub use objects::Objects;
@@ -11,9 +12,10 @@ pub use options::Options;
 pub use raw::RawBlocks;
 pub use stats::{Participant, Stats};
 
+use crate::alloc::holes::{self, Hole};
 use crate::directory;
 use crate::error::{Error, Result};
-use crate::layout::Header;
+use crate::layout::{Header, PAGE, PROCESS_LIVE};
 use crate::map::Map;
 use crate::os::{self, Access};
 use crate::participant::Attachment;
@@ -119,7 +121,10 @@ impl Segment {
             inner.reader.0 = Some(Context::of_reader(&inner.attachment.map));
         }
         recovery::sweep(&attached.attachment)?;
-        Ok(Segment(Objects(attached)))
+        let segment = Segment(Objects(attached));
+        // Who cannot have it now leaves it to the next.
+        let _ = segment.follow_limit();
+        Ok(segment)
     }
 
     /// Bytes that the file has now.
@@ -154,7 +159,9 @@ impl Segment {
     /// [`Error::Corrupt`] if what they left cannot be recovered.
     pub fn recover(&self) -> Result<usize> {
         self.attachment().own_place()?;
-        recovery::sweep(self.attachment())
+        let found = recovery::sweep(self.attachment())?;
+        self.follow_limit()?;
+        Ok(found)
     }
 
     #[inline(always)]
@@ -193,16 +200,32 @@ impl std::ops::Deref for Segment {
     }
 }
 
-/// Backs what should be backed and is not, as in a sparse copy of a segment.
+/// Backs what should be backed and is not, as in a sparse copy of a segment. Whoever has the segment open did that.
 fn ensure_backed(map: &Map) -> Result<()> {
-    let size = map.size();
-    if os::is_backed(map.file(), size).unwrap_or(false) {
+    if is_attached(map) {
         return Ok(());
     }
-    os::extend(map.file(), 0, size).map_err(|e| Error::OutOfSpace {
+    let (size, file) = (map.size(), map.file());
+    let mut holes: Vec<Hole> = holes::holes(map).map(|(_, hole)| hole).collect();
+    let missing = holes.iter().map(|hole| hole.count * PAGE).sum::<u64>();
+    if os::is_backed(file, size.saturating_sub(missing)).unwrap_or(false) {
+        return Ok(());
+    }
+    holes.sort_unstable_by_key(|hole| hole.start);
+    let ends = holes.iter().map(|hole| hole.start * PAGE).chain([size]);
+    let starts = [0].into_iter().chain(holes.iter().map(|hole| hole.end() * PAGE));
+    let backed = starts.zip(ends).try_for_each(|(from, to)| os::extend(file, from, to));
+    backed.map_err(|e| Error::OutOfSpace {
         needed: size,
         reason: format!("the file is sparse, and the disk of {} says: {e}", map.path().display()),
     })
+}
+
+/// Whether somebody has the segment open for writing. The caller has passed the gate.
+fn is_attached(map: &Map) -> bool {
+    let slots = (0..).map_while(|index| map.process(index).map(|slot| (index, slot)));
+    let mut taken = slots.filter(|(_, slot)| slot.state.get() as u32 as u64 == PROCESS_LIVE);
+    taken.any(|(index, _)| os::byte_locked_elsewhere(map.file(), index as u64).unwrap_or(true))
 }
 
 impl Drop for Attached {

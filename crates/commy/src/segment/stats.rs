@@ -1,7 +1,7 @@
 //! Facts about a segment.
 
 use super::Segment;
-use crate::alloc::usage::usage;
+use crate::alloc::{holes, usage::usage};
 use crate::error::Result;
 use crate::layout::{PAGE, PROCESS_FREE, ProcessSlot, WAYS, Word};
 use crate::os;
@@ -49,6 +49,9 @@ impl Segment {
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt) if the records contradict themselves.
     pub fn stats(&self) -> Result<Stats> {
+        let worker = self.worker()?;
+        let actor = worker.actor();
+        let _unlocked = actor.unlocked();
         let usage = usage(self.map())?;
         let bookkeeping = self.bookkeeping()?;
         let allocated = usage.allocated.saturating_sub(bookkeeping);
@@ -61,7 +64,7 @@ impl Segment {
     fn bookkeeping(&self) -> Result<u64> {
         let header = self.header();
         let pages = |table: &[Word]| table.iter().filter(|page| page.get() != 0).count() as u64 * PAGE;
-        let mut bytes = pages(&header.process_pages) + pages(&header.thread_pages);
+        let mut bytes = pages(&header.process_pages) + pages(&header.thread_pages) + holes::list_bytes(self.map());
         for index in 0..self.attachment().thread_slots() {
             let Some(work) = self.map().thread(index).map(|slot| slot.work.get()).filter(|work| *work != 0) else {
                 continue;

@@ -28,9 +28,9 @@
 //! Every step of both ways down is idempotent until its entry is dropped by storing the state, so a
 //! rescuer, or its rescuer, simply goes on.
 
-use crate::alloc::{self, Local};
+use crate::alloc::{self, Local, heap::Heap};
 use crate::error::{Error, Result};
-use crate::layout::{PAGE, Point, WAYS, Word, at};
+use crate::layout::{PAGE, Point, WAYS, Word, at, thread_status};
 use crate::map::Map;
 use crate::participant::Actor;
 
@@ -257,9 +257,13 @@ impl Record {
     }
 
     fn drop_newest_chunk(&self, actor: &Actor<'_>) -> Result<()> {
+        self.drop_newest_chunk_of(&Heap::lock(actor)?)
+    }
+
+    fn drop_newest_chunk_of(&self, heap: &Heap<'_>) -> Result<()> {
         let chunk = self.chunk.get();
-        let pages = ((actor.at.map.word(chunk + 16)?.get() + CHUNK_HEADER) * 8).div_ceil(PAGE);
-        alloc::heap::Heap::lock(actor)?.unpublish(chunk / PAGE, pages, &self.chunk)
+        let pages = ((heap.map().word(chunk + 16)?.get() + CHUNK_HEADER) * 8).div_ceil(PAGE);
+        heap.unpublish(chunk / PAGE, pages, &self.chunk)
     }
 
     /// Gives back the chunks of a log that is empty, but for one small one.
@@ -277,6 +281,26 @@ impl Record {
         }
         Ok(())
     }
+}
+
+/// Gives back the chunks that slots without an occupant keep for the next one.
+pub(crate) fn drop_kept_chunks(actor: &Actor<'_>) -> Result<()> {
+    let (at, map) = (actor.at, &actor.at.map);
+    for slot in (0..at.thread_slots()).filter_map(|index| map.thread(index)) {
+        // Who takes the slot from here on passes the heap lock before it looks at them.
+        let heap = Heap::lock(actor)?;
+        let work = slot.work.get();
+        if at.state(slot).status != thread_status::FREE || work == 0 {
+            continue;
+        }
+        for way in 0..WAYS {
+            let record = Record::of(map, work, way)?;
+            while record.state.get() == 0 && record.chunk.get() != 0 {
+                record.drop_newest_chunk_of(&heap)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Bytes and alignment of a FREE entry in one word.

@@ -10,7 +10,7 @@
 //! has the attachment.
 
 use super::log::{Log, LogOf};
-use super::record::Record;
+use super::record::{Record, drop_kept_chunks};
 use super::{Context, Cx};
 use crate::alloc::{self, Local, heap::Purpose};
 use crate::error::{Error, Result};
@@ -291,6 +291,19 @@ impl Worker {
         let ended = self.logs[way].finish(&self.actor(), &self.alloc);
         self.open.set(self.open.get() & !(1 << way));
         ended
+    }
+
+    /// Gives back what this thread and slots without an occupant keep for later: empty slabs, chunks of logs.
+    pub(crate) fn trim(&self) -> Result<()> {
+        let actor = self.actor();
+        self.alloc.reclaim(&actor)?;
+        self.alloc.trim(&actor)?;
+        if self.open.get() == 0 {
+            for way in 0..WAYS {
+                Record::of(&actor.at.map, actor.slot.work.get(), way)?.drop_chunks(&actor, false)?;
+            }
+        }
+        drop_kept_chunks(&actor)
     }
 
     /// A number that no other transaction of this segment has had.

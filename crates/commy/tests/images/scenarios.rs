@@ -422,3 +422,50 @@ fn many_blocks_freed_at_once() {
         lengths,
     );
 }
+
+/// Several values of which every second one has gone.
+fn with_gaps(segment: &Segment) {
+    let list = x::<Vec<Vec<u8>>>(segment);
+    list.store((0..10u8).map(|n| vec![n; 30_000]).collect()).unwrap();
+    for place in [1, 3, 5, 9] {
+        list.write().unwrap().set(place, vec![1]).unwrap();
+    }
+}
+
+#[test]
+fn space_given_back() {
+    run("space: shrink to usage", with_gaps, |s| assert!(s.shrink_to_usage().unwrap() > 0), lengths);
+    run(
+        "space: holes used again",
+        |s| {
+            with_gaps(s);
+            s.shrink_to_usage().unwrap();
+        },
+        |s| x::<Vec<Vec<u8>>>(s).write().unwrap().push(vec![7; 40_000]).unwrap(),
+        lengths,
+    );
+    run(
+        "space: holes again holes, the file cut",
+        |s| {
+            with_gaps(s);
+            s.shrink_to_usage().unwrap();
+            x::<Vec<Vec<u8>>>(s).write().unwrap().truncate(5).unwrap();
+        },
+        |s| assert!(s.shrink_to_usage().unwrap() > 0),
+        lengths,
+    );
+}
+
+#[test]
+fn resized() {
+    run("space: resize up", with_gaps, |s| s.resize(1 << 20).unwrap(), lengths);
+    run(
+        "space: resize down",
+        |s| {
+            with_gaps(s);
+            s.resize(1 << 20).unwrap();
+        },
+        |s| s.resize(s.size() - (512 << 10)).unwrap(),
+        lengths,
+    );
+}

@@ -20,6 +20,23 @@ pub fn page_size() -> usize {
     }
 }
 
+/// The kernel lets every processor pass a fence, or see its thread change, before it returns.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn heavy_fence() -> io::Result<()> {
+    const GLOBAL: libc::c_int = 1;
+    // SAFETY: takes numbers and touches no memory.
+    match unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub fn heavy_fence() -> io::Result<()> {
+    std::sync::atomic::fence(Ordering::SeqCst);
+    Ok(())
+}
+
 pub fn boot_id() -> u64 {
     static BOOT: AtomicU64 = AtomicU64::new(0);
     match BOOT.load(Ordering::Relaxed) {

@@ -32,6 +32,29 @@ pub fn truncate(file: &File, len: u64) -> io::Result<()> {
     file.set_len(len)
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub fn punch(file: &File, from: u64, to: u64) -> io::Result<()> {
+    if from >= to {
+        return Ok(());
+    }
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    loop {
+        // SAFETY: an open descriptor; whoever may look at the range is the caller's concern.
+        if unsafe { libc::fallocate(file.as_raw_fd(), mode, from as libc::off_t, (to - from) as libc::off_t) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub fn punch(_file: &File, _from: u64, _to: u64) -> io::Result<()> {
+    Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
+}
+
 /// [`extend`], with the call that allocates `len` bytes at `from` as a parameter, so that tests
 /// can let it fail.
 fn extend_by(

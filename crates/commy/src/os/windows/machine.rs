@@ -24,6 +24,12 @@ pub fn page_size() -> usize {
     }
 }
 
+/// An ordinary fence: the other side has one too.
+pub fn heavy_fence() -> io::Result<()> {
+    std::sync::atomic::fence(Ordering::SeqCst);
+    Ok(())
+}
+
 /// Where every process has the page that the kernel shares with it (`KUSER_SHARED_DATA`).
 const SHARED_DATA: usize = 0x7ffe_0000;
 /// Where in it the kernel has the number of its boot (`BootId`).

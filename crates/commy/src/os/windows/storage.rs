@@ -55,11 +55,14 @@ pub fn extend(file: &File, from: u64, to: u64) -> io::Result<()> {
 }
 
 pub fn truncate(file: &File, len: u64) -> io::Result<()> {
-    let facts = file.metadata()?;
-    let end = facts.len();
+    punch(file, len, file.metadata()?.len())
+}
+
+pub fn punch(file: &File, len: u64, end: u64) -> io::Result<()> {
     if len >= end {
         return Ok(());
     }
+    let facts = file.metadata()?;
     let from = i64::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
     let sparse = facts.file_attributes() & FILE_ATTRIBUTE_SPARSE_FILE != 0;
     let what = FILE_ZERO_DATA_INFORMATION { FileOffset: from, BeyondFinalZero: end as i64 };
