@@ -74,5 +74,6 @@ fn of_enum(input: &DeriveInput, data: &DataEnum, repr: &Repr) -> Result<Describe
         let (name, text) = (&variant.ident, variant.ident.unraw().to_string());
         quote!((#text, Self::#name as #integer as #unsigned as u64, &[]))
     });
-    Ok((quote!(Enum), variants.collect()))
+    let kind = if *integer == unsigned { quote!(Enum) } else { quote!(SignedEnum) };
+    Ok((kind, variants.collect()))
 }

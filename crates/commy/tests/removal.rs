@@ -47,6 +47,28 @@ enum Shape {
     },
 }
 
+/// Ordered by its numbers, which are signed.
+#[derive(commy::Plain, commy::Key, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[repr(i8)]
+enum Side {
+    Left = -1,
+    Middle = 0,
+    Right = 1,
+}
+
+/// A key with padding, and a string.
+#[derive(Share, commy::Key, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Part {
+    side: Side,
+    number: i64,
+    name: String,
+}
+
+fn parts() -> impl Iterator<Item = Part> {
+    let side = |n| [Side::Left, Side::Middle, Side::Right][n as usize % 3];
+    (0..400i64).map(move |n| Part { side: side(n), number: n % 7 - 3, name: format!("part {n}") })
+}
+
 fn tree(depth: u32) -> Tree {
     let mut tree = Tree {
         name: format!("a tree of depth {depth}"),
@@ -80,6 +102,7 @@ fn removed_without_trace<T: Share + Default>(segment: &Segment, fill: impl Fn(&S
     for round in 0..2 {
         let object: Shared<T> = segment.open_or_create("object").unwrap();
         fill(&object);
+        assert_eq!(segment.check_objects().unwrap(), []);
         segment.remove("object").unwrap();
         segment.recover().unwrap();
         if round == 0 {
@@ -103,6 +126,12 @@ fn nothing_of_a_removed_object_is_left_whatever_its_type() {
     });
     removed_without_trace::<Tree>(&segment, |object| object.store(tree(3)).unwrap());
     removed_without_trace::<Shape>(&segment, |object| object.store(shape(9)).unwrap());
+    removed_without_trace::<BTreeMap<Part, Side>>(&segment, |object| {
+        object.store(parts().map(|part| (part.clone(), part.side)).collect()).unwrap();
+    });
+    removed_without_trace::<HashMap<Side, HashMap<Part, u8>>>(&segment, |object| {
+        object.store([(Side::Left, parts().map(|part| (part, 1)).collect())].into()).unwrap();
+    });
     removed_without_trace::<HashMap<u64, String>>(&segment, |object| {
         let mut guard = object.write().unwrap();
         (0..10_000).for_each(|n| drop(guard.insert(n, "text".repeat(9)).unwrap()));

@@ -75,9 +75,14 @@ impl Content {
         self.steps += if entries { 1 } else { 2 };
         match self.steps {
             1 => Step::Entry(self.block, self.block),
-            2 => Step::Block(Block { offset: self.block, bytes: shape.size, align: shape.align }),
+            2 => Step::Block(self.block(shape)),
             _ => Step::End,
         }
+    }
+
+    /// The block.
+    pub(crate) fn block(&self, shape: &Shape) -> Block {
+        Block { offset: self.block, bytes: shape.size, align: shape.align }
     }
 
     pub(crate) fn only_block_left(&self) -> bool {

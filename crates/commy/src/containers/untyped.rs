@@ -112,6 +112,17 @@ impl Contents {
         })
     }
 
+    /// The block that it stands for, which has not been given.
+    pub(crate) fn block(&self, map: &Map, forms: &Forms) -> Result<Block> {
+        Ok(match self {
+            Contents::Row(row) => row.block(&forms.first),
+            Contents::Ring(ring) => ring.block(&forms.first),
+            Contents::Table(table) => table.block(map, forms)?,
+            Contents::Node(node) => node.block(forms),
+            Contents::Content(content) => content.block(&forms.first),
+        })
+    }
+
     /// Whether all that is left to come is known to be the block.
     pub(crate) fn only_block_left(&self) -> bool {
         match self {

@@ -18,7 +18,7 @@ use crate::layout::VALUE_AT;
 use crate::schema::{Description, Object};
 use crate::segment::Segment;
 use crate::shared::{Shared, WriteGuard};
-use crate::walk::{self, Plan};
+use crate::walk::{self, Claims, Finding, Plan};
 use control::{DIRECTORY, LIVE, OBJECT_AT, Parts, is_inline};
 use std::collections::HashMap;
 
@@ -123,6 +123,38 @@ pub(crate) fn size(segment: &Segment, name: &str) -> Result<u64> {
     let lock = Shared::<()>::lock_of(segment, name, object, generation)?;
     let _locked = lock.read()?;
     Ok(control::size(segment.map(), object)? + walk::size(segment.map(), &plan, value)?)
+}
+
+/// Looks for what cannot be in any object, one after another, each locked for reading meanwhile.
+pub(crate) fn check(segment: &Segment) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for name in names(segment, "")? {
+        let object = match find(segment, &name) {
+            Ok(Some(object)) => object,
+            // Removed meanwhile.
+            Ok(None) => continue,
+            Err(Error::Corrupt { offset, what }) => {
+                findings.push(Finding { place: name, offset, what: what.into() });
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let Found { object, generation, value, description } = object;
+        let plan = Description::from_bytes(&description).and_then(Plan::new);
+        let lock = Shared::<()>::lock_of(segment, &name, object, generation)?;
+        let _locked = match lock.read() {
+            Err(Error::Removed { .. }) => continue,
+            locked => locked?,
+        };
+        match plan {
+            Ok(plan) => {
+                // What one object gives up while another is looked at may come to that one: so each for itself.
+                findings.extend(walk::check(segment.map(), &plan, value, &name, &mut Claims::default()));
+            }
+            Err(error) => findings.push(Finding { place: name, offset: object, what: error.to_string() }),
+        }
+    }
+    Ok(findings)
 }
 
 /// All names below a path, in order.

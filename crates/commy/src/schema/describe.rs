@@ -62,9 +62,11 @@ pub enum Kind {
     Box = 21,
     /// An atomic, whose field says of what.
     Atomic = 22,
+    /// Plain enum whose tags are signed numbers, and ordered as such.
+    SignedEnum = 23,
 }
 
-const KINDS: [Kind; 22] = [
+const KINDS: [Kind; 23] = [
     Kind::Unit,
     Kind::Unsigned,
     Kind::Signed,
@@ -87,6 +89,7 @@ const KINDS: [Kind; 22] = [
     Kind::Option,
     Kind::Box,
     Kind::Atomic,
+    Kind::SignedEnum,
 ];
 
 /// A field of a struct or variant, or the element of a container.
@@ -299,7 +302,7 @@ impl Description {
         if (a.size, a.align) != (b.size, b.align) {
             return Some(format!("{place} has another size"));
         }
-        (a.kind == Kind::Struct || a.kind == Kind::Enum)
+        matches!(a.kind, Kind::Struct | Kind::Enum | Kind::SignedEnum)
             .then(|| (a.name != b.name).then(|| format!("{place} is stored as {}, asked for as {}", b.name, a.name)))
             .flatten()
     }

@@ -19,10 +19,16 @@
 //! the block of a container with no further entries is given *before* what is nested in the last one: the stack
 //! stays flat along lists that are linked through their last field, however long.
 
+mod check;
+mod claims;
+mod keys;
 mod plan;
 #[cfg(test)]
 mod tests;
 
+pub use check::Finding;
+pub(crate) use check::check;
+pub(crate) use claims::Claims;
 pub(crate) use plan::Plan;
 
 use crate::alloc::classes::class_of;
@@ -92,10 +98,7 @@ impl<'a> Untyped<'a> {
 
     /// Copies the first bytes of it.
     fn copy(self, bytes: &mut [u8]) -> Result<()> {
-        let corrupt = || Error::corrupt(self.offset, "a value outside the file");
-        let place = self.map.at(self.offset, bytes.len() as u64, 1).ok_or_else(corrupt)?;
-        // SAFETY: so many bytes in the file; the lock of the object is held.
-        unsafe { std::ptr::copy_nonoverlapping(place, bytes.as_mut_ptr(), bytes.len()) };
+        bytes.copy_from_slice(bytes_at(self.map, self.offset, bytes.len() as u64)?);
         Ok(())
     }
 
@@ -107,7 +110,7 @@ impl<'a> Untyped<'a> {
         let node = self.type_of();
         match node.kind {
             Kind::Struct => Ok(node.variants.first().map_or(&[], |variant| &variant.fields)),
-            Kind::Enum | Kind::Option => {
+            Kind::Enum | Kind::SignedEnum | Kind::Option => {
                 let tag = self.tag()?;
                 let variant = node.variants.iter().find(|variant| variant.tag == tag);
                 let corrupt = || Error::corrupt(self.offset, "an enum's tag is that of no variant");
@@ -116,6 +119,13 @@ impl<'a> Untyped<'a> {
             _ => Ok(&[]),
         }
     }
+}
+
+/// Bytes of the file; the lock of the object that they are part of is held, so nobody changes them.
+fn bytes_at(map: &Map, offset: u64, len: u64) -> Result<&[u8]> {
+    let place = map.at(offset, len, 1).ok_or_else(|| Error::corrupt(offset, "a value outside the file"))?;
+    // SAFETY: so many bytes in the file, which nobody changes.
+    Ok(unsafe { std::slice::from_raw_parts(place, len as usize) })
 }
 
 /// A container that is being walked over.
@@ -157,7 +167,7 @@ impl<'a> Walker<'a> {
         }
         let node = value.type_of();
         match node.kind {
-            Kind::Struct | Kind::Enum | Kind::Option => {
+            Kind::Struct | Kind::Enum | Kind::SignedEnum | Kind::Option => {
                 value.fields()?.iter().try_for_each(|field| self.enter(value.field(field)))
             }
             Kind::Array => {

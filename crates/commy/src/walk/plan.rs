@@ -29,6 +29,8 @@ pub(crate) struct Plan {
 struct Facts {
     /// Whether values own blocks.
     owns: bool,
+    /// Whether there are bytes that are no value.
+    checks: bool,
     forms: Forms,
 }
 
@@ -55,6 +57,7 @@ impl Plan {
             let first = if node.kind == Kind::String { Shape::of::<u8>() } else { Forms::NOTHING };
             Facts {
                 owns: found.is_some_and(|found| found.owns),
+                checks: found.is_some_and(|found| found.checks),
                 forms: Forms { first: next(first), second: next(Forms::NOTHING) },
             }
         };
@@ -71,6 +74,12 @@ impl Plan {
     #[inline]
     pub(crate) fn owns(&self, node: usize) -> bool {
         self.facts[node].owns
+    }
+
+    /// Whether there are bytes that are no value of a node.
+    #[inline]
+    pub(crate) fn checks(&self, node: usize) -> bool {
+        self.facts[node].checks
     }
 
     /// Whether values are, or have in them, atomics, which are used without a lock.
@@ -135,8 +144,10 @@ fn check_node(nodes: &[Node], index: usize) -> Option<()> {
             one_part_of(1) && element.is_some_and(|element| fits(element.size) && element.align <= node.align)
         }
         Kind::Struct => parts == 1 && inline_fields(nodes, node, 0),
-        Kind::Enum if node.size < 8 => parts > 0 && node.variants.iter().all(|variant| fields(variant) == 0),
-        Kind::Enum => parts > 0 && inline_fields(nodes, node, 8),
+        Kind::Enum | Kind::SignedEnum if node.size < 8 => {
+            parts > 0 && node.variants.iter().all(|variant| fields(variant) == 0)
+        }
+        Kind::Enum | Kind::SignedEnum => parts > 0 && inline_fields(nodes, node, 8),
         Kind::Option => parts == 2 && node.size >= 8 && inline_fields(nodes, node, 8),
         kind => container(kind).is_some_and(|(count, size)| one_part_of(count) && node.size == size && node.align == 8),
     };
@@ -162,8 +173,15 @@ fn inline_fields(nodes: &[Node], node: &Node, from: usize) -> bool {
 #[derive(Clone, Copy)]
 struct Found {
     owns: bool,
+    checks: bool,
     /// How deep values lie inline in one of it.
     depth: usize,
+}
+
+/// Whether not all bytes are a value of that kind.
+fn can_be_wrong(kind: Kind) -> bool {
+    let numbers = matches!(kind, Kind::NonZeroUnsigned | Kind::NonZeroSigned | Kind::Duration);
+    numbers || matches!(kind, Kind::Bool | Kind::Char | Kind::Enum | Kind::SignedEnum | Kind::Option)
 }
 
 /// Finds out whether values of a node own blocks; `None` if they lie too deep in each other.
@@ -172,12 +190,14 @@ fn find_owner(nodes: &[Node], index: usize, levels: usize, found: &mut [Option<F
         return (known.depth <= levels).then_some(known);
     }
     let node = &nodes[index];
-    let mut all = Found { owns: container(node.kind).is_some(), depth: 0 };
-    if matches!(node.kind, Kind::Struct | Kind::Enum | Kind::Option | Kind::Array) {
+    let container = container(node.kind).is_some();
+    let mut all = Found { owns: container, checks: container || can_be_wrong(node.kind), depth: 0 };
+    if matches!(node.kind, Kind::Struct | Kind::Enum | Kind::SignedEnum | Kind::Option | Kind::Array) {
         let levels = levels.checked_sub(1)?;
         for field in node.variants.iter().flat_map(|part| &part.fields).filter(|field| nodes[field.node].size > 0) {
             let below = find_owner(nodes, field.node, levels, found)?;
-            all = Found { owns: all.owns | below.owns, depth: all.depth.max(below.depth + 1) };
+            let depth = all.depth.max(below.depth + 1);
+            all = Found { owns: all.owns | below.owns, checks: all.checks | below.checks, depth };
         }
     }
     found[index] = Some(all);

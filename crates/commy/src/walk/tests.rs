@@ -1,9 +1,11 @@
 //! Walks beside what the types themselves do.
 
-use super::{Plan, free, size};
+use super::{Claims, Finding, Plan, Untyped, Walker, check, free, size};
+use crate::containers::untyped::Block;
 use crate::schema::{Description, Share};
 use crate::segment::Segment;
 use crate::shared::{Shared, WriteGuard};
+use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 /// A value in a segment of its own, with what the segment had before.
@@ -23,6 +25,13 @@ fn sample<T: Share + Default>(change: impl Fn(&mut WriteGuard<'_, T>)) -> Sample
     Sample { _dir: dir, segment, object, plan }
 }
 
+fn findings<T: Share>(sample: &Sample<T>) -> (Vec<Finding>, u64) {
+    let mut claims = Claims::default();
+    let _locked = sample.object.read().unwrap();
+    let findings = check(sample.segment.map(), &sample.plan, sample.object.place().0, "it", &mut claims);
+    (findings, claims.bytes())
+}
+
 /// Makes the value twice and drops it once by its type, once by its description.
 fn dropped_alike<T: Share + Default>(change: impl Fn(&mut WriteGuard<'_, T>)) {
     let typed = sample(&change);
@@ -39,6 +48,9 @@ fn dropped_alike<T: Share + Default>(change: impl Fn(&mut WriteGuard<'_, T>)) {
     let start = walked.segment.stats().unwrap().allocated;
     let guard = walked.object.write().unwrap();
     let held = size(walked.segment.map(), &walked.plan, place).unwrap();
+    drop(guard);
+    assert_eq!(findings(&walked), (vec![], held), "{name}: something is found in a healthy value");
+    let guard = walked.object.write().unwrap();
     free(guard.cx(), &walked.plan, place).unwrap();
     guard.commit().unwrap();
     let end = walked.segment.stats().unwrap().allocated;
@@ -117,4 +129,153 @@ fn rings_that_wrap_and_blocks_with_room_to_spare_are_dropped_whole() {
         (0..5000).for_each(|n| drop(guard.insert(n, text(n as usize)).unwrap()));
         (0..5000).filter(|n| n % 7 != 0).for_each(|n| drop(guard.remove(&n).unwrap()));
     });
+}
+
+#[test]
+fn keys_of_all_kinds_are_hashed_and_ordered_as_their_types_do() {
+    fn as_keys<K: crate::Lookup<K> + Ord + std::hash::Hash + Clone>(keys: impl Iterator<Item = K> + Clone) {
+        let mut map = HashMap::new();
+        map.extend(keys.clone().map(|key| (key, ())));
+        alike(map);
+        alike(keys.clone().collect::<HashSet<_>>());
+        alike(keys.collect::<BTreeSet<_>>());
+    }
+    as_keys((0..300).map(|n| n as u8));
+    as_keys((-200..200).map(|n| n as i8));
+    as_keys((-500..500i64).map(|n| n * 1_000_000_007));
+    as_keys((-500..500i128).map(|n| n << 90));
+    as_keys((0..500u128).map(|n| n << 120 | n));
+    as_keys((0..500).map(|n| char::from_u32(n * 7 + 1).unwrap_or('x')));
+    as_keys([false, true].into_iter());
+    as_keys((1..500).map(|n| std::num::NonZeroI32::new(n - 1000).unwrap()));
+    as_keys((0..500).map(|n| std::time::Duration::new(n / 7, n as u32 * 31)));
+    as_keys([()].into_iter());
+    as_keys((0..500).map(|n| [n as u16 % 7, n as u16]));
+    as_keys((0..500).map(|n| "k".repeat(n % 40) + &n.to_string()));
+    as_keys((0..500).map(|n| vec![n.to_string(); n % 4]));
+    as_keys((0..500).map(Box::new));
+    as_keys((0..500).map(|n| (n % 5 != 0).then(|| n.to_string())));
+    as_keys((0..500).map(|n| (n % 9, n.to_string(), -n)));
+}
+
+/// All blocks of a value.
+fn blocks<T: Share>(sample: &Sample<T>) -> Vec<Block> {
+    let mut walker = Walker::new(sample.segment.map(), &sample.plan);
+    walker.enter(Untyped::root(sample.segment.map(), &sample.plan, sample.object.place().0).unwrap()).unwrap();
+    std::iter::from_fn(|| walker.next_block().unwrap()).collect()
+}
+
+/// Overwrites a word of the file behind everybody's back.
+fn spoil<T: Share>(sample: &Sample<T>, offset: u64, change: impl Fn(u64) -> u64) -> u64 {
+    let word = sample.segment.map().word(offset & !7).unwrap();
+    let old = word.get();
+    word.put(change(old));
+    old
+}
+
+/// A value with everything in it.
+type All = (
+    Vec<(bool, char, Option<String>)>,
+    HashMap<String, Vec<Option<Box<String>>>>,
+    BTreeMap<(u8, String), VecDeque<String>>,
+    Vec<std::num::NonZeroU64>,
+    BTreeSet<u64>,
+);
+
+fn all(guard: &mut WriteGuard<'_, All>) {
+    let value: All = (
+        (0..40).map(|n| (n % 2 == 0, 'x', (n % 3 == 0).then(|| text(n)))).collect(),
+        (0..60)
+            .map(|n| (text(n) + &n.to_string(), (0..n % 4).map(|m| (m > 0).then(|| Box::new(text(m)))).collect()))
+            .collect(),
+        (0..200).map(|n| ((n as u8 % 7, n.to_string()), (0..n % 3).map(text).collect())).collect(),
+        (1..50).map(|n| std::num::NonZeroU64::new(n).unwrap()).collect(),
+        (0..1000).collect(),
+    );
+    guard.store(value).unwrap();
+}
+
+#[test]
+fn each_kind_of_damage_is_found() {
+    let found = |sample: &Sample<All>, what: &str| {
+        let (findings, _) = findings(sample);
+        assert!(findings.iter().any(|finding| finding.what.contains(what)), "{what}: {findings:?}");
+    };
+    let sample = sample::<All>(all);
+    let root = sample.object.place().0;
+    let word = |at: u64| sample.segment.map().word(at).unwrap().get();
+    let fields: Vec<u64> =
+        sample.plan.node(0).variants[0].fields.iter().map(|field| root + field.offset as u64).collect();
+    let (vec, hash, tree, numbers, set) = (fields[0], fields[1], fields[2], fields[3], fields[4]);
+    let block = word(vec);
+    type Damage = (u64, fn(u64) -> u64, &'static str);
+    let damages: Vec<Damage> = vec![
+        (vec + 8, |_| 1 << 50, "length or capacity cannot be"),
+        (vec, |_| 1 << 45, "outside the file"),
+        (vec, |offset| offset + 64, ""),
+        (block, |_| 0x0202_0202_0202_0202, ""),
+        (hash, |len| len + 1, "another number of entries"),
+        (hash + 8, |left| left + 50, "room for more than fits"),
+        (hash + 32, |seed| seed ^ 1, "hash"),
+        (hash + 24, |slots| slots + 1, "number of slots"),
+        (word(hash + 16), |word| word ^ 0x0101_0101_0101_0101, "hash"),
+        (tree + 8, |_| 41, "levels cannot be"),
+        (tree + 16, |len| len - 1, "another number of entries"),
+        (word(numbers), |_| 0, "zero and must not be"),
+        (word(set) + 16, |key| key + 1, "separator"),
+        (word(word(set) + 512) + 40, |_| 0, "out of order"),
+        (word(word(set) + 512) + 24, |_| 0, "linked"),
+        (word(word(set) + 512) + 8, |_| 1000, "more keys than fit"),
+        (word(set) + 512, |_| 0, "outside the file"),
+    ];
+    assert_eq!(findings(&sample).0, vec![]);
+    for (number, (offset, change, what)) in damages.into_iter().enumerate() {
+        let old = spoil(&sample, offset, change);
+        let (all, _) = findings(&sample);
+        assert!(!all.is_empty(), "{number} {what}: nothing found");
+        found(&sample, what);
+        spoil(&sample, offset, |_| old);
+    }
+    assert_eq!(findings(&sample).0, vec![]);
+    // Two headers for one block.
+    let (block, size) = (
+        word(vec),
+        sample.plan.node(sample.plan.entries(sample.plan.node(0).variants[0].fields[0].node).0.unwrap()).size as u64,
+    );
+    let kept: Vec<u64> = (0..size / 8).map(|n| word(block + 3 * size + n * 8)).collect();
+    for n in 0..size / 8 {
+        spoil(&sample, block + 4 * size + n * 8, |_| kept[n as usize]);
+    }
+    found(&sample, "belongs to something else");
+    assert!(findings(&sample).0[0].place.starts_with("it.0[4].2"), "{:?}", findings(&sample).0[0].place);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn no_damage_makes_a_walk_crash_or_go_on_for_ever(damage in prop::collection::vec((any::<u64>(), 0..7u8, any::<u64>()), 1..20)) {
+        let sample = sample::<All>(all);
+        let blocks = blocks(&sample);
+        let root = (sample.object.place().0, sample.plan.node(0).size as u64);
+        for (place, kind, random) in damage {
+            // Small blocks and large ones alike, and the root often.
+            let pick = place as usize % (blocks.len() + blocks.len() / 8 + 1);
+            let (start, bytes) = blocks.get(pick).map_or(root, |block| (block.offset, block.bytes));
+            let offset = start + (place >> 20) % bytes.max(1) & !7;
+            let target = blocks[random as usize % blocks.len()].offset;
+            spoil(&sample, offset, |word| match kind {
+                0 => random,
+                1 => word ^ 1 << (random % 64),
+                2 => target,
+                3 => random % 64,
+                4 => sample.segment.size() - random % 4096,
+                5 => u64::MAX - random % 4,
+                _ => start,
+            });
+        }
+        let started = std::time::Instant::now();
+        findings(&sample);
+        let _ = size(sample.segment.map(), &sample.plan, root.0);
+        prop_assert!(started.elapsed() < std::time::Duration::from_secs(20), "it took {:?}", started.elapsed());
+    }
 }

@@ -44,7 +44,7 @@ pub use map::BTreeMapView;
 pub use range::{Iter, IterMut, Range, RangeMut};
 pub use set::{BTreeSetView, Elements};
 pub use tree::Head;
-pub(crate) use untyped::Node;
+pub(crate) use untyped::{Node, length, neighbours};
 
 use crate::error::Result;
 use crate::schema::describe::elements;

@@ -66,10 +66,18 @@ impl Node {
                 self.offset + shape.rest as u64 + index * forms.second.size,
             ));
         }
-        if std::mem::take(&mut self.levels) == 0 {
+        if self.levels == 0 {
             return Ok(Step::End);
         }
-        Ok(Step::Block(Block { offset: self.offset, bytes: shape.bytes as u64, align: shape.align as u64 }))
+        let block = self.block(forms);
+        self.levels = 0;
+        Ok(Step::Block(block))
+    }
+
+    /// The block, which has not been given.
+    pub(crate) fn block(&self, forms: &Forms) -> Block {
+        let shape = shape(forms, self.levels);
+        Block { offset: self.offset, bytes: shape.bytes as u64, align: shape.align as u64 }
     }
 
     /// The place of a key, in an inner node of a separator; `index` is below `count`, and the block has not been given.
@@ -80,6 +88,19 @@ impl Node {
     pub(crate) fn only_block_left(&self) -> bool {
         self.next == self.count + u64::from(self.levels > 1)
     }
+}
+
+/// How many entries the head of a tree says that there are.
+pub(crate) fn length(map: &Map, head: u64) -> Result<u64> {
+    // SAFETY: a head is all words.
+    Ok(unsafe { map.get::<Head>(head)? }.len.get())
+}
+
+/// The leaves before and behind a leaf.
+pub(crate) fn neighbours(map: &Map, leaf: u64) -> Result<(u64, u64)> {
+    // SAFETY: a leaf's head is all words.
+    let head = unsafe { map.get::<LeafHead>(leaf)? };
+    Ok((head.prev.get(), head.next.get()))
 }
 
 const _: () = assert!(offset_of!(LeafHead, count) == offset_of!(InnerHead, count));

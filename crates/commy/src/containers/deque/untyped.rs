@@ -39,10 +39,14 @@ impl Places {
             return Step::Entry(place, place);
         }
         self.next = self.len;
-        match std::mem::take(&mut self.cap) * shape.size {
-            0 => Step::End,
-            bytes => Step::Block(Block { offset: self.block, bytes, align: shape.align }),
-        }
+        let block = self.block(shape);
+        self.cap = 0;
+        if block.bytes == 0 { Step::End } else { Step::Block(block) }
+    }
+
+    /// The block, unless it has been given.
+    pub(crate) fn block(&self, shape: &Shape) -> Block {
+        Block { offset: self.block, bytes: self.cap * shape.size, align: shape.align }
     }
 
     pub(crate) fn only_block_left(&self) -> bool {

@@ -1,8 +1,8 @@
 //! The entries of a map or set, for who knows only their size: see `containers::untyped`.
 
-use super::group::{DELETED, WIDTH};
+use super::group::{DELETED, EMPTY, WIDTH};
 use super::head::{Head, MOVING_WORDS, Moving};
-use super::table::Shape;
+use super::table::{Shape, capacity, home, tag};
 use crate::containers::untyped::{Block, Forms, Step};
 use crate::error::{Error, Result};
 use crate::map::Map;
@@ -24,6 +24,8 @@ pub(crate) struct Places {
     pub next: u64,
     /// The description of the move, as long as the table that is moved out of has not been given.
     pub moving: u64,
+    /// Whether this is a table that is moved out of.
+    pub old: bool,
 }
 
 /// The slot of an entry: the key, then the value, as in a `repr(C)` struct.
@@ -79,7 +81,7 @@ impl Places {
             return Err(Error::corrupt(control, "a hash table whose number of slots cannot be"));
         }
         Slot::of(forms).block(map, control, slots)?;
-        Ok(Places { control, slots, part: slots, ready: slots, next: 0, moving: 0 })
+        Ok(Places { control, slots, part: slots, ready: slots, next: 0, moving: 0, old: false })
     }
 
     pub(crate) fn step(&mut self, map: &Map, forms: &Forms, entries: bool) -> Result<Step<Places>> {
@@ -88,7 +90,7 @@ impl Places {
             let moving = unsafe { map.get::<Moving>(self.moving)? };
             let old = Places::table(map, forms, moving.control.get(), moving.slots.get())?;
             self.moving |= 1;
-            return Ok(Step::Down(old));
+            return Ok(Step::Down(Places { old: true, ..old }));
         }
         if self.moving != 0 {
             let offset = std::mem::take(&mut self.moving) & !1;
@@ -99,10 +101,17 @@ impl Places {
             let place = self.control - (index + 1) * slot.size;
             return Ok(Step::Entry(place, place + slot.value));
         }
-        match std::mem::take(&mut self.slots) {
-            0 => Ok(Step::End),
-            slots => slot.block(map, self.control, slots).map(Step::Block),
+        if self.slots == 0 {
+            return Ok(Step::End);
         }
+        let block = self.block(map, forms)?;
+        self.slots = 0;
+        Ok(Step::Block(block))
+    }
+
+    /// The block, which has not been given.
+    pub(crate) fn block(&self, map: &Map, forms: &Forms) -> Result<Block> {
+        Slot::of(forms).block(map, self.control, self.slots)
     }
 
     /// The next full slot.
@@ -125,4 +134,76 @@ impl Places {
         }
         Ok(None)
     }
+}
+
+/// What the head of a map says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub len: u64,
+    pub seed: u64,
+    left: u64,
+    slots: u64,
+    /// Of a map on the move: slots of the table it moves out of, and the home from which on keys are still there.
+    moving: Option<(u64, u64)>,
+}
+
+impl Facts {
+    /// Of the map with its head at an offset.
+    pub(crate) fn of(map: &Map, head: u64) -> Result<Facts> {
+        // SAFETY: a head is all words.
+        let head = unsafe { map.get::<Head>(head)? };
+        let moving = match head.moving.get() {
+            0 => None,
+            // SAFETY: it is all words.
+            offset => Some(unsafe { map.get::<Moving>(offset)? }),
+        };
+        let moving = moving.map(|moving| (moving.slots.get(), moving.cursor.get()));
+        let (len, seed, left) = (head.len.get(), head.seed.get(), head.left.get());
+        Ok(Facts { len, seed, left, slots: head.slots.get(), moving })
+    }
+
+    /// Whether the table has room for what the head says that it will take.
+    pub(crate) fn room_is_there(&self) -> bool {
+        self.len.saturating_add(self.left) <= capacity(self.slots)
+    }
+
+    /// Why the key of that hash in a slot of `table` would not be found, if so. `patience` is used up by one for each
+    /// group that is looked at; when it has run out, the key counts as found.
+    pub(crate) fn lost(
+        &self,
+        map: &Map,
+        table: &Places,
+        index: u64,
+        hash: u64,
+        patience: &mut u64,
+    ) -> Result<Option<&'static str>> {
+        if control_byte(map, table, index)? != tag(hash) {
+            return Ok(Some("a key in a hash table has the tag of another hash"));
+        }
+        if let Some((slots, cursor)) = self.moving {
+            let stays = home(hash, slots as usize) as u64 >= cursor;
+            if table.old != stays {
+                return Ok(Some("a key is in the wrong one of two hash tables"));
+            }
+        }
+        let (mut group, goal) = (home(hash, table.slots as usize) as u64, index & !(WIDTH as u64 - 1));
+        while group != goal && *patience > 0 {
+            *patience -= 1;
+            for slot in group..(group + WIDTH as u64).min(table.slots) {
+                if control_byte(map, table, slot)? == EMPTY {
+                    return Ok(Some("a key in a hash table is not where it is looked for"));
+                }
+            }
+            group += WIDTH as u64;
+            if group >= table.slots {
+                group = 0;
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn control_byte(map: &Map, table: &Places, index: u64) -> Result<u8> {
+    let word = map.word(table.control + (index & !7))?.get();
+    Ok(word.to_le_bytes()[(index & 7) as usize])
 }
