@@ -124,6 +124,12 @@ pub fn strings(n: usize) -> (Vec<String>, Vec<String>) {
 /// The value of all string keys.
 pub const VALUE: &str = "0123456789012345678901234567890123456789012345678901234567890123";
 
+/// Ends this process after so many seconds, and with it its children.
+pub fn limit(seconds: u32) {
+    // SAFETY: sets a timer; its signal ends the process.
+    unsafe { libc::alarm(seconds) };
+}
+
 /// Zeroed memory that children share; never unmapped.
 ///
 /// # Safety

@@ -31,6 +31,8 @@ mod w6;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     bench::pin(Some(1));
+    // A worker that failed would be waited for.
+    bench::limit(100);
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["W1"] => w1::run(),
         ["W2"] => w2::run(),

@@ -117,6 +117,14 @@ impl<'a> Heap<'a> {
         bitmap_word(self.map(), region)
     }
 
+    /// The bitmap words of the regions in the first chunk.
+    fn first_words(&self) -> &'a [Word] {
+        const { assert!(64 + bitmap::FIRST * 8 <= PAGE) };
+        // SAFETY: all words; the page is always in the file.
+        let words = unsafe { self.map().get::<[Word; bitmap::FIRST as usize]>(BITMAP_PAGE + 64) };
+        words.map_or(&[], |words| words)
+    }
+
     /// Regions that have a bitmap word and at least one page in the file.
     fn regions(&self) -> u64 {
         regions(self.map())
@@ -163,8 +171,14 @@ impl<'a> Heap<'a> {
     pub(super) fn search(&self, pages: u64, ceiling: u64) -> Option<u64> {
         let hint = &self.header().span_hint;
         let regions = self.regions();
+        // Most regions lie wholly below the ceiling, and have their words in the first chunk, in a row.
+        let (words, whole) = (self.first_words(), ceiling / REGION_PAGES);
+        let taken = |region: u64| match words.get(region as usize) {
+            Some(word) if region < whole => word.get(),
+            _ => self.taken(region, ceiling),
+        };
         let mut first = hint.get().min(regions);
-        while first < regions && self.taken(first, ceiling) == u64::MAX {
+        while first < regions && taken(first) == u64::MAX {
             first += 1;
         }
         if first * REGION_PAGES < ceiling {
@@ -172,7 +186,11 @@ impl<'a> Heap<'a> {
         }
         let (mut start, mut run) = (0, 0);
         for region in first..regions {
-            let taken = self.taken(region, ceiling);
+            let taken = taken(region);
+            if taken == u64::MAX {
+                run = 0;
+                continue;
+            }
             if taken == 0 {
                 start = if run == 0 { region * REGION_PAGES } else { start };
                 run += REGION_PAGES;

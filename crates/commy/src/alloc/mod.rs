@@ -7,6 +7,7 @@
 pub(crate) mod classes;
 pub(crate) mod heap;
 pub(crate) mod holes;
+mod known;
 #[cfg(all(test, loom))]
 mod loom_tests;
 pub(crate) mod shrink;
@@ -18,6 +19,7 @@ use crate::layout::{PAGE, Word};
 use crate::participant::Actor;
 use classes::{CLASSES, class_of};
 use heap::{Heap, Purpose};
+use known::Known;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering;
@@ -35,6 +37,7 @@ pub(crate) trait Journal {
 /// What a thread remembers of its slabs; all of it can be found again in the segment.
 pub(crate) struct Local {
     classes: [ClassLocal; CLASSES],
+    known: Known,
 }
 
 #[derive(Default)]
@@ -103,7 +106,7 @@ impl Local {
     pub(crate) fn new(actor: &Actor<'_>) -> Result<Local> {
         // Somebody who saw the slot free may be taking over a slab of it, under the heap lock.
         drop(Heap::lock(actor)?);
-        let local = Local { classes: std::array::from_fn(|_| ClassLocal::default()) };
+        let local = Local { classes: std::array::from_fn(|_| ClassLocal::default()), known: Known::new() };
         for (class, state) in local.classes.iter().enumerate() {
             state.unseen.set(actor.slot.slabs[class].get());
         }
@@ -119,11 +122,10 @@ impl Local {
             return self.with_reclaim(actor, || alloc_span(actor, journal, bytes, align));
         };
         let current = self.classes[class].current.get();
-        if current != 0 {
-            let slab = Slab::at(&actor.at.map, current)?;
-            if let Some(index) = slab.first_free() {
-                return Ok(take(&slab, index, journal));
-            }
+        if let Some(slab) = self.known.slab_of_page(current / PAGE)
+            && let Some(index) = slab.first_free()
+        {
+            return Ok(take(&slab, index, journal));
         }
         let slab = self.refill(actor, class)?;
         let index = slab.first_free().ok_or_else(|| Error::corrupt(slab.start, "a slab lost its blocks"))?;
@@ -134,13 +136,26 @@ impl Local {
     #[cold]
     fn refill<'a>(&self, actor: &'a Actor<'a>, class: usize) -> Result<Slab<'a>> {
         let local = &self.classes[class];
-        local.current.set(0);
+        let current = local.current.take();
+        if current != 0 {
+            // It may only have been forgotten.
+            let slab = Slab::at(&actor.at.map, current)?;
+            if slab.first_free().is_some() {
+                return Ok(self.use_slab(slab));
+            }
+        }
         let slab = match self.find_partial(actor, class)? {
             Some(slab) => slab,
             None => self.with_reclaim(actor, || self.acquire(actor, class))?,
         };
-        local.current.set(slab.start);
-        Ok(slab)
+        Ok(self.use_slab(slab))
+    }
+
+    /// Makes a slab current.
+    fn use_slab<'a>(&self, slab: Slab<'a>) -> Slab<'a> {
+        self.classes[usize::from(slab.info.class)].current.set(slab.start);
+        self.known.remember(slab.start / PAGE, &slab);
+        slab
     }
 
     /// Does it once more if it finds no room, after giving back what is kept for later.
@@ -232,11 +247,10 @@ impl Local {
         if local.current.get() == slab.start {
             return Ok(());
         }
-        let free = slab.free_count();
-        if free == 1 {
+        if slab.has_one_free() {
             local.remember(slab);
         }
-        if free < u64::from(slab.info.blocks) {
+        if !slab.is_empty() {
             return Ok(());
         }
         let spare = local.spare.get();
@@ -251,6 +265,7 @@ impl Local {
         // Nothing may lead there any more: not even the slab's meta stays.
         let local = &self.classes[usize::from(slab.info.class)];
         local.forget(slab);
+        self.known.forget(slab);
         for place in [&local.current, &local.spare] {
             if place.get() == slab.start {
                 place.set(0);
@@ -363,11 +378,22 @@ pub(crate) fn release(
         heap.release(offset / PAGE, pages_of(bytes), record, forget);
         return Ok(());
     };
+    if let Some(local) = local
+        && let Some(slab) = local.known.slab_of_page(offset / PAGE)
+        && let Some(index) = slab.index_of(offset, class)
+    {
+        slab.put_back(index);
+        forget();
+        return local.after_release(actor, &slab);
+    }
     let (slab, index) = Slab::of_block(&actor.at.map, offset, class)?;
     if usize::from(slab.info.owner) == actor.index + 1 {
         slab.put_back(index);
         forget();
-        local.map_or(Ok(()), |local| local.after_release(actor, &slab))?;
+        if let Some(local) = local {
+            local.known.remember(offset / PAGE, &slab);
+            local.after_release(actor, &slab)?;
+        }
     } else {
         slab.put_back_foreign(actor, index, forget);
     }

@@ -124,15 +124,19 @@ impl<'a> Slab<'a> {
         let info = Info::unpack(meta_of(map, page)?.info.get());
         let head = if info.kind == INTERIOR { page.wrapping_sub(u64::from(info.head)) } else { page };
         let slab = Slab::at(map, head.wrapping_mul(PAGE))?;
-        let distance = block - slab.start;
+        let index = slab.index_of(block, class);
+        Ok((slab, index.ok_or_else(|| Error::corrupt(block, "no block of this size begins here"))?))
+    }
+
+    /// The index of the block that begins at an offset, not before the slab, and has this size.
+    #[inline(always)]
+    pub(crate) fn index_of(&self, block: u64, class: usize) -> Option<u64> {
+        let distance = block - self.start;
         let index = block_index(class, distance.min(1 << 16));
-        if usize::from(slab.info.class) != class
-            || index >= u64::from(slab.info.blocks)
-            || index * size_of_class(class) != distance
-        {
-            return Err(Error::corrupt(block, "no block of this size begins here"));
-        }
-        Ok((slab, index))
+        let is_one = usize::from(self.info.class) == class
+            && index < u64::from(self.info.blocks)
+            && index * size_of_class(class) == distance;
+        is_one.then_some(index)
     }
 
     /// Whether it is the actor's, and of that class.
@@ -157,13 +161,20 @@ impl<'a> Slab<'a> {
         (high != 0).then(|| 64 + u64::from(high.trailing_zeros()))
     }
 
-    /// Blocks that the owner could hand out.
-    pub(crate) fn free_count(&self) -> u64 {
-        u64::from(self.meta.free[0].get().count_ones() + self.meta.free[1].get().count_ones())
+    /// Whether the owner could hand out all blocks.
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        let blocks = u64::from(self.info.blocks);
+        let high = if blocks > 64 { ones(blocks - 64) } else { 0 };
+        self.meta.free[0].get() == ones(blocks.min(64)) && self.meta.free[1].get() == high
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.free_count() == u64::from(self.info.blocks)
+    /// Whether the owner could hand out a single block.
+    #[inline(always)]
+    pub(crate) fn has_one_free(&self) -> bool {
+        let (low, high) = (self.meta.free[0].get(), self.meta.free[1].get());
+        let either = low | high;
+        (low == 0) != (high == 0) && either & (either - 1) == 0
     }
 
     /// Takes a block out; only by the owner, after its log has it.

@@ -5,6 +5,10 @@ use crate::error::{Error, Result};
 use crate::layout::{HEAP_LOCK, SPACE_LOCK, SlotState, ThreadSlot, thread_status};
 use crate::os::{Beacon, BeaconState};
 use crate::sync::Lock;
+use std::time::{Duration, Instant};
+
+/// How long to wait for slots that somebody else is about to make.
+const MORE_SLOTS: Duration = Duration::from_secs(1);
 
 /// The owner's name in a lock word: the slot, and the generation in which it has it.
 pub(crate) fn tag(index: usize, generation: u32) -> u64 {
@@ -24,20 +28,30 @@ pub(crate) struct Actor<'a> {
 
 impl<'a> Actor<'a> {
     /// Takes a free slot for the calling thread and lights its beacon. Slots of the dead are
-    /// recovered when no other is free.
+    /// recovered when no other is free; and when none is, others may be about to come.
     pub(crate) fn claim(attachment: &'a Attachment) -> Result<Actor<'a>> {
-        if let Some(actor) = Actor::claim_free(attachment)? {
-            return Ok(actor);
-        }
-        for index in 0..attachment.thread_slots() {
-            let Some(slot) = attachment.map.thread(index) else { continue };
-            let state = attachment.state(slot);
-            if attachment.is_dead(slot, state) {
-                attachment.rescue_slot(index, state.generation)?;
+        let start = Instant::now();
+        loop {
+            if let Some(actor) = Actor::claim_free(attachment)? {
+                return Ok(actor);
             }
+            for index in 0..attachment.thread_slots() {
+                let Some(slot) = attachment.map.thread(index) else { continue };
+                let state = attachment.state(slot);
+                if attachment.is_dead(slot, state) {
+                    attachment.rescue_slot(index, state.generation)?;
+                }
+            }
+            if let Some(actor) = Actor::claim_free(attachment)? {
+                return Ok(actor);
+            }
+            // Who took the last slot is about to make more, unless there is no room.
+            if start.elapsed() >= attachment.patience.min(MORE_SLOTS) {
+                let limit = attachment.thread_slots() as u32;
+                return Err(Error::TooManyParticipants { what: "threads", limit });
+            }
+            std::thread::sleep(Duration::from_micros(200));
         }
-        let limit = attachment.thread_slots() as u32;
-        Actor::claim_free(attachment)?.ok_or(Error::TooManyParticipants { what: "threads", limit })
     }
 
     fn claim_free(attachment: &'a Attachment) -> Result<Option<Actor<'a>>> {

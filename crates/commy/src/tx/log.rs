@@ -11,7 +11,7 @@
 //! a slab share entries, 64 to one: so emptying a large container takes little log, for which there is room even
 //! when the segment is full.
 
-use super::record::{CHUNK_HEADER, COMMITTED, INLINE, MOST_WORDS, Record, UNUSED, entry, pack_size};
+use super::record::{CHUNK_HEADER, COMMITTED, INLINE, MOST_WORDS, Record, UNUSED, entry, pack_size, unpack_size};
 use crate::alloc::{self, Journal, Local, heap::Heap, heap::Purpose};
 use crate::error::{Error, Result};
 use crate::layout::{PAGE, Point, Word, at};
@@ -25,6 +25,10 @@ use std::ptr::NonNull;
 const REMEMBERED: usize = 64;
 /// Reservations remembered, to give blocks back at once that are freed in the transaction that took them.
 const RECENT: usize = 8;
+/// Blocks to be freed that are remembered, so that a short log need not be read for them.
+const FEW_FREES: usize = 4;
+/// More than that, or other than was remembered.
+const MANY_FREES: usize = usize::MAX;
 /// How far a log is searched for entries that concern such a block, in words.
 const SHORT: u64 = 96;
 
@@ -50,6 +54,10 @@ pub(crate) struct Log {
     wraps: Cell<u64>,
     recent: [Cell<(u64, u64)>; RECENT],
     next_recent: Cell<usize>,
+    /// The first few FREE entries, if all of them are here: offset, size, end of the entry.
+    frees: [Cell<(u64, u64, u64)>; FEW_FREES],
+    /// How many FREE entries there are, or at least one too many for `frees`.
+    free_count: Cell<usize>,
     /// In a long log: the FREES entries by the block of their lowest bit, with their ends and their bits.
     gathered: RefCell<HashMap<u64, (u64, NonNull<Word>), BuildHasherDefault<Spread>>>,
 }
@@ -100,6 +108,8 @@ impl Log {
             wraps: Cell::new(0),
             recent: [const { Cell::new((0, 0)) }; RECENT],
             next_recent: Cell::new(0),
+            frees: [const { Cell::new((0, 0, 0)) }; FEW_FREES],
+            free_count: Cell::new(0),
             gathered: RefCell::default(),
         }
     }
@@ -132,12 +142,16 @@ impl Log {
         self.forget_what_is_logged();
     }
 
+    #[inline]
     fn forget_what_is_logged(&self) {
         self.next_round();
-        self.recent.iter().for_each(|r| r.set((0, 0)));
+        if self.next_recent.replace(0) != 0 {
+            self.recent.iter().for_each(|r| r.set((0, 0)));
+        }
     }
 
     /// From here on nothing counts as logged.
+    #[inline]
     fn next_round(&self) {
         let round = (self.last_round.get() + 1) & 0xfff;
         if round == 0 {
@@ -255,7 +269,7 @@ impl Log {
     /// Notes a block that is to be given back after commit; one that this transaction took a short
     /// while ago is given back now.
     pub(crate) fn free(&self, actor: &Actor<'_>, local: &Local, offset: u64, bytes: u64, align: u64) -> Result<()> {
-        let recent = self.recent.iter().find(|r| r.get().0 == offset);
+        let recent = self.recent[..self.next_recent.get().min(RECENT)].iter().find(|r| r.get().0 == offset);
         if let Some(end) = recent.map(|r| r.get().1) {
             let near = end > self.floor.get() && end > self.area_start.get() && self.len.get() - end <= SHORT;
             // A span that was lengthened since has further reservations.
@@ -274,6 +288,13 @@ impl Log {
         self.word(self.len.get() + 1).put(pack_size(bytes, align));
         self.close(entry::FREE, 2, offset);
         self.last_free.set(self.len.get());
+        let count = self.free_count.get();
+        if let Some(place) = self.frees.get(count) {
+            place.set((offset, pack_size(bytes, align), self.len.get()));
+            self.free_count.set(count + 1);
+        } else {
+            self.free_count.set(MANY_FREES);
+        }
         Ok(())
     }
 
@@ -295,6 +316,7 @@ impl Log {
         self.word(at + 2).put(size);
         self.close(entry::FREES, 3, first);
         self.last_free.set(self.len.get());
+        self.free_count.set(MANY_FREES);
         gathered.insert(first, (self.len.get(), NonNull::from(self.word(at + 1))));
         Ok(())
     }
@@ -344,6 +366,7 @@ impl Log {
         self.record().roll_back(actor, Some(local), savepoint.len)?;
         self.len.set(savepoint.len);
         self.last_free.set(savepoint.last_free);
+        self.free_count.set(MANY_FREES);
         self.gathered.borrow_mut().clear();
         self.forget_what_is_logged();
         if self.area_start.get() > savepoint.len {
@@ -381,8 +404,13 @@ impl Log {
     /// Frees what was to be freed and makes the log ready for the next transaction.
     #[inline]
     pub(crate) fn finish(&self, actor: &Actor<'_>, local: &Local) -> Result<()> {
-        if self.last_free.replace(0) != 0 {
-            self.record().finish_frees(actor, Some(local))?;
+        let count = self.free_count.replace(0);
+        if self.last_free.replace(0) != 0 && self.record().phase() == COMMITTED {
+            if count <= FEW_FREES && self.area_start.get() == 0 {
+                self.finish_few(actor, local, count)?;
+            } else {
+                self.record().finish_frees(actor, Some(local))?;
+            }
         }
         self.len.set(0);
         self.floor.set(0);
@@ -394,7 +422,24 @@ impl Log {
         Ok(())
     }
 
+    /// As [`Record::finish_frees`], for a log whose frees are remembered.
+    #[inline]
+    fn finish_few(&self, actor: &Actor<'_>, local: &Local, count: usize) -> Result<()> {
+        for index in (0..count).rev() {
+            let (offset, size, _) = self.frees[index].get();
+            let (bytes, align) = unpack_size(size);
+            let before = index.checked_sub(1).map(|index| COMMITTED << 62 | self.frees[index].get().2);
+            let forget = || {
+                at(Point::LogCountdown);
+                self.record().state.publish(before.unwrap_or(0));
+            };
+            alloc::release(actor, Some(local), offset, bytes, align, self.record_offset.get(), forget)?;
+        }
+        Ok(())
+    }
+
     /// Whether the log can be used: it is not, when an earlier transaction could not be ended.
+    #[inline]
     pub(crate) fn is_ready(&self) -> bool {
         self.record().state.get() == 0
     }

@@ -304,10 +304,13 @@ pub(crate) fn drop_kept_chunks(actor: &Actor<'_>) -> Result<()> {
 }
 
 /// Bytes and alignment of a FREE entry in one word.
+#[inline(always)]
 pub(crate) fn pack_size(bytes: u64, align: u64) -> u64 {
     bytes << 8 | u64::from(align.trailing_zeros())
 }
 
-fn unpack_size(word: u64) -> (u64, u64) {
+/// The same, taken apart.
+#[inline(always)]
+pub(crate) fn unpack_size(word: u64) -> (u64, u64) {
     (word >> 8, 1 << (word & 0x3f))
 }
