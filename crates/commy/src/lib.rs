@@ -53,7 +53,7 @@ pub mod support {
         corrupt_tag, describe, invalid_tag, lent, plain, replace,
     };
     pub use crate::schema::nesting::Nesting;
-    pub use crate::schema::plain::keep;
+    pub use crate::schema::plain::{copy_in, copy_out, keep};
     pub use crate::schema::{Description, Field, KeyHasher, Kind, Node, Registry, Variant};
     pub use crate::segment::RawBlocks;
     pub use crate::tx::{Context, Cx};

@@ -265,6 +265,33 @@ where
     }
 }
 
+impl<T: Share> PartialEq for BoxView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialEq<T::Ref<'b>>,
+{
+    fn eq(&self, other: &BoxView<T>) -> bool {
+        self.content() == other.content()
+    }
+}
+
+impl<T: Share> PartialOrd for BoxView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialOrd<T::Ref<'b>>,
+{
+    fn partial_cmp(&self, other: &BoxView<T>) -> Option<Ordering> {
+        self.content().partial_cmp(&other.content())
+    }
+}
+
+impl<T: Share, U> PartialEq<Box<U>> for BoxView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
+{
+    fn eq(&self, other: &Box<U>) -> bool {
+        self.content() == &**other
+    }
+}
+
 /// A box is the key that its content is.
 impl<K: Key> Key for Box<K> {
     unsafe fn hash(stored: *const BoxStored, cx: Cx, hasher: &mut KeyHasher) {

@@ -16,8 +16,10 @@
 pub mod boxed;
 pub mod btree;
 pub mod deque;
+mod entry;
 pub mod hash;
 pub mod option;
+mod sequence;
 pub mod string;
 pub mod tuple;
 pub(crate) mod untyped;
@@ -26,6 +28,7 @@ pub mod vec;
 pub use boxed::BoxView;
 pub use btree::{BTreeMapView, BTreeSetView};
 pub use deque::{DequeHeader, DequeView};
+pub use entry::{Entry, Keyed, OccupiedEntry, VacantEntry};
 pub use hash::{HashMapView, HashSetView};
 pub use option::OptionView;
 pub use string::Text;

@@ -212,6 +212,60 @@ impl<T: Share> OptionView<T> {
         if self.is_some() { self.value_mut() } else { self.insert(make()) }
     }
 
+    /// The value to be changed; if there is none, this one is put there first.
+    ///
+    /// # Errors
+    /// As [`set`](OptionView::set).
+    pub fn get_or_insert(&mut self, value: T) -> Outcome<T::Mut<'_>> {
+        self.get_or_insert_with(|| value)
+    }
+
+    /// The value to be changed; if there is none, the default is put there first.
+    ///
+    /// # Errors
+    /// As [`set`](OptionView::set).
+    pub fn get_or_insert_default(&mut self) -> Outcome<T::Mut<'_>>
+    where
+        T: Default,
+    {
+        self.get_or_insert_with(T::default)
+    }
+
+    /// Takes the value out if the predicate wants it, which may change it.
+    ///
+    /// # Errors
+    /// As [`take`](OptionView::take); what the predicate changed is undone, too.
+    pub fn take_if(&mut self, wanted: impl FnOnce(T::Mut<'_>) -> bool) -> Outcome<Option<T>> {
+        let cx = self.cx();
+        cx.atomically(|| {
+            let wanted = self.try_get_mut()?.is_some_and(wanted);
+            if wanted { self.take() } else { Ok(None) }
+        })
+    }
+
+    /// Whether there is a value, and the predicate is true for it.
+    pub fn is_some_and(&self, wanted: impl FnOnce(T::Ref<'_>) -> bool) -> bool {
+        self.get().is_some_and(wanted)
+    }
+
+    /// Whether there is no value, or the predicate is true for it.
+    pub fn is_none_or(&self, wanted: impl FnOnce(T::Ref<'_>) -> bool) -> bool {
+        self.get().is_none_or(wanted)
+    }
+
+    /// The value in place, once or not at all.
+    pub fn iter(&self) -> std::option::IntoIter<T::Ref<'_>> {
+        self.get().into_iter()
+    }
+
+    /// The value in place, to be changed, once or not at all.
+    ///
+    /// # Panics
+    /// As [`get_mut`](OptionView::get_mut).
+    pub fn iter_mut(&mut self) -> std::option::IntoIter<T::Mut<'_>> {
+        self.get_mut().into_iter()
+    }
+
     /// The value that is known to be there.
     fn value_mut(&mut self) -> Outcome<T::Mut<'_>> {
         let (cx, stored) = (self.cx(), &raw const self.stored);
@@ -252,6 +306,46 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.get().fmt(f)
+    }
+}
+
+impl<'a, T: Share> IntoIterator for &'a OptionView<T> {
+    type Item = T::Ref<'a>;
+    type IntoIter = std::option::IntoIter<T::Ref<'a>>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'a, T: Share> IntoIterator for &'a mut OptionView<T> {
+    type Item = T::Mut<'a>;
+    type IntoIter = std::option::IntoIter<T::Mut<'a>>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
+    }
+}
+
+impl<T: Share> PartialEq for OptionView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialEq<T::Ref<'b>>,
+{
+    fn eq(&self, other: &OptionView<T>) -> bool {
+        match (self.get(), other.get()) {
+            (Some(a), Some(b)) => a == b,
+            (a, b) => a.is_none() && b.is_none(),
+        }
+    }
+}
+
+impl<T: Share, U> PartialEq<Option<U>> for OptionView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
+{
+    fn eq(&self, other: &Option<U>) -> bool {
+        match (self.get(), other) {
+            (Some(a), Some(b)) => a == b,
+            (a, b) => a.is_none() && b.is_none(),
+        }
     }
 }
 

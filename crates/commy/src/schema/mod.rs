@@ -71,6 +71,46 @@ pub trait Share: Sized + 'static {
     /// As for `view`, for the time of the call.
     unsafe fn load(stored: *const Self::Stored, cx: Cx) -> Result<Self>;
 
+    /// Moves values into slots in a row, as [`store`](Share::store) does one by one.
+    ///
+    /// # Safety
+    /// From `slots` on there are as many slots in the segment of `cx`, which nobody sees.
+    #[doc(hidden)]
+    unsafe fn store_all(values: Vec<Self>, slots: *mut Self::Stored, cx: Cx) -> Result<()> {
+        for (index, value) in values.into_iter().enumerate() {
+            let stored = value.store(cx)?;
+            // SAFETY: the caller's promise.
+            unsafe { slots.add(index).write(stored) };
+        }
+        Ok(())
+    }
+
+    /// As [`store_all`](Share::store_all), clones of the values.
+    ///
+    /// # Safety
+    /// As for `store_all`.
+    #[doc(hidden)]
+    unsafe fn store_clones(values: &[Self], slots: *mut Self::Stored, cx: Cx) -> Result<()>
+    where
+        Self: Clone,
+    {
+        // SAFETY: the caller's promise.
+        unsafe { Self::store_all(values.to_vec(), slots, cx) }
+    }
+
+    /// Adds copies of values that are stored in a row, as [`load`](Share::load) makes them one by one.
+    ///
+    /// # Safety
+    /// As for `view`, for the time of the call, for each of them.
+    #[doc(hidden)]
+    unsafe fn load_all(slots: *const Self::Stored, count: usize, cx: Cx, to: &mut Vec<Self>) -> Result<()> {
+        for index in 0..count {
+            // SAFETY: the caller's promise.
+            to.push(unsafe { Self::load(slots.add(index), cx)? });
+        }
+        Ok(())
+    }
+
     /// Frees what the value owns. The bytes of `stored` themselves stay as they are, and must not be
     /// used as a value again.
     ///

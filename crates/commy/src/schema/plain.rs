@@ -42,6 +42,33 @@ macro_rules! share_plain {
                 // SAFETY: the caller's promise.
                 ::core::result::Result::Ok(unsafe { *stored })
             }
+            #[inline]
+            unsafe fn store_all(
+                values: ::std::vec::Vec<$type>,
+                slots: *mut $type,
+                _: $crate::support::Cx,
+            ) -> $crate::Result<()> {
+                // SAFETY: the caller's promise.
+                unsafe { $crate::support::copy_in(&values, slots) };
+                ::core::result::Result::Ok(())
+            }
+            #[inline]
+            unsafe fn store_clones(values: &[$type], slots: *mut $type, _: $crate::support::Cx) -> $crate::Result<()> {
+                // SAFETY: the caller's promise.
+                unsafe { $crate::support::copy_in(values, slots) };
+                ::core::result::Result::Ok(())
+            }
+            #[inline]
+            unsafe fn load_all(
+                slots: *const $type,
+                count: usize,
+                _: $crate::support::Cx,
+                to: &mut ::std::vec::Vec<$type>,
+            ) -> $crate::Result<()> {
+                // SAFETY: the caller's promise.
+                unsafe { $crate::support::copy_out(slots, count, to) };
+                ::core::result::Result::Ok(())
+            }
             #[inline(always)]
             unsafe fn drop_stored(_: *mut $type, _: $crate::support::Cx) -> $crate::Result<()> {
                 ::core::result::Result::Ok(())
@@ -241,6 +268,32 @@ impl<T: Plain + Lookup<T>, const N: usize> Lookup<[T; N]> for [T; N] {
         // SAFETY: the caller's promise, for each element.
         let orders = (0..N).map(|i| unsafe { T::compare_with(stored.cast::<T>().add(i), cx, &query[i]) });
         orders.into_iter().find(|order| *order != Ordering::Equal).unwrap_or(Ordering::Equal)
+    }
+}
+
+/// Copies plain values into slots.
+///
+/// # Safety
+/// There are as many slots, of a plain type, which nobody has a reference to.
+#[doc(hidden)]
+#[inline]
+pub unsafe fn copy_in<T>(values: &[T], slots: *mut T) {
+    // SAFETY: the caller's promise.
+    unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), slots, values.len()) };
+}
+
+/// Adds copies of plain values in slots.
+///
+/// # Safety
+/// There are as many values of a plain type, which nobody changes meanwhile.
+#[doc(hidden)]
+#[inline]
+pub unsafe fn copy_out<T>(slots: *const T, count: usize, to: &mut Vec<T>) {
+    to.reserve(count);
+    // SAFETY: the caller's promise, and room for them was just made.
+    unsafe {
+        std::ptr::copy_nonoverlapping(slots, to.as_mut_ptr().add(to.len()), count);
+        to.set_len(to.len() + count);
     }
 }
 

@@ -10,6 +10,8 @@
 
 use super::node::{Bits, Inner, Leaf, bits};
 use super::tree::{Found, MOST_LEVELS, Path, Place, Tree};
+use crate::containers::entry::store_both;
+use crate::containers::vec::store;
 use crate::error::{Error, Result};
 use crate::schema::{Key, Lookup, Share};
 use crate::tx::Cx;
@@ -17,21 +19,6 @@ use std::cmp::Ordering;
 
 /// The stored forms of a key and its value.
 pub(super) type Entry<K, V> = (<K as Share>::Stored, <V as Share>::Stored);
-
-/// Stores a value, wholly or not at all.
-#[inline(always)]
-pub(super) fn store<T: Share>(value: T, cx: Cx) -> Result<T::Stored> {
-    if T::OWNS { cx.atomically(|| value.store(cx)) } else { value.store(cx) }
-}
-
-/// Stores a key and its value, wholly or not at all.
-#[inline(always)]
-pub(super) fn store_both<K: Share, V: Share>(key: K, value: V, cx: Cx) -> Result<Entry<K, V>> {
-    if K::OWNS || V::OWNS {
-        return cx.atomically(|| Ok((key.store(cx)?, value.store(cx)?)));
-    }
-    Ok((key.store(cx)?, value.store(cx)?))
-}
 
 /// Where in the tree a leaf is split, which decides how.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,15 +1,12 @@
 //! The view of a map.
 
-use super::insert::{store, store_both};
-use super::node::Leaf;
-use super::range::{Iter, IterMut, Range, RangeMut, Span};
-use super::tree::{Found, Head, Place, Tree, free_tree};
-use crate::containers::vec::lend;
+use super::range::{Iter, IterMut, Range, RangeMut};
+use super::tree::{Found, Head, Place, Tree};
+use crate::containers::entry::{self, Entry, Keyed, OccupiedEntry, load_at, store_both};
+use crate::containers::vec::{lend, store};
 use crate::error::Result;
 use crate::schema::{Key, Lookup, Plain, Share};
 use crate::tx::Cx;
-use std::collections::BTreeMap;
-use std::fmt;
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
 use std::ops::{Index, RangeBounds};
@@ -71,19 +68,6 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
         let cx = self.tree().cx;
         // SAFETY: an entry of a leaf; nobody changes it while `self` is borrowed.
         unsafe { (K::view(place.leaf.key(place.index), cx), V::view(place.leaf.value(place.index), cx)) }
-    }
-
-    #[inline(always)]
-    fn lend(&mut self, place: Place<K, V>) -> Result<V::Mut<'_>> {
-        // SAFETY: an entry of a leaf; `self` is borrowed for this alone.
-        unsafe { V::view_mut(place.leaf.value(place.index), self.tree().cx) }
-    }
-
-    /// A copy of an entry.
-    fn load(&self, place: Place<K, V>) -> Result<(K, V)> {
-        let cx = self.tree().cx;
-        // SAFETY: an entry of a leaf; nobody changes it while `self` is borrowed.
-        unsafe { Ok((K::load(place.leaf.key(place.index), cx)?, V::load(place.leaf.value(place.index), cx)?)) }
     }
 
     /// How many entries there are.
@@ -149,7 +133,7 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
         K: Lookup<Q>,
     {
         match self.find(key) {
-            Some(place) => self.lend(place).map(Some),
+            Some(place) => entry::lend_at(self.tree(), place).map(Some),
             None => Ok(None),
         }
     }
@@ -188,7 +172,7 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
     fn pop(&mut self, last: bool) -> Result<Option<(K, V)>> {
         let tree = self.tree();
         let Some(place) = tree.edge_place(last) else { return tree.without_leaf(None) };
-        let entry = self.load(place)?;
+        let entry = load_at(tree, place)?;
         tree.remove(place)?;
         Ok(Some(entry))
     }
@@ -212,13 +196,84 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
                 return Ok(None);
             }
         };
-        // SAFETY: an entry of a leaf; what was taken out of it is dropped once.
-        unsafe {
-            let old = V::load(place.leaf.value(place.index), cx)?;
-            let mut replaced = tree.replace(place, || store(value, cx))?;
-            V::drop_stored(replaced.as_mut_ptr(), cx)?;
-            Ok(Some(old))
+        tree.replace_at(place, value).map(Some)
+    }
+
+    /// Puts an entry in, unless the key is there, and gives its value to be changed; `None` if it was.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
+    pub fn try_insert(&mut self, key: K, value: V) -> Result<Option<V::Mut<'_>>>
+    where
+        K: Lookup<K>,
+    {
+        match self.entry(key)? {
+            Entry::Vacant(entry) => entry.insert(value).map(Some),
+            Entry::Occupied(_) => Ok(None),
         }
+    }
+
+    /// The place of a key, to look at and to change: see [`Entry`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// use std::collections::BTreeMap;
+    /// let words: commy::Shared<BTreeMap<String, u64>> = segment.open_or_create("words")?;
+    /// let mut words = words.write()?;
+    /// for word in ["to", "be", "or", "not", "to", "be"] {
+    ///     words.entry(word.into())?.and_modify(|count| *count += 1)?.or_insert(1)?;
+    /// }
+    /// assert_eq!(words.first_entry()?.unwrap().remove()?, 2);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if the map cannot be read.
+    pub fn entry(&mut self, key: K) -> Result<Entry<'_, Tree<'_, K, V>>>
+    where
+        K: Lookup<K>,
+    {
+        let tree = self.tree();
+        // SAFETY: stored keys, in the map.
+        let found = tree.seek(|stored| unsafe { K::compare_with(stored, tree.cx, &key) })?;
+        Ok(Entry::new(tree, key, found))
+    }
+
+    /// The entry with the smallest key, to look at and to change.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if the map cannot be read.
+    pub fn first_entry(&mut self) -> Result<Option<OccupiedEntry<'_, Tree<'_, K, V>>>> {
+        self.edge_entry(false)
+    }
+
+    /// The entry with the largest key, to look at and to change.
+    ///
+    /// # Errors
+    /// As [`first_entry`](Self::first_entry).
+    pub fn last_entry(&mut self) -> Result<Option<OccupiedEntry<'_, Tree<'_, K, V>>>> {
+        self.edge_entry(true)
+    }
+
+    fn edge_entry(&mut self, last: bool) -> Result<Option<OccupiedEntry<'_, Tree<'_, K, V>>>> {
+        let tree = self.tree();
+        match tree.edge_place(last) {
+            Some(place) => Ok(Some(OccupiedEntry::new(tree, place))),
+            None => tree.without_leaf(None),
+        }
+    }
+
+    /// The values of several keys at once, to be changed; each is logged first.
+    ///
+    /// # Errors
+    /// [`Error::BadArgument`](crate::Error::BadArgument) if a key is there twice;
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room.
+    pub fn get_disjoint_mut<Q: ?Sized, const N: usize>(&mut self, keys: [&Q; N]) -> Result<[Option<V::Mut<'_>>; N]>
+    where
+        K: Lookup<Q>,
+    {
+        entry::disjoint(self.tree(), keys.map(|key| self.find(key)))
     }
 
     /// The value of a key, to be changed; `value` if there was none.
@@ -258,22 +313,9 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
         Q: ToOwned<Owned = K> + ?Sized,
     {
         let tree = self.tree();
-        let cx = tree.cx;
         // SAFETY: stored keys, in the map.
-        let vacant = match tree.seek(|stored| unsafe { K::compare_with(stored, cx, key) })? {
-            Found::Here(place) => return self.lend(place),
-            Found::Vacant(place) => place,
-        };
-        let value = value();
-        let place = tree.insert(vacant, || store_both(key.to_owned(), value, cx))?;
-        // SAFETY: the entry was just put in; `self` is borrowed for this alone.
-        match unsafe { V::view_mut(place.leaf.value(place.index), cx) } {
-            Ok(lent) => Ok(lent),
-            Err(error) => {
-                self.tree().remove(place)?;
-                Err(error)
-            }
-        }
+        let found = tree.seek(|stored| unsafe { K::compare_with(stored, tree.cx, key) })?;
+        entry::or_insert(tree, found, || (key.to_owned(), value()))
     }
 
     /// The value of a key, to be changed; the default if there was none.
@@ -321,50 +363,9 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
         // SAFETY: stored keys, in the map.
         let found = tree.seek(|stored| unsafe { K::compare_with(stored, tree.cx, key) })?;
         let Found::Here(place) = found else { return Ok(None) };
-        let entry = self.load(place)?;
+        let entry = load_at(tree, place)?;
         tree.remove(place)?;
         Ok(Some(entry))
-    }
-
-    /// Takes all entries out and gives the memory back, which serves other objects after commit.
-    ///
-    /// # Errors
-    /// As [`pop_first`](Self::pop_first).
-    pub fn clear(&mut self) -> Result<()> {
-        self.tree().clear()
-    }
-
-    /// Keeps the entries for which `keep` gives true. Values are lent for changing, and logged first.
-    ///
-    /// # Errors
-    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room; what `keep` changed is undone, too.
-    pub fn retain(&mut self, mut keep: impl FnMut(K::Ref<'_>, V::Mut<'_>) -> bool) -> Result<()> {
-        let tree = self.tree();
-        let cx = tree.cx;
-        cx.atomically(|| {
-            let mut left = tree.len();
-            let Some(leaf) = tree.edge(false) else { return tree.without_leaf(()) };
-            let mut place = Place { leaf, index: 0 };
-            while left > 0 {
-                if place.index >= place.leaf.count() {
-                    let next = Leaf::open(cx, place.leaf.head().next.get());
-                    let next = next.filter(|next| next.count() > 0);
-                    place = Place { leaf: next.ok_or_else(|| tree.head.corrupt())?, index: 0 };
-                }
-                left -= 1;
-                // SAFETY: an entry of a leaf; nobody else sees it.
-                let wanted = unsafe {
-                    let value = V::view_mut(place.leaf.value(place.index), cx)?;
-                    keep(K::view(place.leaf.key(place.index), cx), value)
-                };
-                if wanted {
-                    place.index += 1;
-                } else {
-                    place = tree.remove(place)?;
-                }
-            }
-            Ok(())
-        })
     }
 
     /// The entries in order.
@@ -442,130 +443,42 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
         // SAFETY: `self` is borrowed for this alone.
         unsafe { RangeMut::new(self.tree().range(&range)) }
     }
-
-    /// Puts all these entries in, or on an error none of them.
-    ///
-    /// # Errors
-    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
-    pub fn extend(&mut self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()>
-    where
-        K: Lookup<K>,
-    {
-        let tree = self.tree();
-        tree.cx.atomically(|| entries.into_iter().try_for_each(|(key, value)| tree.put(key, value)))
-    }
-
-    /// Moves all entries of another map into this one; where both have a key, its value becomes that of the
-    /// other. Under one guard or transaction entries stay where what they own is; from another one they are
-    /// copied.
-    ///
-    /// # Errors
-    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace); then none was moved.
-    pub fn append(&mut self, other: &mut BTreeMapView<K, V>) -> Result<()>
-    where
-        K: Lookup<K>,
-    {
-        let (tree, from) = (self.tree(), other.tree());
-        if from.is_vacant()? {
-            return Ok(());
-        }
-        let (cx, mut entries, mut moved) = (tree.cx, from.all(), 0);
-        let stays = cx.metadata() == from.cx.metadata();
-        cx.atomically(|| {
-            while let Some(place) = entries.next() {
-                moved += 1;
-                if stays {
-                    // SAFETY: an entry of the other tree, which is about to give it up.
-                    unsafe { tree.adopt(place)? };
-                } else {
-                    let (key, value) = other.load(place)?;
-                    tree.put(key, value)?;
-                }
-            }
-            if moved != from.len() {
-                return Err(from.head.corrupt());
-            }
-            if !stays {
-                return from.clear();
-            }
-            from.head.keep(cx, cx.stamp()?)?;
-            if let Some((root, levels)) = from.root() {
-                // SAFETY: the entries are in the own tree now, the nodes nowhere.
-                unsafe { free_tree::<K, V>(cx, root, levels, false)? };
-            }
-            from.head.set_root(0, 0);
-            from.head.len.put(0);
-            Ok(())
-        })
-    }
-
-    /// Takes out the entries from `key` on, and gives them.
-    ///
-    /// # Errors
-    /// As [`pop_first`](Self::pop_first).
-    pub fn split_off<Q: ?Sized>(&mut self, key: &Q) -> Result<BTreeMap<K, V>>
-    where
-        K: Lookup<Q> + Ord,
-    {
-        let tree = self.tree();
-        let cx = tree.cx;
-        // SAFETY: stored keys, in the map.
-        let order = |stored: *const K::Stored| unsafe { K::compare_with(stored, cx, key) };
-        cx.atomically(|| {
-            let mut taken = Vec::new();
-            let wanted = |place: &Place<K, V>| order(place.leaf.key(place.index)).is_ge();
-            while let Some(place) = tree.edge_place(true).filter(wanted) {
-                taken.push(self.load(place)?);
-                tree.remove(place)?;
-            }
-            Ok(taken.into_iter().rev().collect())
-        })
-    }
-
-    /// A copy, owned by the process.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`](crate::Error::Corrupt) if it cannot be read.
-    pub fn to_map(&self) -> Result<BTreeMap<K, V>>
-    where
-        K: Ord,
-    {
-        self.load_all()
-    }
-
-    /// All entries, in order, as a collection of the process.
-    pub(super) fn load_all<C: FromIterator<(K, V)>>(&self) -> Result<C> {
-        let tree = self.tree();
-        let mut entries = if tree.is_vacant()? { Span::empty(tree.cx) } else { tree.all() };
-        let mut loaded = 0;
-        let all = std::iter::from_fn(|| {
-            let place = entries.next()?;
-            loaded += 1;
-            Some(self.load(place))
-        });
-        let all = all.collect::<Result<C>>()?;
-        if loaded == tree.head.len.get() { Ok(all) } else { Err(tree.head.corrupt()) }
-    }
 }
 
-impl<K: Key, V: Share> Tree<'_, K, V> {
-    /// Puts an entry of another tree of the same context in as it is.
-    ///
-    /// # Safety
-    /// It is an entry of another tree, which is given up there.
-    unsafe fn adopt(self, place: Place<K, V>) -> Result<()> {
-        let (cx, key, value) = (self.cx, place.leaf.key(place.index), place.leaf.value(place.index));
-        // SAFETY: stored keys, in the map; and the caller's promise.
+impl<'a, K: Key, V: Share> Keyed<'a> for Tree<'a, K, V> {
+    type Key = K;
+    type Value = V;
+    type Here = Place<K, V>;
+    type Vacant = Option<Place<K, V>>;
+
+    #[inline(always)]
+    fn context(self) -> Cx {
+        self.cx
+    }
+    #[inline(always)]
+    fn key_at(self, here: Place<K, V>) -> *const K::Stored {
+        here.leaf.key(here.index)
+    }
+    #[inline(always)]
+    fn value_at(self, here: Place<K, V>) -> *mut V::Stored {
+        here.leaf.value(here.index)
+    }
+    #[inline(always)]
+    fn put_at(self, vacant: Option<Place<K, V>>, key: K, value: V) -> Result<Place<K, V>> {
+        self.insert(vacant, || store_both(key, value, self.cx))
+    }
+    #[inline(always)]
+    fn replace_at(self, here: Place<K, V>, value: V) -> Result<V> {
+        // SAFETY: an entry of a leaf; what was taken out of it is dropped once.
         unsafe {
-            match self.seek(|stored| K::compare(stored, key, cx))? {
-                Found::Vacant(vacant) => self.insert(vacant, || Ok((key.read(), value.read()))).map(drop),
-                Found::Here(own) => {
-                    let mut old = self.replace(own, || Ok(value.read()))?;
-                    V::drop_stored(old.as_mut_ptr(), cx)?;
-                    K::drop_stored(key, cx)
-                }
-            }
+            let old = V::load(here.leaf.value(here.index), self.cx)?;
+            let mut replaced = self.replace(here, || store(value, self.cx))?;
+            V::drop_stored(replaced.as_mut_ptr(), self.cx)?;
+            Ok(old)
         }
+    }
+    fn remove_at(self, here: Place<K, V>) -> Result<()> {
+        self.remove(here).map(drop)
     }
 }
 
@@ -597,50 +510,5 @@ impl<K: Key + Lookup<Q>, V: Plain, Q: ?Sized> Index<&Q> for BTreeMapView<K, V> {
     #[inline]
     fn index(&self, key: &Q) -> &V {
         self.get(key).expect("no entry found for key")
-    }
-}
-
-impl<K: Key, V: Share> fmt::Debug for BTreeMapView<K, V>
-where
-    for<'a> K::Ref<'a>: fmt::Debug,
-    for<'a> V::Ref<'a>: fmt::Debug,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self).finish()
-    }
-}
-
-impl<K: Key, V: Share> PartialEq for BTreeMapView<K, V>
-where
-    for<'a, 'b> K::Ref<'a>: PartialEq<K::Ref<'b>>,
-    for<'a, 'b> V::Ref<'a>: PartialEq<V::Ref<'b>>,
-{
-    fn eq(&self, other: &BTreeMapView<K, V>) -> bool {
-        self.len() == other.len() && self.iter().zip(other).all(|(a, b)| a.0 == b.0 && a.1 == b.1)
-    }
-}
-
-impl<K: Key, V: Share> Eq for BTreeMapView<K, V>
-where
-    for<'a, 'b> K::Ref<'a>: PartialEq<K::Ref<'b>> + Eq,
-    for<'a, 'b> V::Ref<'a>: PartialEq<V::Ref<'b>> + Eq,
-{
-}
-
-impl<K: Key + Lookup<K>, V: Share> PartialEq<BTreeMap<K, V>> for BTreeMapView<K, V>
-where
-    for<'a, 'b> V::Ref<'a>: PartialEq<&'b V>,
-{
-    fn eq(&self, other: &BTreeMap<K, V>) -> bool {
-        self.len() == other.len() && other.iter().all(|(key, value)| self.get(key).is_some_and(|own| own == value))
-    }
-}
-
-impl<K: Key + Lookup<K>, V: Share> PartialEq<BTreeMapView<K, V>> for BTreeMap<K, V>
-where
-    for<'a, 'b> V::Ref<'a>: PartialEq<&'b V>,
-{
-    fn eq(&self, other: &BTreeMapView<K, V>) -> bool {
-        other == self
     }
 }

@@ -28,6 +28,8 @@
 //! `node` has the layout of nodes and the search in one, `tree` what concerns the whole, `insert` and `remove` change
 //! it, `range` walks over it, `map` and `set` are what users see.
 
+mod bulk;
+mod compare;
 mod insert;
 mod map;
 mod node;

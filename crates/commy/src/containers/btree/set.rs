@@ -263,6 +263,20 @@ impl<T: Key + Lookup<T>> BTreeSetView<T> {
         self.intersection(other).next().is_none()
     }
 
+    /// Which of two sets comes first: by the smallest element that only one has.
+    pub(super) fn order(&self, other: &BTreeSetView<T>) -> Ordering {
+        let mut merged = Merge::new(self, other);
+        let different = merged.find(|(_, whose)| *whose != Whose::Both).map(|(_, whose)| whose);
+        match (different, &merged) {
+            (None, _) => Ordering::Equal,
+            // The other one has nothing more: it is the beginning of this one.
+            (Some(Whose::First), Merge { second: Ahead { next: None, .. }, .. }) => Ordering::Greater,
+            (Some(Whose::First), _) => Ordering::Less,
+            (_, Merge { first: Ahead { next: None, .. }, .. }) => Ordering::Less,
+            _ => Ordering::Greater,
+        }
+    }
+
     /// The elements that are in either, in order.
     pub fn union<'a>(&'a self, other: &'a BTreeSetView<T>) -> impl Iterator<Item = T::Ref<'a>> {
         Merge::new(self, other).map(|(element, _)| element)
@@ -415,34 +429,5 @@ impl<'a, T: Key> IntoIterator for &'a BTreeSetView<T> {
     #[inline]
     fn into_iter(self) -> Elements<'a, T> {
         self.iter()
-    }
-}
-
-impl<T: Key> fmt::Debug for BTreeSetView<T>
-where
-    for<'a> T::Ref<'a>: fmt::Debug,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self).finish()
-    }
-}
-
-impl<T: Key + Lookup<T>> PartialEq for BTreeSetView<T> {
-    fn eq(&self, other: &BTreeSetView<T>) -> bool {
-        self.len() == other.len() && self.is_subset(other)
-    }
-}
-
-impl<T: Key + Lookup<T>> Eq for BTreeSetView<T> {}
-
-impl<T: Key + Lookup<T>> PartialEq<BTreeSet<T>> for BTreeSetView<T> {
-    fn eq(&self, other: &BTreeSet<T>) -> bool {
-        self.len() == other.len() && other.iter().all(|element| self.contains(element))
-    }
-}
-
-impl<T: Key + Lookup<T>> PartialEq<BTreeSetView<T>> for BTreeSet<T> {
-    fn eq(&self, other: &BTreeSetView<T>) -> bool {
-        other == self
     }
 }

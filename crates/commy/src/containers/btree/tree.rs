@@ -1,6 +1,7 @@
 //! A tree as a whole: its head, how a key's place is found in it, how it is freed.
 
 use super::node::{Inner, Leaf};
+use crate::containers::entry;
 use crate::error::{Error, Result};
 use crate::layout::Word;
 use crate::schema::{Key, Share, nesting};
@@ -59,7 +60,7 @@ impl Head {
 }
 
 /// Where an entry is, or is to be put: between those before `index` and the others of the leaf.
-pub(super) struct Place<K: Share, V: Share> {
+pub struct Place<K: Share, V: Share> {
     pub(super) leaf: Leaf<K, V>,
     pub(super) index: usize,
 }
@@ -71,16 +72,11 @@ impl<K: Share, V: Share> Clone for Place<K, V> {
 }
 impl<K: Share, V: Share> Copy for Place<K, V> {}
 
-/// What was found of a key.
-pub(super) enum Found<K: Share, V: Share> {
-    /// It is here.
-    Here(Place<K, V>),
-    /// It would have to be put here; nowhere, if there is not even a leaf.
-    Vacant(Option<Place<K, V>>),
-}
+/// What was found of a key: where it is, or where it would have to be put, which is nowhere if there is not even a leaf.
+pub(super) type Found<K, V> = entry::Found<Place<K, V>, Option<Place<K, V>>>;
 
 /// A tree.
-pub(super) struct Tree<'a, K: Share, V: Share> {
+pub struct Tree<'a, K: Share, V: Share> {
     pub(super) head: &'a Head,
     pub(super) cx: Cx,
     marker: PhantomData<(K, V)>,

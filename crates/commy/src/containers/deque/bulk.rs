@@ -1,75 +1,29 @@
 //! Deques: many elements at once.
 
 use super::header::Ring;
-use super::{DequeHeader, DequeView, Slots, bounds, drop_elements};
-use crate::containers::vec::{Shape, release, too_large};
+use super::{DequeView, bounds, drop_elements, sequence};
+use crate::containers::sequence::{Header, Slotted, rotation};
+use crate::containers::vec::{keep_slots, lend, release};
 use crate::error::Result;
-use crate::schema::{Lookup, Share};
-use crate::tx::Cx;
+use crate::schema::{Lookup, Plain, Share};
 use std::cmp::Ordering;
+use std::mem::MaybeUninit;
 use std::ops::RangeBounds;
 use std::ptr;
 
-/// Elements being added behind the last, out of reach until it is dropped. Dropping it also when what
-/// gives the elements panics leaves those in that were there before.
-struct Filling<'a> {
-    header: &'a DequeHeader,
-    ring: Ring,
-}
-
-impl Drop for Filling<'_> {
-    fn drop(&mut self) {
-        self.header.put(self.ring);
-    }
-}
-
-impl Filling<'_> {
-    fn room(&mut self, cx: Cx, shape: Shape, more: usize) -> Result<()> {
-        let needed = self.ring.len.checked_add(more as u64).ok_or_else(too_large)?;
-        if needed > self.ring.cap {
-            self.ring = self.ring.grown(cx, shape, needed)?;
-        }
-        Ok(())
-    }
-}
-
 impl<T: Share> DequeView<T> {
-    /// Adds elements; if one cannot be had, or `finish` fails, nothing has changed.
-    fn fill_with(
-        &mut self,
-        values: impl Iterator<Item = Result<T>>,
-        finish: impl FnOnce() -> Result<()>,
-    ) -> Result<()> {
-        self.checked()?;
-        let cx = self.cx();
-        self.header.keep(cx)?;
-        let mut filling = Filling { header: &self.header, ring: self.header.ring() };
-        let added = cx.atomically(|| {
-            filling.room(cx, Self::SHAPE, values.size_hint().0)?;
-            for value in values {
-                let value = value?;
-                filling.room(cx, Self::SHAPE, 1)?;
-                let stored = value.store(cx)?;
-                let ring = &mut filling.ring;
-                let slots: Slots<T::Stored> = ring.slots(cx).ok_or_else(|| super::cannot_be(*ring))?;
-                // SAFETY: the slot behind the last element is out of reach.
-                unsafe { slots.place(slots.len).write(stored) };
-                ring.len += 1;
-            }
-            finish()
-        });
-        if added.is_err() {
-            std::mem::forget(filling);
-        }
-        added
-    }
-
     /// Adds elements at the back.
     ///
     /// # Errors
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace); then none was added.
     pub fn extend(&mut self, values: impl IntoIterator<Item = T>) -> Result<()> {
-        self.fill_with(values.into_iter().map(Ok), || Ok(()))
+        self.add_all(values.into_iter().map(Ok), || Ok(()))
+    }
+
+    /// Adds elements; if one cannot be had, or `finish` fails, nothing has changed.
+    fn add_all(&mut self, values: impl Iterator<Item = Result<T>>, finish: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.checked()?;
+        sequence::add_all(&self.header, self.cx(), values, finish)
     }
 
     /// Moves all elements of another deque to the back of this one. Under one guard or transaction they stay
@@ -83,10 +37,10 @@ impl<T: Share> DequeView<T> {
             let other_cx = other.cx();
             // SAFETY: below the length there are elements; they are not looked at any more when `clear` begins.
             let values = (0..from.len).map(|index| unsafe { T::load(from.place(index), other_cx) });
-            return self.fill_with(values, || other.clear());
+            return self.add_all(values, || other.clear());
         }
         let to = self.room(from.len)?;
-        let ring = other.header.ring();
+        let ring = other.header.run();
         self.header.keep_ends(cx)?;
         other.header.keep(cx)?;
         for index in 0..from.len {
@@ -115,9 +69,8 @@ impl<T: Share> DequeView<T> {
     pub fn drain(&mut self, range: impl RangeBounds<usize>) -> Result<Vec<T>> {
         let (slots, cx) = (self.checked()?, self.cx());
         let (start, end) = bounds(&range, slots.len)?;
-        // SAFETY: below the length there are elements.
-        let values = (start..end).map(|index| unsafe { T::load(slots.place(index), cx) });
-        let values = values.collect::<Result<Vec<T>>>()?;
+        // SAFETY: not above the length.
+        let values = unsafe { sequence::load(slots, start..end, cx)? };
         if start < end {
             self.cut_out(slots, start, end)?;
         }
@@ -158,6 +111,14 @@ impl<T: Share> DequeView<T> {
         self.room(additional).map(drop)
     }
 
+    /// Makes room for that many more elements, and no more than a power of two asks for.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
+    pub fn reserve_exact(&mut self, additional: usize) -> Result<()> {
+        self.reserve(additional)
+    }
+
     /// Gives back the room for further elements, as far as a power of two allows.
     ///
     /// # Errors
@@ -187,14 +148,75 @@ impl<T: Share> DequeView<T> {
         if len <= now { self.truncate(len) } else { self.extend(std::iter::repeat_n(value, len - now)) }
     }
 
+    /// Makes it `len` elements long: cuts it, or adds what `value` gives at the back.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
+    pub fn resize_with(&mut self, len: usize, value: impl FnMut() -> T) -> Result<()> {
+        let now = self.checked()?.len;
+        if len <= now { self.truncate(len) } else { self.extend(std::iter::repeat_with(value).take(len - now)) }
+    }
+
+    /// Moves the first `by` elements behind all others. Moves those or the others, whichever are fewer.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room for them;
+    /// [`Error::BadArgument`](crate::Error::BadArgument) if `by` is above the length.
+    pub fn rotate_left(&mut self, by: usize) -> Result<()> {
+        let slots = self.checked()?;
+        let by = rotation(by, slots.len)?;
+        self.header.rotate(self.cx(), slots, by)
+    }
+
+    /// Moves the last `by` elements before all others. Moves those or the others, whichever are fewer.
+    ///
+    /// # Errors
+    /// As [`rotate_left`](DequeView::rotate_left).
+    pub fn rotate_right(&mut self, by: usize) -> Result<()> {
+        let slots = self.checked()?;
+        let by = rotation(by, slots.len)?;
+        self.header.rotate(self.cx(), slots, slots.len - by)
+    }
+
+    /// Removes the element at an index, if there is one, and puts the first one in its place.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) only if not even the room kept for removals is left.
+    pub fn swap_remove_front(&mut self, index: usize) -> Result<Option<T>> {
+        self.swap_remove(index, 0, DequeView::pop_front)
+    }
+
+    /// Removes the element at an index, if there is one, and puts the last one in its place.
+    ///
+    /// # Errors
+    /// As [`swap_remove_front`](DequeView::swap_remove_front).
+    pub fn swap_remove_back(&mut self, index: usize) -> Result<Option<T>> {
+        self.swap_remove(index, self.len().saturating_sub(1), DequeView::pop_back)
+    }
+
+    fn swap_remove(
+        &mut self,
+        index: usize,
+        end: usize,
+        pop: impl FnOnce(&mut Self) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        if index >= self.checked()?.len {
+            return Ok(None);
+        }
+        self.cx().atomically(|| {
+            self.swap(index, end)?;
+            pop(self)
+        })
+    }
+
     /// Keeps those elements that the predicate wants, in order.
     ///
     /// # Errors
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room.
     pub fn retain(&mut self, mut wanted: impl FnMut(T::Ref<'_>) -> bool) -> Result<()> {
-        let cx = self.cx();
+        let (slots, cx) = (self.checked()?, self.cx());
         // SAFETY: `keep_where` gives indices of elements.
-        self.keep_where(|slots, index| unsafe { Ok(wanted(T::view(slots.place(index), cx))) })
+        self.keep_where(|_, index| unsafe { Ok(wanted(T::view(slots.place(index), cx))) })
     }
 
     /// Keeps those elements that the predicate wants, in order; it may change them.
@@ -203,33 +225,16 @@ impl<T: Share> DequeView<T> {
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room; what the predicate changed
     /// is undone, too.
     pub fn retain_mut(&mut self, mut wanted: impl FnMut(T::Mut<'_>) -> bool) -> Result<()> {
-        let cx = self.cx();
+        let (slots, cx) = (self.checked()?, self.cx());
         // SAFETY: `keep_where` gives indices of elements, and nobody else sees them.
-        self.keep_where(|slots, index| unsafe { Ok(wanted(T::view_mut(slots.place(index), cx)?)) })
+        self.keep_where(|_, index| unsafe { Ok(wanted(T::view_mut(slots.place(index), cx)?)) })
     }
 
-    /// Keeps those elements that `wanted` is true for. At any moment the slots hold all elements, so that it
-    /// may panic.
-    fn keep_where(&mut self, mut wanted: impl FnMut(&Slots<T::Stored>, usize) -> Result<bool>) -> Result<()> {
+    /// Keeps those elements that `wanted` is true for, see [`sequence::keep_where`].
+    fn keep_where(&mut self, wanted: impl FnMut(usize, usize) -> Result<bool>) -> Result<()> {
         let (slots, cx) = (self.checked()?, self.cx());
         cx.atomically(|| {
-            let mut kept = 0;
-            while kept < slots.len && wanted(&slots, kept)? {
-                kept += 1;
-            }
-            if kept == slots.len {
-                return Ok(());
-            }
-            // SAFETY: all indices are below the length; logged before the first is overwritten.
-            unsafe {
-                slots.keep(cx, kept, slots.len - kept)?;
-                for index in kept + 1..slots.len {
-                    if wanted(&slots, index)? {
-                        ptr::swap(slots.place(kept), slots.place(index));
-                        kept += 1;
-                    }
-                }
-            }
+            let kept = sequence::keep_where(slots, cx, wanted)?;
             self.truncate(kept)
         })
     }
@@ -248,16 +253,73 @@ impl<T: Share> DequeView<T> {
         T: Lookup<Q>,
     {
         let (slots, cx) = (self.slots(), self.cx());
-        let (mut low, mut high) = (0, slots.len);
-        while low < high {
-            let middle = low.midpoint(high);
-            // SAFETY: below the length there are elements.
-            match unsafe { T::compare_with(slots.place(middle), cx, value) } {
-                Ordering::Less => low = middle + 1,
-                Ordering::Greater => high = middle,
-                Ordering::Equal => return Ok(middle),
+        // SAFETY: below the length there are elements.
+        sequence::search(slots.len, |index| unsafe { T::compare_with(slots.place(index), cx, value) })
+    }
+
+    /// As [`binary_search`](DequeView::binary_search), by a comparison of the element with what is looked for.
+    pub fn binary_search_by(&self, mut compare: impl FnMut(T::Ref<'_>) -> Ordering) -> Result<usize, usize> {
+        let (slots, cx) = (self.slots(), self.cx());
+        // SAFETY: below the length there are elements.
+        sequence::search(slots.len, |index| unsafe { compare(T::view(slots.place(index), cx)) })
+    }
+
+    /// As [`binary_search`](DequeView::binary_search), by a key.
+    pub fn binary_search_by_key<K: Ord>(&self, key: &K, mut of: impl FnMut(T::Ref<'_>) -> K) -> Result<usize, usize> {
+        self.binary_search_by(|element| of(element).cmp(key))
+    }
+
+    /// The index of the first element that `before` is false for, in a deque where it is true for all before that.
+    pub fn partition_point(&self, mut before: impl FnMut(T::Ref<'_>) -> bool) -> usize {
+        let order = |element: T::Ref<'_>| if before(element) { Ordering::Less } else { Ordering::Greater };
+        self.binary_search_by(order).unwrap_or_else(|index| index)
+    }
+}
+
+impl<T: Plain> DequeView<T> {
+    /// Turns the ring so that all elements lie in a row, and gives them to be changed, after logging them all.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room for them.
+    pub fn make_contiguous(&mut self) -> Result<&mut [T]> {
+        let (slots, cx) = (self.checked()?, self.cx());
+        self.header.keep_ends(cx)?;
+        // SAFETY: below the length there are elements, which lie in the ring and nobody else sees; all of it is
+        // logged before the first is moved.
+        unsafe {
+            if slots.straight(0, slots.len) == slots.len {
+                slots.keep(cx, 0, slots.len)?;
+                return Ok(std::slice::from_raw_parts_mut(slots.first.wrapping_add(slots.head), slots.len));
             }
+            keep_slots(cx, slots.first, slots.cap)?;
+            std::slice::from_raw_parts_mut(slots.first.cast::<MaybeUninit<T>>(), slots.cap).rotate_left(slots.head);
+            self.header.put_ends(0, slots.len);
+            Ok(std::slice::from_raw_parts_mut(slots.first, slots.len))
         }
-        Err(low)
+    }
+
+    /// The elements as two slices to be changed, the second behind the first, after logging them all.
+    ///
+    /// # Panics
+    /// If the log has no room for them (`OutOfSpace`); [`try_as_mut_slices`](DequeView::try_as_mut_slices) gives the
+    /// error.
+    pub fn as_mut_slices(&mut self) -> (&mut [T], &mut [T]) {
+        lend(self.try_as_mut_slices())
+    }
+
+    /// As [`as_mut_slices`](DequeView::as_mut_slices), without the panic.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room for them.
+    pub fn try_as_mut_slices(&mut self) -> Result<(&mut [T], &mut [T])> {
+        let (slots, cx) = (self.checked()?, self.cx());
+        let straight = slots.straight(0, slots.len);
+        // SAFETY: values of a plain type, from the head up to the end of the ring and from its beginning on, which
+        // nobody else sees and which are logged.
+        unsafe {
+            slots.keep(cx, 0, slots.len)?;
+            let first = std::slice::from_raw_parts_mut(slots.first.wrapping_add(slots.head), straight);
+            Ok((first, std::slice::from_raw_parts_mut(slots.first, slots.len - straight)))
+        }
     }
 }

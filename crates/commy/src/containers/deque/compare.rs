@@ -1,6 +1,7 @@
 //! Deques: comparison with others and with those of std.
 
 use super::DequeView;
+use crate::containers::sequence::equal;
 use crate::schema::Share;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -20,7 +21,7 @@ where
     for<'a, 'b> T::Ref<'a>: PartialEq<U::Ref<'b>>,
 {
     fn eq(&self, other: &DequeView<U>) -> bool {
-        self.len() == other.len() && self.iter().zip(other).all(|(a, b)| a == b)
+        equal(self.iter(), other.iter())
     }
 }
 
@@ -44,20 +45,12 @@ where
     }
 }
 
-/// Whether elements equal others, one by one.
-fn equal<'a, T: Share, U: 'a>(view: &DequeView<T>, other: impl ExactSizeIterator<Item = &'a U>) -> bool
-where
-    for<'x, 'y> T::Ref<'x>: PartialEq<&'y U>,
-{
-    view.len() == other.len() && view.iter().zip(other).all(|(a, b)| a == b)
-}
-
 impl<T: Share, U> PartialEq<VecDeque<U>> for DequeView<T>
 where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
     fn eq(&self, other: &VecDeque<U>) -> bool {
-        equal(self, other.iter())
+        equal(self.iter(), other.iter())
     }
 }
 
@@ -66,7 +59,7 @@ where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
     fn eq(&self, other: &Vec<U>) -> bool {
-        equal(self, other.iter())
+        equal(self.iter(), other.iter())
     }
 }
 
@@ -75,6 +68,42 @@ where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
     fn eq(&self, other: &[U; N]) -> bool {
-        equal(self, other.iter())
+        equal(self.iter(), other.iter())
+    }
+}
+
+impl<T: Share, U> PartialEq<[U]> for DequeView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
+{
+    fn eq(&self, other: &[U]) -> bool {
+        equal(self.iter(), other.iter())
+    }
+}
+
+impl<T: Share, U> PartialEq<DequeView<T>> for VecDeque<U>
+where
+    for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
+{
+    fn eq(&self, other: &DequeView<T>) -> bool {
+        other == self
+    }
+}
+
+impl<T: Share, U> PartialOrd<VecDeque<U>> for DequeView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialOrd<&'b U>,
+{
+    fn partial_cmp(&self, other: &VecDeque<U>) -> Option<Ordering> {
+        self.iter().partial_cmp(other)
+    }
+}
+
+impl<T: Share, U> PartialOrd<DequeView<T>> for VecDeque<U>
+where
+    for<'a, 'b> T::Ref<'a>: PartialOrd<&'b U>,
+{
+    fn partial_cmp(&self, other: &DequeView<T>) -> Option<Ordering> {
+        other.partial_cmp(self).map(Ordering::reverse)
     }
 }

@@ -12,6 +12,7 @@
 //! it doubles. A ring that does not wrap grows in place if there is room behind it; any other is laid out
 //! anew from slot 0 on.
 
+use crate::containers::sequence::{Header, Run, Slotted};
 use crate::containers::vec::{LARGE, MOST, Shape, extend_block, keep_slots, release, replace, too_large};
 use crate::error::{Error, Result};
 use crate::layout::Word;
@@ -67,31 +68,13 @@ impl DequeHeader {
     /// The elements, if what the header says can be.
     #[inline(always)]
     pub(crate) fn slots<S>(&self, cx: Cx) -> Option<Slots<S>> {
-        self.ring().slots(cx)
+        self.run().places(cx)
     }
 
     /// The same for who wants to change something.
     #[inline(always)]
     pub(crate) fn checked<S>(&self, cx: Cx) -> Result<Slots<S>> {
         self.slots(cx).ok_or_else(|| Error::corrupt(cx.offset_of(self), "a deque whose ring or block cannot be"))
-    }
-
-    #[inline(always)]
-    pub(crate) fn ring(&self) -> Ring {
-        Ring { offset: self.offset.get(), cap: self.cap.get(), head: self.head.get(), len: self.len.get() }
-    }
-
-    /// Logs all words, so that `put` may follow.
-    pub(crate) fn keep(&self, cx: Cx) -> Result<()> {
-        cx.keep(&self.offset, 4)
-    }
-
-    /// Overwrites all words.
-    pub(crate) fn put(&self, ring: Ring) {
-        self.offset.put(ring.offset);
-        self.cap.put(ring.cap);
-        self.head.put(ring.head);
-        self.len.put(ring.len);
     }
 
     /// Logs where the elements begin and how many there are, so that `put_ends` may follow.
@@ -115,13 +98,13 @@ impl DequeHeader {
     #[cold]
     pub(crate) fn grow(&self, cx: Cx, shape: Shape, needed: u64) -> Result<()> {
         self.keep(cx)?;
-        self.put(self.ring().grown(cx, shape, needed)?);
+        self.put(self.run().grown(cx, shape, needed)?);
         Ok(())
     }
 
     /// Gives back what is not needed for `cap` elements or those that are there.
     pub(crate) fn shrink(&self, cx: Cx, shape: Shape, cap: u64) -> Result<()> {
-        let ring = self.ring();
+        let ring = self.run();
         let cap = cap.max(ring.len).checked_next_power_of_two().unwrap_or(u64::MAX);
         if cap >= ring.cap {
             return Ok(());
@@ -136,7 +119,7 @@ impl DequeHeader {
 
     /// Gives the block back and is empty. What the elements own has been freed.
     pub(crate) fn empty(&self, cx: Cx, shape: Shape) -> Result<()> {
-        let ring = self.ring();
+        let ring = self.run();
         if ring.cap != 0 {
             self.keep(cx)?;
             release(cx, shape, ring.offset, ring.cap)?;
@@ -145,11 +128,45 @@ impl DequeHeader {
         Ok(())
     }
 
+    /// Moves the first `by` elements behind the others, or the others before them, whichever are fewer.
+    pub(crate) fn rotate<S>(&self, cx: Cx, slots: Slots<S>, by: usize) -> Result<()> {
+        let behind = slots.len - by;
+        if by == 0 || behind == 0 {
+            return Ok(());
+        }
+        self.keep_ends(cx)?;
+        let full = slots.len == slots.cap;
+        // A full ring only begins elsewhere. Else elements move into slots that are out of reach, or that an element
+        // which has moved was in before: those at the front the first one first, those at the back the last one.
+        let before = slots.head.wrapping_sub(behind);
+        // SAFETY: all are slots of the ring; those that get out of reach or are overwritten were logged, or were out
+        // of reach.
+        unsafe {
+            if by <= behind {
+                if !full {
+                    slots.keep(cx, 0, by)?;
+                    (0..by).for_each(|index| ptr::copy(slots.place(index), slots.place(slots.len + index), 1));
+                }
+                self.put_ends(slots.slot(by), slots.len);
+            } else {
+                if !full {
+                    slots.keep(cx, by, behind)?;
+                    for index in (0..behind).rev() {
+                        let to = before.wrapping_add(index) & slots.mask();
+                        ptr::copy(slots.place(by + index), slots.first.add(to), 1);
+                    }
+                }
+                self.put_ends(before & slots.mask(), slots.len);
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the elements `start..end`; what they own has been freed. Moves those before or those behind,
     /// whichever are fewer. Of a large deque of which little stays, that moves to a block of its own.
     pub(crate) fn cut_out<S>(&self, cx: Cx, slots: Slots<S>, start: usize, end: usize) -> Result<()> {
         let (before, behind, gone) = (start, slots.len - end, end - start);
-        let (ring, shape) = (self.ring(), Shape::of::<S>());
+        let (ring, shape) = (self.run(), Shape::of::<S>());
         let moved = before.min(behind);
         if ((gone + moved) as u64) * shape.size >= LARGE && before + behind < gone {
             let cap = ((before + behind) as u64).next_power_of_two().max(FEWEST);
@@ -179,10 +196,31 @@ impl DequeHeader {
     }
 }
 
-impl Ring {
-    /// The elements, if this can be.
+impl Header for DequeHeader {
+    type Run = Ring;
+
     #[inline(always)]
-    pub(crate) fn slots<S>(self, cx: Cx) -> Option<Slots<S>> {
+    fn run(&self) -> Ring {
+        Ring { offset: self.offset.get(), cap: self.cap.get(), head: self.head.get(), len: self.len.get() }
+    }
+
+    fn keep(&self, cx: Cx) -> Result<()> {
+        cx.keep(&self.offset, 4)
+    }
+
+    fn put(&self, ring: Ring) {
+        self.offset.put(ring.offset);
+        self.cap.put(ring.cap);
+        self.head.put(ring.head);
+        self.len.put(ring.len);
+    }
+}
+
+impl Run for Ring {
+    type Slotted<S> = Slots<S>;
+
+    #[inline(always)]
+    fn places<S>(self, cx: Cx) -> Option<Slots<S>> {
         let Ring { offset, cap, head, len } = self;
         if size_of::<S>() == 0 && cap > MOST {
             return None;
@@ -194,8 +232,23 @@ impl Ring {
         Some(Slots { first, cap: cap as usize, head: head as usize, len: len as usize })
     }
 
-    /// With room for `needed` elements, which are more than there was room for.
-    pub(crate) fn grown(self, cx: Cx, shape: Shape, needed: u64) -> Result<Ring> {
+    fn offset(self) -> u64 {
+        self.offset
+    }
+
+    fn len(self) -> u64 {
+        self.len
+    }
+
+    fn capacity(self) -> u64 {
+        self.cap
+    }
+
+    fn with_len(self, len: u64) -> Ring {
+        Ring { len, ..self }
+    }
+
+    fn grown(self, cx: Cx, shape: Shape, needed: u64) -> Result<Ring> {
         let needed = needed.checked_next_power_of_two().ok_or_else(too_large)?;
         let generous = needed.max(FEWEST);
         match self.with_capacity(cx, shape, generous) {
@@ -203,7 +256,9 @@ impl Ring {
             result => result,
         }
     }
+}
 
+impl Ring {
     fn with_capacity(self, cx: Cx, shape: Shape, cap: u64) -> Result<Ring> {
         if self.head + self.len <= self.cap && extend_block(cx, shape, self.offset, self.cap, cap)? {
             return Ok(Ring { cap, ..self });
@@ -243,6 +298,36 @@ impl Ring {
     }
 }
 
+impl<S> Slotted<S> for Slots<S> {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.len
+    }
+
+    #[inline(always)]
+    unsafe fn place(&self, index: usize) -> *mut S {
+        // SAFETY: under the mask it is below the capacity, which is not 0 by the caller's promise.
+        unsafe { self.first.add(self.slot(index)) }
+    }
+
+    fn straight(&self, index: usize, count: usize) -> usize {
+        if self.cap == 0 { 0 } else { count.min(self.cap - self.slot(index)) }
+    }
+
+    #[inline(always)]
+    unsafe fn keep(&self, cx: Cx, index: usize, count: usize) -> Result<()> {
+        if count == 0 {
+            return Ok(());
+        }
+        let straight = self.straight(index, count);
+        // SAFETY: all are slots of the block, which is in the map.
+        unsafe {
+            keep_slots(cx, self.place(index), straight)?;
+            keep_slots(cx, self.first, count - straight)
+        }
+    }
+}
+
 impl<S> Slots<S> {
     #[inline(always)]
     pub(crate) fn mask(&self) -> usize {
@@ -253,38 +338,6 @@ impl<S> Slots<S> {
     #[inline(always)]
     pub(crate) fn slot(&self, index: usize) -> usize {
         (self.head + index) & self.mask()
-    }
-
-    /// The place of an element.
-    ///
-    /// # Safety
-    /// The capacity is not 0.
-    #[inline(always)]
-    pub(crate) unsafe fn place(&self, index: usize) -> *mut S {
-        // SAFETY: under the mask it is below the capacity.
-        unsafe { self.first.add(self.slot(index)) }
-    }
-
-    /// How many of `count` elements from `index` on lie in a row.
-    pub(crate) fn straight(&self, index: usize, count: usize) -> usize {
-        if self.cap == 0 { 0 } else { count.min(self.cap - self.slot(index)) }
-    }
-
-    /// Logs elements.
-    ///
-    /// # Safety
-    /// They are there: `index + count` is not above the length.
-    #[inline(always)]
-    pub(crate) unsafe fn keep(&self, cx: Cx, index: usize, count: usize) -> Result<()> {
-        if count == 0 {
-            return Ok(());
-        }
-        let straight = self.straight(index, count);
-        // SAFETY: all are slots of the block, which is in the map.
-        unsafe {
-            keep_slots(cx, self.place(index), straight)?;
-            keep_slots(cx, self.first, count - straight)
-        }
     }
 
     /// Moves `count` elements from index `from` on to index `to`, over what is there. Indices may be one below

@@ -17,6 +17,7 @@ pub(crate) use untyped::Places;
 use super::vec::{
     Elements, ElementsMut, Shape, below, bounds, drop_slots, lend, release, replace_slot, store, too_large,
 };
+use crate::containers::sequence::{self, Header, Run, Slotted};
 use crate::error::{Error, Result};
 use crate::schema::describe::elements;
 use crate::schema::{Kind, Plain, Registry, Share, Viewed, nesting};
@@ -67,12 +68,9 @@ impl<T: Share> Share for VecDeque<T> {
         let cap = if len == 0 { 0 } else { len.next_power_of_two() };
         let offset = cx.alloc(Shape::of::<T::Stored>().bytes(cap)?, align_of::<T::Stored>() as u64)?;
         let ring = Ring { offset, cap, head: 0, len };
-        let slots = ring.slots::<T::Stored>(cx).ok_or_else(|| cannot_be(ring))?;
-        for (index, value) in self.into_iter().enumerate() {
-            let stored = value.store(cx)?;
-            // SAFETY: one of `cap` slots in the map, which nobody else knows of yet.
-            unsafe { slots.first.add(index).write(stored) };
-        }
+        let slots = ring.places::<T::Stored>(cx).ok_or_else(|| cannot_be(ring))?;
+        // SAFETY: `len` of the `cap` slots in the map, which nobody else knows of yet.
+        unsafe { T::store_all(self.into(), slots.first, cx)? };
         Ok(DequeHeader::of(ring))
     }
 
@@ -90,15 +88,15 @@ impl<T: Share> Share for VecDeque<T> {
 
     unsafe fn load(stored: *const DequeHeader, cx: Cx) -> Result<VecDeque<T>> {
         // SAFETY: the caller's promise.
-        let ring = unsafe { &*stored }.ring();
-        let slots = ring.slots::<T::Stored>(cx).ok_or_else(|| cannot_be(ring))?;
+        let ring = unsafe { &*stored }.run();
+        let slots = ring.places::<T::Stored>(cx).ok_or_else(|| cannot_be(ring))?;
         // SAFETY: below the length there are elements.
-        (0..slots.len).map(|index| unsafe { T::load(slots.place(index), cx) }).collect()
+        unsafe { sequence::load(slots, 0..slots.len, cx).map(VecDeque::from) }
     }
 
     unsafe fn drop_stored(stored: *mut DequeHeader, cx: Cx) -> Result<()> {
         // SAFETY: the caller's promise.
-        let ring = unsafe { &*stored }.ring();
+        let ring = unsafe { &*stored }.run();
         if !T::OWNS {
             return release(cx, Shape::of::<T::Stored>(), ring.offset, ring.cap);
         }
@@ -144,7 +142,7 @@ unsafe fn free_block<T: Share>(cx: Cx, [offset, cap, ends]: [u64; 3]) -> Result<
 /// # Safety
 /// As for [`Share::drop_stored`], for each element.
 unsafe fn free_ring<T: Share>(cx: Cx, ring: Ring) -> Result<()> {
-    let slots = ring.slots::<T::Stored>(cx).ok_or_else(|| cannot_be(ring))?;
+    let slots = ring.places::<T::Stored>(cx).ok_or_else(|| cannot_be(ring))?;
     // SAFETY: the caller's promise, for all of them.
     unsafe { drop_elements::<T>(&slots, 0, slots.len, cx)? };
     release(cx, Shape::of::<T::Stored>(), ring.offset, ring.cap)
@@ -309,6 +307,20 @@ impl<T: Share> DequeView<T> {
         Ok(unsafe { Elements::new(slots.first, slots.mask(), slots.head + start..slots.head + end, self.cx()) })
     }
 
+    /// The elements of a range of indices, to be changed; each is logged when the iterator comes to it.
+    ///
+    /// # Errors
+    /// [`Error::BadArgument`] if the range is not within the length.
+    ///
+    /// # Panics
+    /// The iterator does as [`get_mut`](DequeView::get_mut).
+    pub fn range_mut(&mut self, range: impl RangeBounds<usize>) -> Result<ElementsMut<'_, T>> {
+        let slots = self.slots();
+        let (start, end) = bounds(&range, slots.len)?;
+        // SAFETY: as in `iter_mut`.
+        Ok(unsafe { ElementsMut::new(slots.first, slots.mask(), slots.head + start..slots.head + end, self.cx()) })
+    }
+
     /// A copy, owned by the process.
     ///
     /// # Errors
@@ -339,7 +351,7 @@ impl<T: Share> DequeView<T> {
     /// The slots, if in this transaction they were checked and the words at the ends of the header logged.
     #[inline(always)]
     fn known(&self) -> Option<Slots<T::Stored>> {
-        let ring = self.header.ring();
+        let ring = self.header.run();
         let first = self.cx().known_block(&self.header, ring.offset, ring.cap)?;
         Some(Slots { first, cap: ring.cap as usize, head: ring.head as usize, len: ring.len as usize })
     }
@@ -361,7 +373,7 @@ impl<T: Share> DequeView<T> {
     /// Logs the words at the ends of the header, and remembers the ring, which was checked.
     #[inline(always)]
     fn keep_ends(&self, slots: &Slots<T::Stored>) -> Result<()> {
-        let (ring, cx) = (self.header.ring(), self.cx());
+        let (ring, cx) = (self.header.run(), self.cx());
         self.header.keep_ends(cx)?;
         cx.know_block(&self.header, ring.offset, ring.cap, slots.first);
         Ok(())
@@ -509,16 +521,7 @@ impl<T: Share> DequeView<T> {
     /// [`Error::OutOfSpace`] if the log has no room; [`Error::BadArgument`] for an index that is not below
     /// the length.
     pub fn swap(&mut self, a: usize, b: usize) -> Result<()> {
-        let (slots, cx) = (self.checked()?, self.cx());
-        below(a, slots.len)?;
-        below(b, slots.len)?;
-        // SAFETY: both below the length; logged before they are overwritten.
-        unsafe {
-            slots.keep(cx, a, 1)?;
-            slots.keep(cx, b, 1)?;
-            ptr::swap(slots.place(a), slots.place(b));
-        }
-        Ok(())
+        sequence::swap(self.checked()?, self.cx(), a, b)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The model tests and the failures that deques must not have.
 
 use super::DequeView;
-use crate::containers::vec::testing::{groups, pair, run, within};
+use crate::containers::vec::testing::{Element, groups, pair, run, within};
 use crate::error::Error;
 use crate::layout::Word;
 use proptest::prelude::*;
@@ -30,6 +30,11 @@ enum Operation<T> {
     Reserve(usize),
     Shrink(usize),
     Change(usize, T),
+    RotateLeft(usize),
+    RotateRight(usize),
+    SwapRemove(usize, bool),
+    ResizeWith(usize, T),
+    ChangeRange(usize, usize, T),
 }
 
 fn operation<T: Clone + std::fmt::Debug + 'static>(
@@ -63,32 +68,13 @@ fn operation<T: Clone + std::fmt::Debug + 'static>(
         1 => (many.clone(), value.clone()).prop_map(|(n, v)| Resize(n, v)),
         1 => many.clone().prop_map(Reserve),
         2 => many.prop_map(Shrink),
-        2 => (at, value).prop_map(|(i, v)| Change(i, v)),
+        2 => (at.clone(), value.clone()).prop_map(|(i, v)| Change(i, v)),
+        3 => at.clone().prop_map(RotateLeft),
+        3 => at.clone().prop_map(RotateRight),
+        2 => (at.clone(), any::<bool>()).prop_map(|(i, front)| SwapRemove(i, front)),
+        1 => (0..12usize, value.clone()).prop_map(|(n, v)| ResizeWith(n, v)),
+        1 => (at.clone(), at, value).prop_map(|(a, b, v)| ChangeRange(a, b, v)),
     ]
-}
-
-/// What the tests need of an element beside what a deque does.
-trait Element: crate::Share + Clone + PartialEq + std::fmt::Debug {
-    fn put(slot: Self::Mut<'_>, value: Self);
-    fn same(seen: Self::Ref<'_>, value: &Self) -> bool;
-}
-
-impl Element for u32 {
-    fn put(slot: &mut u32, value: u32) {
-        *slot = value;
-    }
-    fn same(seen: &u32, value: &u32) -> bool {
-        seen == value
-    }
-}
-
-impl Element for String {
-    fn put(slot: &mut crate::containers::Text, value: String) {
-        slot.set(&value).unwrap();
-    }
-    fn same(seen: &str, value: &String) -> bool {
-        seen == value
-    }
 }
 
 fn apply<T: Element>(view: &mut DequeView<T>, model: &mut VecDeque<T>, operation: Operation<T>) {
@@ -186,6 +172,32 @@ fn apply<T: Element>(view: &mut DequeView<T>, model: &mut VecDeque<T>, operation
             view.reserve(n).unwrap();
             assert!(view.capacity() >= len + n);
         }
+        Operation::RotateLeft(n) => {
+            view.rotate_left(n % (len + 1)).unwrap();
+            model.rotate_left(n % (len + 1));
+            assert!(matches!(view.rotate_left(len + 1), Err(Error::BadArgument { .. })));
+        }
+        Operation::RotateRight(n) => {
+            view.rotate_right(n % (len + 1)).unwrap();
+            model.rotate_right(n % (len + 1));
+            assert!(matches!(view.rotate_right(len + 1), Err(Error::BadArgument { .. })));
+        }
+        Operation::SwapRemove(i, front) => {
+            let i = i % (len + 2);
+            let found = if front { view.swap_remove_front(i) } else { view.swap_remove_back(i) };
+            let known = if front { model.swap_remove_front(i) } else { model.swap_remove_back(i) };
+            assert_eq!(found.unwrap(), known);
+        }
+        Operation::ResizeWith(n, v) => {
+            view.resize_with(n, || v.clone()).unwrap();
+            model.resize_with(n, || v.clone());
+        }
+        Operation::ChangeRange(a, b, v) => {
+            let range = within(a, b, len);
+            view.range_mut(range.clone()).unwrap().rev().for_each(|slot| T::put(slot, v.clone()));
+            model.range_mut(range).for_each(|slot| *slot = v.clone());
+            assert!(view.range_mut(..=len).is_err());
+        }
         Operation::Shrink(n) => {
             let before = view.capacity();
             view.shrink_to(n).unwrap();
@@ -193,6 +205,7 @@ fn apply<T: Element>(view: &mut DequeView<T>, model: &mut VecDeque<T>, operation
         }
     }
     assert_eq!(view.len(), model.len());
+
     assert!(view.iter().zip(&*model).all(|(a, b)| T::same(a, b)));
     assert!(view.iter().rev().zip(model.iter().rev()).all(|(a, b)| T::same(a, b)));
     assert!(view.capacity() == 0 || view.capacity().is_power_of_two());
@@ -415,4 +428,49 @@ fn views_print_compare_and_search_as_those_of_std() {
     assert_eq!(guard.binary_search("c"), Err(2));
     assert!(guard.contains("d") && !guard.contains("e") && *guard >= *guard);
     assert!(matches!(guard.range(2..5), Err(Error::BadArgument { .. })));
+}
+
+#[test]
+fn searches_and_slices_of_a_ring_that_wraps_are_those_of_std() {
+    let pair = pair(16 << 20);
+    let [object, other] = pair.object::<VecDeque<u32>>();
+    let mut model: VecDeque<u32> = (3..13).map(|n| n * 2).collect();
+    let mut guard = object.write().unwrap();
+    guard.extend(model.clone()).unwrap();
+    for n in 13..23 {
+        guard.pop_front().unwrap();
+        guard.push_back(n * 2).unwrap();
+        model.pop_front();
+        model.push_back(n * 2);
+    }
+    assert!(!guard.as_slices().1.is_empty(), "the ring does not wrap");
+    for n in 0..40 {
+        assert_eq!(guard.binary_search(&n), model.binary_search(&n));
+        assert_eq!(guard.binary_search_by(|own| own.cmp(&n)), model.binary_search(&n));
+        assert_eq!(guard.binary_search_by_key(&(n / 2), |own| own / 2).is_ok(), model.contains(&(n / 2 * 2)));
+        assert_eq!(guard.partition_point(|own| *own < n), model.partition_point(|own| *own < n));
+    }
+    guard.commit().unwrap();
+    for commit in [false, true] {
+        let mut guard = other.write().unwrap();
+        let (first, second) = guard.as_mut_slices();
+        first.iter_mut().chain(second).for_each(|n| *n += 1);
+        guard.make_contiguous().unwrap().reverse();
+        guard.push_back(7).unwrap();
+        let mut now = model.clone();
+        now.make_contiguous().reverse();
+        now.iter_mut().for_each(|n| *n += 1);
+        now.push_back(7);
+        assert!(*guard == now && guard.as_slices().0.len() == now.len());
+        let larger = VecDeque::from([99]);
+        assert!(*guard < larger);
+        assert!(larger > *guard);
+        if commit {
+            guard.commit().unwrap();
+            model = now;
+        } else {
+            guard.rollback();
+        }
+        assert_eq!(object.load().unwrap(), model);
+    }
 }

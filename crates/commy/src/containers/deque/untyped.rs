@@ -1,6 +1,7 @@
 //! The elements of a deque, for who knows only their size: see `containers::untyped`.
 
 use super::DequeHeader;
+use crate::containers::sequence::Header;
 use crate::containers::untyped::{Block, Step};
 use crate::containers::vec::{MOST, Shape};
 use crate::error::{Error, Result};
@@ -22,7 +23,7 @@ impl Places {
     /// Those of the deque with its header at an offset; `None` without capacity.
     pub(crate) fn open(map: &Map, shape: &Shape, header: u64) -> Result<Option<Places>> {
         // SAFETY: a header is all words.
-        let ring = unsafe { map.get::<DequeHeader>(header)? }.ring();
+        let ring = unsafe { map.get::<DequeHeader>(header)? }.run();
         let power = ring.cap & ring.cap.wrapping_sub(1) == 0;
         if ring.len > ring.cap || ring.cap > MOST || !power || ring.head > ring.cap.saturating_sub(1) {
             return Err(Error::corrupt(header, "a deque whose length, head or capacity cannot be"));

@@ -4,6 +4,7 @@ use super::head::Head;
 use super::iter::{Iter, IterMut, Keys, Values, ValuesMut};
 use super::raw::{Place, Raw, Side, Slot, cannot_lend};
 use super::table::Seek;
+use crate::containers::entry::{self, Entry, Found, Keyed};
 use crate::error::Result;
 use crate::schema::{Key, Lookup, Plain, Share};
 use crate::tx::Cx;
@@ -144,16 +145,66 @@ impl<K: Key, V: Share> HashMapView<K, V> {
                 raw.fill(place, index, || raw.store_both(key, value))?;
                 Ok(None)
             }
-            Seek::Found(index) => {
-                let slot = raw.slot(place.side, index);
-                // SAFETY: a full slot of that side; the view is borrowed exclusively.
-                unsafe {
-                    let old = V::load(&raw const (*slot).value, raw.cx)?;
-                    raw.replace::<V>(place.side, &raw mut (*slot).value, value)?;
-                    Ok(Some(old))
-                }
+            Seek::Found(index) => raw.replace_at((place.side, index), value).map(Some),
+        }
+    }
+
+    /// Puts an entry in, unless the key is there, and gives its value to be changed; `None` if it was.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
+    pub fn try_insert(&mut self, key: K, value: V) -> Result<Option<V::Mut<'_>>>
+    where
+        K: Lookup<K>,
+    {
+        match self.entry(key)? {
+            Entry::Vacant(entry) => entry.insert(value).map(Some),
+            Entry::Occupied(_) => Ok(None),
+        }
+    }
+
+    /// The place of a key, to look at and to change: see [`Entry`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// use std::collections::HashMap;
+    /// let words: commy::Shared<HashMap<String, u64>> = segment.open_or_create("words")?;
+    /// let mut words = words.write()?;
+    /// for word in ["to", "be", "or", "not", "to", "be"] {
+    ///     words.entry(word.into())?.and_modify(|count| *count += 1)?.or_insert(1)?;
+    /// }
+    /// assert_eq!(words.get("be"), Some(&2));
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace), for room is made for the key.
+    pub fn entry(&mut self, key: K) -> Result<Entry<'_, Raw<'_, K, V>>>
+    where
+        K: Lookup<K>,
+    {
+        let raw = self.raw();
+        let found = raw.place_for(&key)?.found();
+        Ok(Entry::new(raw, key, found))
+    }
+
+    /// The values of several keys at once, to be changed; each is logged first.
+    ///
+    /// # Errors
+    /// [`Error::BadArgument`](crate::Error::BadArgument) if a key is there twice;
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room.
+    pub fn get_disjoint_mut<Q: ?Sized, const N: usize>(&mut self, keys: [&Q; N]) -> Result<[Option<V::Mut<'_>>; N]>
+    where
+        K: Lookup<Q>,
+    {
+        let (raw, mut found) = (self.raw(), [None; N]);
+        for (here, key) in found.iter_mut().zip(keys) {
+            if let Some(Place { side, seek: Seek::Found(index), .. }) = raw.place_of(key)? {
+                *here = Some((side, index));
             }
         }
+        entry::disjoint(raw, found)
     }
 
     /// The value of a key, to be changed; `value` if there was none.
@@ -193,34 +244,8 @@ impl<K: Key, V: Share> HashMapView<K, V> {
         Q: ToOwned<Owned = K> + ?Sized,
     {
         let raw = self.raw();
-        let place = raw.place_for(key)?;
-        let side = place.side;
-        let slot = match place.seek {
-            Seek::Found(index) => raw.slot(side, index),
-            Seek::Vacant(index) => {
-                let value = value();
-                let slot = raw.fill(place, index, || raw.store_both(key.to_owned(), value))?;
-                // SAFETY: the slot was just filled; the view is borrowed exclusively.
-                return match unsafe { V::view_mut(&raw mut (*slot).value, raw.cx) } {
-                    Ok(lent) => Ok(lent),
-                    Err(error) => {
-                        self.take_back(side, index)?;
-                        Err(error)
-                    }
-                };
-            }
-        };
-        // SAFETY: a full slot holds a stored value; the view is borrowed exclusively.
-        unsafe { V::view_mut(&raw mut (*slot).value, raw.cx) }
-    }
-
-    /// Takes an entry out that was just put in and could not be lent.
-    #[cold]
-    fn take_back(&self, side: Side<'_, Slot<K, V>>, index: usize) -> Result<()> {
-        let raw = self.raw();
-        let slot = raw.empty(side, index)?;
-        // SAFETY: just taken out.
-        unsafe { raw.drop_entry(slot) }
+        let found = raw.place_for(key)?.found();
+        entry::or_insert(raw, found, || (key.to_owned(), value()))
     }
 
     /// The value of a key, to be changed; the default if there was none.
@@ -308,6 +333,30 @@ impl<K: Key, V: Share> HashMapView<K, V> {
         })
     }
 
+    /// Takes the entries out for which `taken` gives true, and gives them. Values are lent for changing, and logged
+    /// first.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room; what `taken` changed is undone, too.
+    pub fn extract_if(&mut self, mut taken: impl FnMut(K::Ref<'_>, V::Mut<'_>) -> bool) -> Result<Vec<(K, V)>> {
+        let (raw, mut entries) = (self.raw(), Vec::new());
+        raw.cx.atomically(|| {
+            raw.retain(|slot| {
+                // SAFETY: a full slot holds a stored key and value; the view is borrowed exclusively.
+                unsafe {
+                    let value = V::view_mut(&raw mut (*slot).value, raw.cx)?;
+                    let keeps = !taken(K::view(&raw const (*slot).key, raw.cx), value);
+                    if !keeps {
+                        let key = K::load(&raw const (*slot).key, raw.cx)?;
+                        entries.push((key, V::load(&raw const (*slot).value, raw.cx)?));
+                    }
+                    Ok(keeps)
+                }
+            })
+        })?;
+        Ok(entries)
+    }
+
     /// The entries, in no particular order.
     pub fn iter(&self) -> Iter<'_, K, V> {
         Iter::new(self.raw())
@@ -387,7 +436,15 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     /// # Errors
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace): the smaller table is made before the larger is given back.
     pub fn shrink_to_fit(&mut self) -> Result<()> {
-        self.raw().shrink_to_fit()
+        self.shrink_to(0)
+    }
+
+    /// Gives memory back that the entries do not need, but for so many entries altogether.
+    ///
+    /// # Errors
+    /// As [`shrink_to_fit`](Self::shrink_to_fit).
+    pub fn shrink_to(&mut self, capacity: usize) -> Result<()> {
+        self.raw().shrink_to(capacity as u64)
     }
 
     /// A copy of all of it.
@@ -399,6 +456,58 @@ impl<K: Key, V: Share> HashMapView<K, V> {
         K: Eq + Hash,
     {
         self.load_all()
+    }
+}
+
+impl<'a, K: Key, V: Share> Keyed<'a> for Raw<'a, K, V> {
+    type Key = K;
+    type Value = V;
+    type Here = (Side<'a, Slot<K, V>>, usize);
+    type Vacant = (Place<'a, Slot<K, V>>, usize);
+
+    #[inline(always)]
+    fn context(self) -> Cx {
+        self.cx
+    }
+    #[inline(always)]
+    fn key_at(self, (side, index): Self::Here) -> *const K::Stored {
+        self.key(self.slot(side, index))
+    }
+    #[inline(always)]
+    fn value_at(self, (side, index): Self::Here) -> *mut V::Stored {
+        // SAFETY: a slot of the table.
+        unsafe { &raw mut (*self.slot(side, index)).value }
+    }
+    #[inline(always)]
+    fn put_at(self, (place, index): Self::Vacant, key: K, value: V) -> Result<Self::Here> {
+        self.fill(place, index, || self.store_both(key, value))?;
+        Ok((place.side, index))
+    }
+    #[inline(always)]
+    fn replace_at(self, here: Self::Here, value: V) -> Result<V> {
+        let place = self.value_at(here);
+        // SAFETY: a full slot of that side, which the caller has for itself.
+        unsafe {
+            let old = V::load(place, self.cx)?;
+            self.replace::<V>(here.0, place, value)?;
+            Ok(old)
+        }
+    }
+    fn remove_at(self, (side, index): Self::Here) -> Result<()> {
+        let slot = self.empty(side, index)?;
+        // SAFETY: just taken out.
+        unsafe { self.drop_entry(slot) }
+    }
+}
+
+impl<'a, T> Place<'a, T> {
+    /// As entries see it.
+    #[inline(always)]
+    fn found(self) -> Found<(Side<'a, T>, usize), (Place<'a, T>, usize)> {
+        match self.seek {
+            Seek::Found(index) => Found::Here((self.side, index)),
+            Seek::Vacant(index) => Found::Vacant((self, index)),
+        }
     }
 }
 
@@ -440,6 +549,23 @@ where
         f.debug_map().entries(self).finish()
     }
 }
+
+impl<K: Key + Lookup<K>, V: Share> PartialEq for HashMapView<K, V>
+where
+    for<'a, 'b> V::Ref<'a>: PartialEq<V::Ref<'b>>,
+{
+    fn eq(&self, other: &HashMapView<K, V>) -> bool {
+        let (own, theirs) = (self.raw(), other.raw());
+        // SAFETY: full slots hold stored keys and values, which do not change meanwhile.
+        let equal = |slot: *mut Slot<K, V>| unsafe {
+            let Some(found) = theirs.find_stored(own.key(slot), own.cx) else { return false };
+            V::view(&raw const (*slot).value, own.cx) == V::view(&raw const (*found).value, theirs.cx)
+        };
+        own.len() == theirs.len() && own.slots().all(equal)
+    }
+}
+
+impl<K: Key + Lookup<K>, V: Share> Eq for HashMapView<K, V> where for<'a, 'b> V::Ref<'a>: PartialEq<V::Ref<'b>> + Eq {}
 
 impl<K: Key + Lookup<K>, V: Share, S: BuildHasher> PartialEq<HashMap<K, V, S>> for HashMapView<K, V>
 where

@@ -328,13 +328,17 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         self.replace_table(slots.max(self.head.slots.get()))
     }
 
-    /// Goes over to the smallest table for what there is, at once.
-    pub(super) fn shrink_to_fit(&self) -> Result<()> {
-        if self.head.len.get() == 0 {
+    /// Goes over to the smallest table for what there is, and for so many entries altogether, at once.
+    pub(super) fn shrink_to(&self, capacity: u64) -> Result<()> {
+        let wanted = self.head.len.get().max(capacity);
+        if wanted == 0 {
             return self.clear();
         }
+        if self.head.len.get() == 0 && self.head.control.get() == 0 {
+            return Ok(());
+        }
         self.finish_move()?;
-        let slots = slots_for(self.head.len.get());
+        let slots = slots_for(wanted);
         if slots < self.head.slots.get() { self.rebuild(slots) } else { Ok(()) }
     }
 }

@@ -8,6 +8,8 @@ use super::group::EMPTY;
 use super::head::{Head, Moving, Stamp, peek};
 use super::slots::Slots;
 use super::table::{File, Seek, Shape, Table, home, tag};
+use crate::containers::entry::store_both;
+use crate::containers::vec::store;
 use crate::error::{Error, Result};
 use crate::layout::Word;
 use crate::schema::{Key, KeyHasher, Lookup, Share, nesting};
@@ -18,7 +20,7 @@ use std::mem::MaybeUninit;
 
 /// A slot, as it lies in the table.
 #[repr(C)]
-pub(super) struct Slot<K: Share, V: Share> {
+pub struct Slot<K: Share, V: Share> {
     pub(super) key: K::Stored,
     pub(super) value: V::Stored,
 }
@@ -27,7 +29,7 @@ pub(super) struct Slot<K: Share, V: Share> {
 ///
 /// Invariant: the lock of the object that the head is part of is held, for writing where something is
 /// changed, as long as this and the pointers that it gives are used.
-pub(super) struct Raw<'a, K, V> {
+pub struct Raw<'a, K, V> {
     pub(super) head: &'a Head,
     pub(super) cx: Cx,
     marker: PhantomData<fn() -> (K, V)>,
@@ -42,7 +44,7 @@ impl<K, V> Clone for Raw<'_, K, V> {
 impl<K, V> Copy for Raw<'_, K, V> {}
 
 /// The table that a key belongs to. `T` is its [`Slot`].
-pub(super) struct Side<'a, T> {
+pub struct Side<'a, T> {
     pub(super) table: Table<T>,
     stamp: &'a Word,
     moving: Option<&'a Moving>,
@@ -60,11 +62,20 @@ impl<T> Clone for Side<'_, T> {
 impl<T> Copy for Side<'_, T> {}
 
 /// Where a key is or could be put.
-pub(super) struct Place<'a, T> {
+pub struct Place<'a, T> {
     pub(super) side: Side<'a, T>,
     pub(super) seek: Seek,
     hash: u64,
 }
+
+impl<T> Clone for Place<'_, T> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Place<'_, T> {}
 
 impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     pub(super) const SHAPE: Shape = Shape::of::<Slot<K, V>>();
@@ -126,11 +137,11 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         self.find_by(self.hash(query), |key| unsafe { K::equals(key, self.cx, query) })
     }
 
-    /// Whether it has the stored key of another map or set of the same key type, whose context is `theirs`.
+    /// The slot with the stored key of another map or set of the same key type, whose context is `theirs`.
     ///
     /// # Safety
     /// `key` is a stored key in the segment of `theirs`.
-    pub(super) unsafe fn has_stored(&self, key: *const K::Stored, theirs: Cx) -> bool
+    pub(super) unsafe fn find_stored(&self, key: *const K::Stored, theirs: Cx) -> Option<*mut Slot<K, V>>
     where
         K: Lookup<K>,
     {
@@ -138,13 +149,13 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         let hash = unsafe { self.hash_stored(key, theirs) };
         if self.cx.map().base() == theirs.map().base() {
             // SAFETY: both are stored keys in the same segment.
-            return self.find_by(hash, |own| unsafe { K::compare(own, key, self.cx) == Ordering::Equal }).is_some();
+            return self.find_by(hash, |own| unsafe { K::compare(own, key, self.cx) == Ordering::Equal });
         }
         // Another segment's key cannot be compared in place.
         // SAFETY: the caller's promise.
-        let Ok(key) = (unsafe { K::load(key, theirs) }) else { return false };
+        let key = unsafe { K::load(key, theirs) }.ok()?;
         // SAFETY: as in `find`.
-        self.find_by(hash, |own| unsafe { K::equals(own, self.cx, &key) }).is_some()
+        self.find_by(hash, |own| unsafe { K::equals(own, self.cx, &key) })
     }
 
     /// The table that keys of this hash belong to, for changing; `None` if there is none yet.
@@ -318,7 +329,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
             // SAFETY: the caller's promise.
             unsafe { self.keep_bytes(place)? };
         }
-        let new = self.store(new)?;
+        let new = store(new, self.cx)?;
         // SAFETY: the caller's promise. The old value is dropped from a copy of its bytes, once.
         unsafe {
             let mut old = place.cast::<MaybeUninit<T::Stored>>().read();
@@ -327,19 +338,10 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         }
     }
 
-    /// The stored form of a value; on an error nothing is left of it.
-    #[inline(always)]
-    pub(super) fn store<T: Share>(&self, value: T) -> Result<T::Stored> {
-        if T::OWNS { self.cx.atomically(|| value.store(self.cx)) } else { value.store(self.cx) }
-    }
-
     /// The stored forms of an entry; on an error nothing is left of them.
     #[inline(always)]
     pub(super) fn store_both(&self, key: K, value: V) -> Result<(K::Stored, V::Stored)> {
-        if K::OWNS || V::OWNS {
-            return self.cx.atomically(|| Ok((key.store(self.cx)?, value.store(self.cx)?)));
-        }
-        Ok((key.store(self.cx)?, value.store(self.cx)?))
+        store_both(key, value, self.cx)
     }
 
     /// Frees what an entry that was taken out owned.

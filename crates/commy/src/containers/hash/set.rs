@@ -182,6 +182,27 @@ impl<T: Key> HashSetView<T> {
         raw.cx.atomically(|| raw.retain(keep))
     }
 
+    /// Takes the elements out for which `taken` gives true, and gives them.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room.
+    pub fn extract_if(&mut self, mut taken: impl FnMut(T::Ref<'_>) -> bool) -> Result<Vec<T>> {
+        let (raw, mut elements) = (self.raw(), Vec::new());
+        raw.cx.atomically(|| {
+            raw.retain(|slot| {
+                // SAFETY: a full slot holds a stored element; the view is borrowed exclusively.
+                unsafe {
+                    let keeps = !taken(T::view(raw.key(slot), raw.cx));
+                    if !keeps {
+                        elements.push(T::load(raw.key(slot), raw.cx)?);
+                    }
+                    Ok(keeps)
+                }
+            })
+        })?;
+        Ok(elements)
+    }
+
     /// The elements, in no particular order.
     pub fn iter(&self) -> Elements<'_, T> {
         Elements::new(self.raw())
@@ -233,7 +254,15 @@ impl<T: Key> HashSetView<T> {
     /// # Errors
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace): the smaller table is made before the larger is given back.
     pub fn shrink_to_fit(&mut self) -> Result<()> {
-        self.raw().shrink_to_fit()
+        self.shrink_to(0)
+    }
+
+    /// Gives memory back that the elements do not need, but for so many elements altogether.
+    ///
+    /// # Errors
+    /// As [`shrink_to_fit`](Self::shrink_to_fit).
+    pub fn shrink_to(&mut self, capacity: usize) -> Result<()> {
+        self.raw().shrink_to(capacity as u64)
     }
 
     /// A copy of all of it.
@@ -255,7 +284,7 @@ impl<T: Key + Lookup<T>> HashSetView<T> {
         let (own, theirs) = (self.raw(), other.raw());
         let elements = own.slots().map(move |slot| own.key(slot));
         // SAFETY: full slots hold stored elements of the own segment, which do not change during `'a`.
-        let chosen = elements.filter(move |element| unsafe { theirs.has_stored(*element, own.cx) } == has);
+        let chosen = elements.filter(move |element| unsafe { theirs.find_stored(*element, own.cx) }.is_some() == has);
         // SAFETY: as above.
         chosen.map(move |element| unsafe { T::view(element, own.cx) })
     }

@@ -63,6 +63,42 @@ impl PartialEq<String> for Text {
     }
 }
 
+impl PartialEq<Text> for str {
+    fn eq(&self, other: &Text) -> bool {
+        *self == **other
+    }
+}
+
+impl PartialEq<Text> for &str {
+    fn eq(&self, other: &Text) -> bool {
+        **self == **other
+    }
+}
+
+impl PartialEq<Text> for String {
+    fn eq(&self, other: &Text) -> bool {
+        **self == **other
+    }
+}
+
+impl PartialOrd<str> for Text {
+    fn partial_cmp(&self, other: &str) -> Option<Ordering> {
+        Some((**self).cmp(other))
+    }
+}
+
+impl PartialOrd<String> for Text {
+    fn partial_cmp(&self, other: &String) -> Option<Ordering> {
+        Some((**self).cmp(other))
+    }
+}
+
+impl std::hash::Hash for Text {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
 /// By its bytes, then how many there are.
 impl Key for String {
     #[inline]

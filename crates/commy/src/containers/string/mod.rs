@@ -11,6 +11,7 @@ mod compare;
 mod tests;
 
 use super::vec::{Shape, Slots, VecHeader, bounds, keep_slots, release, too_large};
+use crate::containers::sequence::Header;
 use crate::error::{Error, Result};
 use crate::schema::{Guarded, Kind, Registry, Share, Variant};
 use crate::tx::Cx;
@@ -341,13 +342,83 @@ impl Text {
         if needed > slots.cap { self.header.grow(self.cx(), SHAPE, needed as u64) } else { Ok(()) }
     }
 
+    /// Makes room for that many more bytes, and no more.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`].
+    pub fn reserve_exact(&mut self, additional: usize) -> Result<()> {
+        let slots: Slots<u8> = self.header.checked(self.cx())?;
+        let needed = slots.len.checked_add(additional).ok_or_else(too_large)?;
+        if needed > slots.cap { self.header.grow_exact(self.cx(), SHAPE, needed as u64) } else { Ok(()) }
+    }
+
     /// Gives back the room for further text.
     ///
     /// # Errors
     /// [`Error::OutOfSpace`] if a small text has to move to a smaller block and there is none.
     pub fn shrink_to_fit(&mut self) -> Result<()> {
+        self.shrink_to(0)
+    }
+
+    /// Gives back the room for further text, but for `capacity` bytes altogether.
+    ///
+    /// # Errors
+    /// As [`shrink_to_fit`](Text::shrink_to_fit).
+    pub fn shrink_to(&mut self, capacity: usize) -> Result<()> {
         self.header.checked::<u8>(self.cx())?;
-        self.header.shrink(self.cx(), SHAPE, 0)
+        self.header.shrink(self.cx(), SHAPE, capacity as u64)
+    }
+
+    /// Adds characters, or texts, at the end.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`]; then none was added.
+    pub fn extend<I: IntoIterator>(&mut self, texts: I) -> Result<()>
+    where
+        String: FromIterator<I::Item>,
+    {
+        self.push_str(&String::from_iter(texts))
+    }
+
+    /// Adds a copy of a range of bytes at the end.
+    ///
+    /// # Errors
+    /// As [`replace_range`](Text::replace_range).
+    pub fn extend_from_within(&mut self, range: impl RangeBounds<usize>) -> Result<()> {
+        let (start, end) = bounds(&range, self.len())?;
+        self.boundary(start)?;
+        self.boundary(end)?;
+        let copy = self[start..end].to_owned();
+        self.push_str(&copy)
+    }
+
+    /// Makes the letters from `a` to `z` those from `A` to `Z`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`] if the log has no room for the text.
+    pub fn make_ascii_uppercase(&mut self) -> Result<()> {
+        self.rewrite(<[u8]>::make_ascii_uppercase)
+    }
+
+    /// Makes the letters from `A` to `Z` those from `a` to `z`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`] if the log has no room for the text.
+    pub fn make_ascii_lowercase(&mut self) -> Result<()> {
+        self.rewrite(<[u8]>::make_ascii_lowercase)
+    }
+
+    /// Lets `change` exchange ASCII letters.
+    fn rewrite(&mut self, change: impl FnOnce(&mut [u8])) -> Result<()> {
+        let cx = self.cx();
+        let slots: Slots<u8> = self.header.checked(cx)?;
+        // SAFETY: bytes of the text, which nobody else sees, and which are logged first. With other ASCII letters in
+        // the place of ASCII letters they stay UTF-8.
+        unsafe {
+            keep_slots(cx, slots.first, slots.len)?;
+            change(std::slice::from_raw_parts_mut(slots.first, slots.len));
+        }
+        Ok(())
     }
 }
 

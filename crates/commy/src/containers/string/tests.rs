@@ -25,6 +25,12 @@ enum Operation {
     Reserve(usize),
     Shrink,
     Long(usize),
+    ReserveExact(usize),
+    ShrinkTo(usize),
+    Extend(String),
+    ExtendFromWithin(usize, usize),
+    Upper,
+    Lower,
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -48,6 +54,12 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => at.prop_map(Reserve),
         1 => Just(Shrink),
         1 => (1..150_000usize).prop_map(Long),
+        1 => (0..3000usize).prop_map(ReserveExact),
+        1 => (0..3000usize).prop_map(ShrinkTo),
+        1 => text.prop_map(Extend),
+        1 => (0..600usize, 0..600usize).prop_map(|(a, b)| ExtendFromWithin(a, b)),
+        1 => Just(Upper),
+        1 => Just(Lower),
     ]
 }
 
@@ -113,6 +125,34 @@ fn apply(text: &mut Text, model: &mut String, operation: Operation) {
         Operation::Retain(c) => {
             text.retain(|other| other != c).unwrap();
             model.retain(|other| other != c);
+        }
+        Operation::ReserveExact(n) => {
+            text.reserve_exact(n).unwrap();
+            assert!(text.capacity() >= model.len() + n);
+        }
+        Operation::ShrinkTo(n) => {
+            let before = text.capacity();
+            text.shrink_to(n).unwrap();
+            assert_eq!(text.capacity(), before.min(n.max(model.len())));
+        }
+        Operation::Extend(t) => {
+            text.extend(t.chars()).unwrap();
+            text.extend([t.as_str(), "é"]).unwrap();
+            model.push_str(&t);
+            model.extend([t.as_str(), "é"]);
+        }
+        Operation::ExtendFromWithin(a, b) => {
+            let (a, b) = (at(a).min(at(b)), at(a).max(at(b)));
+            text.extend_from_within(a..b).unwrap();
+            model.extend_from_within(a..b);
+        }
+        Operation::Upper => {
+            text.make_ascii_uppercase().unwrap();
+            model.make_ascii_uppercase();
+        }
+        Operation::Lower => {
+            text.make_ascii_lowercase().unwrap();
+            model.make_ascii_lowercase();
         }
         Operation::Reserve(n) => {
             text.reserve(n).unwrap();

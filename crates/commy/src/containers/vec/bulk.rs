@@ -1,88 +1,111 @@
 //! Vectors: many elements at once.
 
 use super::header::Run;
-use super::{Shape, Slots, VecHeader, VecView, bounds, drop_slots, keep_slots, release};
-use crate::error::{Error, Result};
-use crate::schema::{Plain, Share};
-use crate::tx::Cx;
+use super::{VecView, bounds, drop_slots, keep_slots, release};
+use crate::containers::sequence::{self, Header};
+use crate::error::Result;
+use crate::schema::Share;
 use std::ops::RangeBounds;
 use std::ptr;
 
-/// Elements being added beyond the end, out of reach until it is dropped. Dropping it also when what
-/// gives the elements panics leaves those in that were there before.
-struct Filling<'a> {
-    header: &'a VecHeader,
-    run: Run,
-}
-
-impl Drop for Filling<'_> {
-    fn drop(&mut self) {
-        self.header.put(self.run);
-    }
-}
-
-impl Filling<'_> {
-    fn room(&mut self, cx: Cx, shape: Shape, more: usize) -> Result<()> {
-        let needed = self.run.len.checked_add(more as u64).ok_or_else(super::too_large)?;
-        if needed > self.run.cap {
-            self.run = self.run.grown(cx, shape, needed)?;
-        }
-        Ok(())
-    }
-}
-
 impl<T: Share> VecView<T> {
-    /// Adds elements; if one cannot be had, or `finish` fails, nothing has changed.
-    fn fill_with(
-        &mut self,
-        values: impl Iterator<Item = Result<T>>,
-        finish: impl FnOnce() -> Result<()>,
-    ) -> Result<()> {
-        self.checked()?;
-        let cx = self.cx();
-        self.header.keep(cx)?;
-        let mut filling = Filling { header: &self.header, run: self.header.run() };
-        let added = cx.atomically(|| {
-            filling.room(cx, Self::SHAPE, values.size_hint().0)?;
-            for value in values {
-                let value = value?;
-                filling.room(cx, Self::SHAPE, 1)?;
-                let stored = value.store(cx)?;
-                let run = &mut filling.run;
-                let slots = cx.slice::<T::Stored>(run.offset, run.cap);
-                let slots = slots.ok_or_else(|| Error::corrupt(run.offset, "a block outside the file"))?;
-                // SAFETY: below the capacity and out of reach.
-                unsafe { slots.add(run.len as usize).write(stored) };
-                run.len += 1;
-            }
-            finish()
-        });
-        if added.is_err() {
-            std::mem::forget(filling);
-        }
-        added
-    }
-
     /// Adds elements at the end.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`]; then none was added.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace); then none was added.
     pub fn extend(&mut self, values: impl IntoIterator<Item = T>) -> Result<()> {
-        self.fill_with(values.into_iter().map(Ok), || Ok(()))
+        self.add_all(values.into_iter().map(Ok), || Ok(()))
+    }
+
+    /// Adds elements; if one cannot be had, or `finish` fails, nothing has changed.
+    fn add_all(&mut self, values: impl Iterator<Item = Result<T>>, finish: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.checked()?;
+        sequence::add_all(&self.header, self.cx(), values, finish)
+    }
+
+    /// Adds clones of the elements of a slice at the end. Those of a plain type are copied as they are.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace); then none was added.
+    pub fn extend_from_slice(&mut self, values: &[T]) -> Result<()>
+    where
+        T: Clone,
+    {
+        let (slots, cx) = (self.room(values.len())?, self.cx());
+        cx.keep(&self.header.len, 1)?;
+        // SAFETY: below the capacity and out of reach.
+        let store = || unsafe { T::store_clones(values, slots.first.add(slots.len), cx) };
+        if T::OWNS {
+            cx.atomically(store)?
+        } else {
+            store()?
+        }
+        self.header.len.put((slots.len + values.len()) as u64);
+        Ok(())
+    }
+
+    /// Adds copies of the elements of a range at the end.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace); [`Error::BadArgument`](crate::Error::BadArgument) if the range is not within the length.
+    pub fn extend_from_within(&mut self, range: impl RangeBounds<usize>) -> Result<()> {
+        let values = self.copies(&range)?;
+        self.insert_all(self.len(), values)
+    }
+
+    /// Copies of the elements of a range.
+    fn copies(&self, range: &impl RangeBounds<usize>) -> Result<Vec<T>> {
+        let slots = self.checked()?;
+        let (start, end) = bounds(range, slots.len)?;
+        // SAFETY: not above the length.
+        unsafe { sequence::load(slots, start..end, self.cx()) }
+    }
+
+    /// Inserts elements at an index up to the length, all or none.
+    fn insert_all(&mut self, index: usize, values: Vec<T>) -> Result<()> {
+        let (slots, cx, more) = (self.room(values.len())?, self.cx(), values.len());
+        let behind = slots.len - index;
+        cx.keep(&self.header.len, 1)?;
+        cx.atomically(|| {
+            // SAFETY: the elements from `index` on were logged, and move up within the capacity to make way for the
+            // new ones, which nobody sees yet.
+            unsafe {
+                let slot = slots.first.add(index);
+                keep_slots(cx, slot, behind)?;
+                ptr::copy(slot, slot.add(more), behind);
+                T::store_all(values, slot, cx)
+            }
+        })?;
+        self.header.len.put((slots.len + more) as u64);
+        Ok(())
+    }
+
+    /// Puts other elements in the place of a range of them, which it gives.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace); [`Error::BadArgument`](crate::Error::BadArgument) if the range is not within the length.
+    pub fn splice(&mut self, range: impl RangeBounds<usize>, with: impl IntoIterator<Item = T>) -> Result<Vec<T>> {
+        let (start, end) = bounds(&range, self.checked()?.len)?;
+        let values: Vec<T> = with.into_iter().collect();
+        self.cx().atomically(|| {
+            let removed = self.drain(start..end)?;
+            self.insert_all(start, values)?;
+            Ok(removed)
+        })
     }
 
     /// Moves all elements of another vector to the end of this one. Under one guard or transaction they
     /// stay where what they own is; from another one they are copied.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`]; then none was moved.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace); then none was moved.
     pub fn append(&mut self, other: &mut VecView<T>) -> Result<()> {
         let (from, cx) = (other.checked()?, self.cx());
         if cx.metadata() != other.cx().metadata() {
             let other_cx = other.cx();
             // SAFETY: `len` slots hold elements; they are not looked at any more when `clear` begins.
             let values = (0..from.len).map(|index| unsafe { T::load(from.first.add(index), other_cx) });
-            return self.fill_with(values, || other.clear());
+            return self.add_all(values, || other.clear());
         }
         let to = self.room(from.len)?;
         let run = other.header.run();
@@ -99,7 +122,7 @@ impl<T: Share> VecView<T> {
     /// Removes the elements from `at` on, and gives them.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] if the log has no room; [`Error::BadArgument`] if `at` is above the length.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room; [`Error::BadArgument`](crate::Error::BadArgument) if `at` is above the length.
     pub fn split_off(&mut self, at: usize) -> Result<Vec<T>> {
         self.drain(at..)
     }
@@ -107,14 +130,11 @@ impl<T: Share> VecView<T> {
     /// Removes the elements of a range, and gives them in order.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] if the log has no room; [`Error::BadArgument`] if the range is not within
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room; [`Error::BadArgument`](crate::Error::BadArgument) if the range is not within
     /// the length.
     pub fn drain(&mut self, range: impl RangeBounds<usize>) -> Result<Vec<T>> {
-        let (slots, cx) = (self.checked()?, self.cx());
+        let (slots, values) = (self.checked()?, self.copies(&range)?);
         let (start, end) = bounds(&range, slots.len)?;
-        // SAFETY: below the length there are elements.
-        let values = (start..end).map(|index| unsafe { T::load(slots.first.add(index), cx) });
-        let values = values.collect::<Result<Vec<T>>>()?;
         if end < slots.len {
             self.cut_out(&slots, start, end)?;
         } else {
@@ -126,7 +146,7 @@ impl<T: Share> VecView<T> {
     /// Keeps the first `len` elements only. Small vectors keep their capacity, large ones give pages back.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] only if not even the room kept for removals is left.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) only if not even the room kept for removals is left.
     pub fn truncate(&mut self, len: usize) -> Result<()> {
         let (slots, cx) = (self.checked()?, self.cx());
         if len >= slots.len {
@@ -143,7 +163,7 @@ impl<T: Share> VecView<T> {
     /// small vector.)
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] only if not even the room kept for removals is left.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) only if not even the room kept for removals is left.
     pub fn clear(&mut self) -> Result<()> {
         let (slots, cx) = (self.checked()?, self.cx());
         if !T::OWNS {
@@ -160,7 +180,7 @@ impl<T: Share> VecView<T> {
     /// than what they own.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`].
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
     pub fn reserve(&mut self, additional: usize) -> Result<()> {
         self.room(additional).map(drop)
     }
@@ -168,7 +188,7 @@ impl<T: Share> VecView<T> {
     /// Makes room for that many more elements, and no more.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`].
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
     pub fn reserve_exact(&mut self, additional: usize) -> Result<()> {
         let slots = self.checked()?;
         let needed = slots.len.checked_add(additional).ok_or_else(super::too_large)?;
@@ -181,7 +201,7 @@ impl<T: Share> VecView<T> {
     /// Gives back the room for further elements.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] if a small vector has to move to a smaller block and there is none.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if a small vector has to move to a smaller block and there is none.
     pub fn shrink_to_fit(&mut self) -> Result<()> {
         self.shrink_to(0)
     }
@@ -198,7 +218,7 @@ impl<T: Share> VecView<T> {
     /// Makes it `len` elements long: cuts it, or adds clones of the value.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`].
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
     pub fn resize(&mut self, len: usize, value: T) -> Result<()>
     where
         T: Clone,
@@ -207,31 +227,97 @@ impl<T: Share> VecView<T> {
         if len <= now { self.truncate(len) } else { self.extend(std::iter::repeat_n(value, len - now)) }
     }
 
+    /// Makes it `len` elements long: cuts it, or adds what `value` gives.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
+    pub fn resize_with(&mut self, len: usize, value: impl FnMut() -> T) -> Result<()> {
+        let now = self.checked()?.len;
+        if len <= now { self.truncate(len) } else { self.extend(std::iter::repeat_with(value).take(len - now)) }
+    }
+
+    /// Overwrites all elements by clones of the value.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
+    pub fn fill(&mut self, value: T) -> Result<()>
+    where
+        T: Clone,
+    {
+        self.fill_with(|| value.clone())
+    }
+
+    /// Overwrites all elements by what `value` gives.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
+    pub fn fill_with(&mut self, value: impl FnMut() -> T) -> Result<()> {
+        sequence::fill(self.checked()?, self.cx(), value)
+    }
+
+    /// Removes the last element if the predicate wants it, which may change it.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room; what the predicate changed is undone, too.
+    pub fn pop_if(&mut self, wanted: impl FnOnce(T::Mut<'_>) -> bool) -> Result<Option<T>> {
+        self.checked()?;
+        let Some(last) = self.len().checked_sub(1) else { return Ok(None) };
+        self.cx().atomically(|| {
+            let wanted = self.try_get_mut(last)?.is_some_and(wanted);
+            if wanted { self.pop() } else { Ok(None) }
+        })
+    }
+
+    /// Removes the elements of a range that the predicate is true for, and gives them. It may change the others.
+    ///
+    /// # Errors
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room; what the predicate changed is undone, too.
+    /// [`Error::BadArgument`](crate::Error::BadArgument) if the range is not within the length.
+    pub fn extract_if(
+        &mut self,
+        range: impl RangeBounds<usize>,
+        mut wanted: impl FnMut(T::Mut<'_>) -> bool,
+    ) -> Result<Vec<T>> {
+        let (slots, cx) = (self.checked()?, self.cx());
+        let (start, end) = bounds(&range, slots.len)?;
+        let mut taken = Vec::new();
+        // SAFETY: `keep_where` gives indices of elements, and nobody else sees them.
+        self.keep_where(|_, index| unsafe {
+            let element = slots.first.add(index);
+            let keeps = index < start || index >= end || !wanted(T::view_mut(element, cx)?);
+            if !keeps {
+                taken.push(T::load(element, cx)?);
+            }
+            Ok(keeps)
+        })?;
+        Ok(taken)
+    }
+
     /// Keeps those elements that the predicate wants, in order.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] if the log has no room.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room.
     pub fn retain(&mut self, mut wanted: impl FnMut(T::Ref<'_>) -> bool) -> Result<()> {
-        let cx = self.cx();
+        let (slots, cx) = (self.checked()?, self.cx());
         // SAFETY: `keep_where` gives indices of elements.
-        self.keep_where(|slots, _, index| unsafe { Ok(wanted(T::view(slots.first.add(index), cx))) })
+        self.keep_where(|_, index| unsafe { Ok(wanted(T::view(slots.first.add(index), cx))) })
     }
 
     /// Keeps those elements that the predicate wants, in order; it may change them.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] if the log has no room; what the predicate changed is
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room; what the predicate changed is
     /// undone, too.
     pub fn retain_mut(&mut self, mut wanted: impl FnMut(T::Mut<'_>) -> bool) -> Result<()> {
-        let cx = self.cx();
+        let (slots, cx) = (self.checked()?, self.cx());
         // SAFETY: `keep_where` gives indices of elements, and nobody else sees them.
-        self.keep_where(|slots, _, index| unsafe { Ok(wanted(T::view_mut(slots.first.add(index), cx)?)) })
+        self.keep_where(|_, index| unsafe { Ok(wanted(T::view_mut(slots.first.add(index), cx)?)) })
     }
 
     /// Removes all but the first of equal elements in a row.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] if the log has no room.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room.
     pub fn dedup(&mut self) -> Result<()>
     where
         for<'a> T::Ref<'a>: PartialEq,
@@ -242,7 +328,7 @@ impl<T: Share> VecView<T> {
     /// Removes all but the first of elements in a row that have the same key.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] if the log has no room.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room.
     pub fn dedup_by_key<K: PartialEq>(&mut self, mut key: impl FnMut(T::Ref<'_>) -> K) -> Result<()> {
         self.dedup_by(|a, b| key(a) == key(b))
     }
@@ -250,64 +336,22 @@ impl<T: Share> VecView<T> {
     /// Removes elements that are the same as the one before, which is the second that `same` gets.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] if the log has no room.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room.
     pub fn dedup_by(&mut self, mut same: impl for<'a> FnMut(T::Ref<'a>, T::Ref<'a>) -> bool) -> Result<()> {
-        let cx = self.cx();
+        let (slots, cx) = (self.checked()?, self.cx());
         // SAFETY: `keep_where` gives indices of elements.
-        self.keep_where(|slots, kept, index| unsafe {
+        self.keep_where(|kept, index| unsafe {
             let view = |index| T::view(slots.first.add(index), cx);
             Ok(kept == 0 || !same(view(index), view(kept - 1)))
         })
     }
 
-    /// Keeps those elements that `wanted` is true for, which gets the number of elements kept so far (they
-    /// are the first) and the index of the one in question. At any moment the slots hold all elements,
-    /// so that it may panic.
-    fn keep_where(&mut self, mut wanted: impl FnMut(&Slots<T::Stored>, usize, usize) -> Result<bool>) -> Result<()> {
+    /// Keeps those elements that `wanted` is true for, see [`sequence::keep_where`].
+    fn keep_where(&mut self, wanted: impl FnMut(usize, usize) -> Result<bool>) -> Result<()> {
         let (slots, cx) = (self.checked()?, self.cx());
         cx.atomically(|| {
-            let mut kept = 0;
-            while kept < slots.len && wanted(&slots, kept, kept)? {
-                kept += 1;
-            }
-            if kept == slots.len {
-                return Ok(());
-            }
-            // SAFETY: all indices are below the length; logged before the first is overwritten.
-            unsafe {
-                keep_slots(cx, slots.first.add(kept), slots.len - kept)?;
-                for index in kept + 1..slots.len {
-                    if wanted(&slots, kept, index)? {
-                        ptr::swap(slots.first.add(kept), slots.first.add(index));
-                        kept += 1;
-                    }
-                }
-            }
+            let kept = sequence::keep_where(slots, cx, wanted)?;
             self.truncate(kept)
         })
-    }
-}
-
-impl<T: Plain> VecView<T> {
-    /// Adds the elements of a slice at the end.
-    ///
-    /// # Errors
-    /// [`Error::OutOfSpace`]; then none was added.
-    pub fn extend_from_slice(&mut self, values: &[T]) -> Result<()> {
-        let slots = self.room(values.len())?;
-        self.cx().keep(&self.header.len, 1)?;
-        // SAFETY: below the capacity and out of reach, which nobody has a reference to.
-        unsafe { ptr::copy_nonoverlapping(values.as_ptr(), slots.first.add(slots.len), values.len()) };
-        self.header.len.put((slots.len + values.len()) as u64);
-        Ok(())
-    }
-
-    /// Overwrites all elements.
-    ///
-    /// # Errors
-    /// [`Error::OutOfSpace`] if the log has no room for them.
-    pub fn fill(&mut self, value: T) -> Result<()> {
-        self.try_as_mut_slice()?.fill(value);
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Vectors: comparison with others and with those of std, and as keys.
 
 use super::{VecHeader, VecView};
+use crate::containers::sequence::equal;
 use crate::schema::{Key, KeyHasher, Lookup, Share};
 use crate::tx::Cx;
 use std::cmp::Ordering;
@@ -20,7 +21,7 @@ where
     for<'a, 'b> T::Ref<'a>: PartialEq<U::Ref<'b>>,
 {
     fn eq(&self, other: &VecView<U>) -> bool {
-        self.len() == other.len() && self.iter().zip(other).all(|(a, b)| a == b)
+        equal(self.iter(), other.iter())
     }
 }
 
@@ -49,7 +50,7 @@ where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
     fn eq(&self, other: &[U]) -> bool {
-        self.len() == other.len() && self.iter().zip(other).all(|(a, b)| a == b)
+        equal(self.iter(), other.iter())
     }
 }
 
@@ -77,6 +78,72 @@ where
 {
     fn eq(&self, other: &Vec<U>) -> bool {
         *self == other[..]
+    }
+}
+
+impl<T: Share, U> PartialEq<VecView<T>> for Vec<U>
+where
+    for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
+{
+    fn eq(&self, other: &VecView<T>) -> bool {
+        *other == self[..]
+    }
+}
+
+impl<T: Share, U> PartialEq<VecView<T>> for [U]
+where
+    for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
+{
+    fn eq(&self, other: &VecView<T>) -> bool {
+        *other == *self
+    }
+}
+
+impl<T: Share, U, const N: usize> PartialEq<VecView<T>> for [U; N]
+where
+    for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
+{
+    fn eq(&self, other: &VecView<T>) -> bool {
+        *other == self[..]
+    }
+}
+
+impl<T: Share, U> PartialOrd<[U]> for VecView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialOrd<&'b U>,
+{
+    fn partial_cmp(&self, other: &[U]) -> Option<Ordering> {
+        self.iter().partial_cmp(other)
+    }
+}
+
+impl<T: Share, U> PartialOrd<Vec<U>> for VecView<T>
+where
+    for<'a, 'b> T::Ref<'a>: PartialOrd<&'b U>,
+{
+    fn partial_cmp(&self, other: &Vec<U>) -> Option<Ordering> {
+        self.partial_cmp(&other[..])
+    }
+}
+
+impl<T: Share, U> PartialOrd<VecView<T>> for Vec<U>
+where
+    for<'a, 'b> T::Ref<'a>: PartialOrd<&'b U>,
+{
+    fn partial_cmp(&self, other: &VecView<T>) -> Option<Ordering> {
+        other.partial_cmp(self).map(Ordering::reverse)
+    }
+}
+
+/// Bytes written go to the end, all or none.
+impl std::io::Write for VecView<u8> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.extend_from_slice(bytes).map_err(std::io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

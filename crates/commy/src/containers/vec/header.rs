@@ -10,7 +10,8 @@
 //! All zeros is the empty one, without a block. A capacity grows by half, rounded up: 1, 2, 3, 5, 8, 12, ..; spans of
 //! pages grow in place if there is room behind them.
 
-use super::block::{self, LARGE, MOST, Shape};
+use super::block::{self, LARGE, MOST, Shape, keep_slots};
+use crate::containers::sequence::{self, Header, Run as _, Slotted};
 use crate::error::{Error, Result};
 use crate::layout::{PAGE, Word};
 use crate::tx::Cx;
@@ -31,6 +32,37 @@ pub(crate) struct Slots<S> {
     pub first: *mut S,
     pub len: usize,
     pub cap: usize,
+}
+
+impl<S> Clone for Slots<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<S> Copy for Slots<S> {}
+
+impl<S> Slotted<S> for Slots<S> {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.len
+    }
+
+    #[inline(always)]
+    unsafe fn place(&self, index: usize) -> *mut S {
+        // SAFETY: the caller's promise.
+        unsafe { self.first.add(index) }
+    }
+
+    #[inline(always)]
+    fn straight(&self, _: usize, count: usize) -> usize {
+        count
+    }
+
+    #[inline(always)]
+    unsafe fn keep(&self, cx: Cx, index: usize, count: usize) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { keep_slots(cx, self.first.add(index), count) }
+    }
 }
 
 /// A header's words, for changing them all at once.
@@ -68,23 +100,6 @@ impl VecHeader {
     #[inline(always)]
     pub(crate) fn checked_new<S>(&self, cx: Cx) -> Result<Slots<S>> {
         self.slots(cx).ok_or_else(|| Error::corrupt(self.offset.get(), "a vector whose length or block cannot be"))
-    }
-
-    /// The words.
-    pub(crate) fn run(&self) -> Run {
-        Run { offset: self.offset.get(), len: self.len.get(), cap: self.cap.get() }
-    }
-
-    /// Logs all words, so that `put` may follow.
-    pub(crate) fn keep(&self, cx: Cx) -> Result<()> {
-        cx.keep(&self.offset, 3)
-    }
-
-    /// Overwrites all words.
-    pub(crate) fn put(&self, run: Run) {
-        self.offset.put(run.offset);
-        self.len.put(run.len);
-        self.cap.put(run.cap);
     }
 
     /// Makes room for `needed` elements altogether, and some more.
@@ -154,16 +169,59 @@ impl VecHeader {
     }
 }
 
-impl Run {
-    /// With room for `needed` elements, and half as many more as there was room for, if that can be had.
-    pub(crate) fn grown(self, cx: Cx, shape: Shape, needed: u64) -> Result<Run> {
+impl sequence::Header for VecHeader {
+    type Run = Run;
+
+    fn run(&self) -> Run {
+        Run { offset: self.offset.get(), len: self.len.get(), cap: self.cap.get() }
+    }
+
+    fn keep(&self, cx: Cx) -> Result<()> {
+        cx.keep(&self.offset, 3)
+    }
+
+    fn put(&self, run: Run) {
+        self.offset.put(run.offset);
+        self.len.put(run.len);
+        self.cap.put(run.cap);
+    }
+}
+
+impl sequence::Run for Run {
+    type Slotted<S> = Slots<S>;
+
+    fn places<S>(self, cx: Cx) -> Option<Slots<S>> {
+        let Run { offset, len, cap } = self;
+        VecHeader { offset: Word::new(offset), len: Word::new(len), cap: Word::new(cap) }.slots(cx)
+    }
+
+    fn offset(self) -> u64 {
+        self.offset
+    }
+
+    fn len(self) -> u64 {
+        self.len
+    }
+
+    fn capacity(self) -> u64 {
+        self.cap
+    }
+
+    fn with_len(self, len: u64) -> Run {
+        Run { len, ..self }
+    }
+
+    /// Half as many more as there was room for, if that can be had.
+    fn grown(self, cx: Cx, shape: Shape, needed: u64) -> Result<Run> {
         let generous = self.cap.saturating_add(self.cap.div_ceil(2)).max(needed);
         match self.with_capacity(cx, shape, generous) {
             Err(Error::OutOfSpace { .. }) if generous > needed => self.with_capacity(cx, shape, needed),
             result => result,
         }
     }
+}
 
+impl Run {
     /// With room for exactly `cap` elements, which is more than there is.
     fn with_capacity(self, cx: Cx, shape: Shape, cap: u64) -> Result<Run> {
         if block::extend_block(cx, shape, self.offset, self.cap, cap)? {

@@ -15,6 +15,8 @@ mod untyped;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod model_bulk;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
@@ -22,12 +24,13 @@ mod tests;
 pub(crate) use block::{
     LARGE, MOST, Shape, below, bounds, extend_block, keep_slots, lend, release, replace, store, too_large,
 };
-pub(crate) use header::{Run, Slots};
+pub(crate) use header::Slots;
 pub(crate) use untyped::Places;
 
 pub use header::VecHeader;
 pub use iter::{Elements, ElementsMut};
 
+use crate::containers::sequence::{self, Header};
 use crate::error::{Error, Result};
 use crate::schema::describe::elements;
 use crate::schema::{Kind, Plain, Registry, Share, Viewed, nesting};
@@ -76,11 +79,8 @@ impl<T: Share> Share for Vec<T> {
         let offset = cx.alloc(Shape::of::<T::Stored>().bytes(len)?, align_of::<T::Stored>() as u64)?;
         let header = VecHeader::full(offset, len);
         let slots = header.checked_new::<T::Stored>(cx)?;
-        for (index, value) in self.into_iter().enumerate() {
-            let stored = value.store(cx)?;
-            // SAFETY: one of `len` slots in the map, which nobody else knows of yet.
-            unsafe { slots.first.add(index).write(stored) };
-        }
+        // SAFETY: `len` slots in the map, which nobody else knows of yet.
+        unsafe { T::store_all(self, slots.first, cx)? };
         Ok(header)
     }
 
@@ -101,12 +101,12 @@ impl<T: Share> Share for Vec<T> {
         let view: &VecView<T> = unsafe { <Vec<T> as Share>::view(stored, cx) };
         let slots = view.header.checked_new::<T::Stored>(cx)?;
         // SAFETY: `len` slots hold elements.
-        (0..slots.len).map(|index| unsafe { T::load(slots.first.add(index), cx) }).collect()
+        unsafe { sequence::load(slots, 0..slots.len, cx) }
     }
 
     unsafe fn drop_stored(stored: *mut VecHeader, cx: Cx) -> Result<()> {
         // SAFETY: the caller's promise.
-        let Run { offset, len, cap } = unsafe { &*stored }.run();
+        let header::Run { offset, len, cap } = unsafe { &*stored }.run();
         if T::OWNS {
             // SAFETY: the block is freed by nobody else, its content stays until then.
             unsafe { nesting::drop_block(cx, [offset, len, cap], free_block::<T>) }
@@ -449,17 +449,7 @@ impl<T: Share> VecView<T> {
     /// [`Error::OutOfSpace`] if the log has no room; [`Error::BadArgument`] for an index that is not below
     /// the length.
     pub fn swap(&mut self, a: usize, b: usize) -> Result<()> {
-        let (slots, cx) = (self.checked()?, self.cx());
-        below(a, slots.len)?;
-        below(b, slots.len)?;
-        // SAFETY: both below the length; logged before they are overwritten.
-        unsafe {
-            let (a, b) = (slots.first.add(a), slots.first.add(b));
-            keep_slots(cx, a, 1)?;
-            keep_slots(cx, b, 1)?;
-            ptr::swap(a, b);
-        }
-        Ok(())
+        sequence::swap(self.checked()?, self.cx(), a, b)
     }
 }
 

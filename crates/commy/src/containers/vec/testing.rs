@@ -85,3 +85,27 @@ pub(crate) fn within(a: usize, b: usize, len: usize) -> Range<usize> {
     let (a, b) = (a % (len + 1), b % (len + 1));
     a.min(b)..a.max(b)
 }
+
+/// What tests of any element need of it beside what a sequence does.
+pub(crate) trait Element: Share + Clone + PartialEq + std::fmt::Debug {
+    fn put(slot: Self::Mut<'_>, value: Self);
+    fn same(seen: Self::Ref<'_>, value: &Self) -> bool;
+}
+
+impl Element for u32 {
+    fn put(slot: &mut u32, value: u32) {
+        *slot = value;
+    }
+    fn same(seen: &u32, value: &u32) -> bool {
+        seen == value
+    }
+}
+
+impl Element for String {
+    fn put(slot: &mut crate::containers::Text, value: String) {
+        slot.set(&value).unwrap();
+    }
+    fn same(seen: &str, value: &String) -> bool {
+        seen == value
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::block::MOST;
 use super::{Shape, VecHeader};
+use crate::containers::sequence::Header;
 use crate::containers::untyped::{Block, Step};
 use crate::error::{Error, Result};
 use crate::map::Map;

@@ -379,3 +379,23 @@ fn a_description_tells_keys_and_values_apart() {
     segment.open_or_create::<BTreeSet<u8>>("s").unwrap();
     assert!(matches!(segment.open_or_create::<BTreeSet<i8>>("s"), Err(Error::TypeMismatch { .. })));
 }
+
+#[test]
+fn maps_and_sets_are_ordered_as_those_of_std() {
+    let pair = pair(16 << 20);
+    let sets: [BTreeSet<u32>; 6] =
+        [vec![], vec![1], vec![1, 2], vec![1, 3], vec![2], vec![0, 9]].map(BTreeSet::from_iter);
+    for a in &sets {
+        for b in &sets {
+            let ([one, _], [_, two]) = (pair.object::<BTreeSet<u32>>(), pair.object::<BTreeSet<u32>>());
+            one.store(a.clone()).unwrap();
+            two.store(b.clone()).unwrap();
+            assert_eq!((*one.read().unwrap()).cmp(&*two.read().unwrap()), a.cmp(b), "{a:?} {b:?}");
+            let ([one, _], [_, two]) = (pair.object::<BTreeMap<u32, u32>>(), pair.object::<BTreeMap<u32, u32>>());
+            let map = |set: &BTreeSet<u32>, by| set.iter().map(|n| (*n, n ^ by)).collect::<BTreeMap<_, _>>();
+            one.store(map(a, 0)).unwrap();
+            two.store(map(b, 1)).unwrap();
+            assert_eq!((*one.read().unwrap()).partial_cmp(&*two.read().unwrap()), map(a, 0).partial_cmp(&map(b, 1)));
+        }
+    }
+}

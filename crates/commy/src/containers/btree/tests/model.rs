@@ -1,11 +1,12 @@
 //! Maps and sets against those of std, through two attachments alternately, with commits and rollbacks.
 
 use super::check::{check, check_set};
+use crate::containers::btree::tree::Tree;
 use crate::containers::vec::testing::{groups, run};
-use crate::containers::{BTreeMapView, BTreeSetView};
+use crate::containers::{BTreeMapView, BTreeSetView, Entry, OccupiedEntry};
 use crate::schema::{Key, Lookup};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::fmt::Debug;
 use std::ops::Bound;
 
@@ -28,6 +29,10 @@ enum Act {
     RangeMut(u16, u16, u32),
     Look(u16, u16),
     SplitOff(u16),
+    /// By the entry API, in one of several ways.
+    Enter(u16, u8, u32),
+    EdgeEntry(bool, u8, u32),
+    Disjoint([u16; 3], u32),
     Clear,
 }
 
@@ -51,6 +56,9 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (key(), key(), any::<u32>()).prop_map(|(a, b, v)| RangeMut(a, b, v)),
         4 => (key(), key()).prop_map(|(a, b)| Look(a, b)),
         1 => key().prop_map(SplitOff),
+        4 => (key(), any::<u8>(), any::<u32>()).prop_map(|(k, way, v)| Enter(k, way, v)),
+        2 => (any::<bool>(), any::<u8>(), any::<u32>()).prop_map(|(last, way, v)| EdgeEntry(last, way, v)),
+        1 => ([key(), key(), key()], any::<u32>()).prop_map(|(k, v)| Disjoint(k, v)),
         1 => Just(Clear),
     ]
 }
@@ -109,6 +117,30 @@ where
         }
         Act::Look(a, b) => look(view, model, key(a).min(key(b)), key(a).max(key(b))),
         Act::SplitOff(k) => assert_eq!(view.split_off(&key(k)).unwrap(), model.split_off(&key(k))),
+        Act::Enter(k, way, v) => enter(view, model, key(k), way, v),
+        Act::EdgeEntry(last, way, v) => {
+            let own = if last { view.last_entry() } else { view.first_entry() };
+            let known = if last { model.last_entry() } else { model.first_entry() };
+            match (own.unwrap(), known) {
+                (Some(own), Some(known)) => occupied(own, known, way, v),
+                (own, known) => assert!(own.is_none() && known.is_none()),
+            }
+        }
+        Act::Disjoint(k, v) => {
+            let keys = k.map(&key);
+            let mut known = k.to_vec();
+            known.sort_unstable();
+            known.dedup();
+            match view.get_disjoint_mut([&keys[0], &keys[1], &keys[2]]) {
+                Ok(lent) => {
+                    for (lent, key) in lent.into_iter().zip(&keys) {
+                        assert_eq!(lent.as_deref(), model.get(key));
+                        lent.into_iter().chain(model.get_mut(key)).for_each(|value| *value = v);
+                    }
+                }
+                Err(_) => assert!(known.len() < 3 && keys.iter().any(|key| model.contains_key(key))),
+            }
+        }
         Act::Clear => {
             view.clear().unwrap();
             model.clear();
@@ -116,6 +148,65 @@ where
     }
     check(view);
     assert_eq!(view.len(), model.len());
+}
+
+/// Does the same to both entries of a key.
+fn enter<K>(view: &mut BTreeMapView<K, u32>, model: &mut BTreeMap<K, u32>, key: K, way: u8, v: u32)
+where
+    K: Key + Lookup<K> + Ord + Clone + Debug,
+{
+    let change = |value: &mut u32| *value = value.wrapping_mul(3);
+    match way % 5 {
+        0 => {
+            let own = view.entry(key.clone()).unwrap().and_modify(change).unwrap().or_insert(v).unwrap();
+            assert_eq!(own, model.entry(key).and_modify(change).or_insert(v));
+        }
+        1 => {
+            let own = view.entry(key.clone()).unwrap().insert_entry(v).unwrap();
+            assert_eq!(own.get(), model.entry(key).insert_entry(v).get());
+        }
+        2 => {
+            *view.entry(key.clone()).unwrap().or_default().unwrap() ^= v;
+            *model.entry(key).or_default() ^= v;
+        }
+        3 => {
+            let own = view.try_insert(key.clone(), v).unwrap().copied();
+            assert_eq!(own, (!model.contains_key(&key)).then_some(v));
+            model.entry(key).or_insert(v);
+        }
+        _ => match (view.entry(key.clone()).unwrap(), model.entry(key.clone())) {
+            (Entry::Occupied(own), btree_map::Entry::Occupied(known)) => occupied(own, known, way / 5, v),
+            (Entry::Vacant(own), btree_map::Entry::Vacant(known)) => {
+                assert_eq!(own.key(), known.key());
+                assert_eq!(own.into_key(), key);
+            }
+            _ => panic!("only one of both has {key:?}"),
+        },
+    }
+}
+
+/// Does the same to both.
+fn occupied<'a, K>(
+    mut own: OccupiedEntry<'a, Tree<'a, K, u32>>,
+    mut known: btree_map::OccupiedEntry<'a, K, u32>,
+    way: u8,
+    v: u32,
+) where
+    K: Key + Ord + Clone + Debug,
+{
+    assert_eq!(own.get(), known.get());
+    match way % 4 {
+        0 => assert_eq!(own.remove_entry().unwrap(), known.remove_entry()),
+        1 => assert_eq!(own.insert(v).unwrap(), known.insert(v)),
+        2 => {
+            *own.get_mut() ^= v;
+            *known.get_mut() ^= v;
+        }
+        _ => {
+            *own.into_mut().unwrap() ^= v;
+            *known.into_mut() ^= v;
+        }
+    }
 }
 
 /// Compares what the reading methods see.
@@ -175,7 +266,10 @@ fn text(k: u16) -> String {
 
 fn apply_to_set(view: &mut BTreeSetView<String>, model: &mut BTreeSet<String>, act: Act) {
     match act {
-        Act::Insert(k, _) | Act::Entry(k, _) => assert_eq!(view.insert(text(k)).unwrap(), model.insert(text(k))),
+        Act::Insert(k, _) | Act::Entry(k, _) | Act::Enter(k, ..) | Act::Disjoint([k, ..], _) => {
+            assert_eq!(view.insert(text(k)).unwrap(), model.insert(text(k)));
+        }
+        Act::EdgeEntry(..) => assert_eq!(view.pop_first().unwrap(), model.pop_first()),
         Act::GetMut(k, _) => assert_eq!(view.replace(text(k)).unwrap(), model.replace(text(k))),
         Act::Remove(k) => assert_eq!(view.remove(text(k).as_str()).unwrap(), model.remove(&text(k))),
         Act::RemoveEntry(k) => assert_eq!(view.take(text(k).as_str()).unwrap(), model.take(&text(k))),
@@ -221,7 +315,35 @@ fn apply_nested(view: &mut BTreeMapView<String, Vec<u32>>, model: &mut BTreeMap<
             let value = vec![v; usize::from(k % 9)];
             assert_eq!(view.insert(text(k), value.clone()).unwrap(), model.insert(text(k), value));
         }
-        Act::Entry(k, v) | Act::RangeMut(k, _, v) => {
+        Act::Enter(k, way, v) => {
+            let entry = view.entry(text(k)).unwrap().and_modify(|list| list.push(v).unwrap()).unwrap();
+            let known = model.entry(text(k)).and_modify(|list| list.push(v));
+            if way % 2 == 0 {
+                entry.insert_entry(vec![v; 30]).unwrap();
+                known.insert_entry(vec![v; 30]);
+            } else {
+                entry.or_insert_with(|| vec![v]).unwrap().push(1).unwrap();
+                known.or_insert_with(|| vec![v]).push(1);
+            }
+        }
+        Act::EdgeEntry(last, ..) => {
+            let entry = if last { view.last_entry() } else { view.first_entry() };
+            let known = if last { model.last_entry() } else { model.first_entry() };
+            let known = known.map(|entry| (entry.key().clone(), entry.remove()));
+            assert_eq!(entry.unwrap().map(|entry| (entry.key().to_owned(), entry.remove().unwrap())), known);
+        }
+        Act::Disjoint([a, b, _], v) if a != b => {
+            let (a, b) = (text(a), text(b));
+            let lent = view.get_disjoint_mut([a.as_str(), b.as_str()]).unwrap();
+            for (lent, key) in lent.into_iter().zip([a, b]) {
+                assert_eq!(lent.is_some(), model.contains_key(&key));
+                if let (Some(lent), Some(known)) = (lent, model.get_mut(&key)) {
+                    lent.extend([v; 9]).unwrap();
+                    known.extend([v; 9]);
+                }
+            }
+        }
+        Act::Disjoint([k, ..], v) | Act::Entry(k, v) | Act::RangeMut(k, _, v) => {
             view.entry_or_default(text(k).as_str()).unwrap().push(v).unwrap();
             model.entry(text(k)).or_default().push(v);
         }

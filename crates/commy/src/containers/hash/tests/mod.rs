@@ -271,3 +271,32 @@ fn shared_references_to_a_view_can_be_used_by_other_threads() {
         }
     });
 }
+
+#[test]
+fn maps_of_one_segment_or_two_are_equal_by_their_entries() {
+    let (pair, elsewhere) = (pair(64 << 20), pair(64 << 20));
+    let [one, two] = pair.object::<HashMap<String, Vec<u32>>>("one");
+    let [other, _] = elsewhere.object::<HashMap<String, Vec<u32>>>("other");
+    one.write().unwrap().extend((0..50).map(|n| (n.to_string(), vec![n]))).unwrap();
+    other.write().unwrap().extend((0..50).rev().map(|n| (n.to_string(), vec![n]))).unwrap();
+    assert!(*one.read().unwrap() == *two.read().unwrap() && *one.read().unwrap() == *other.read().unwrap());
+    other.write().unwrap().get_mut("7").unwrap().push(1).unwrap();
+    assert!(*one.read().unwrap() != *other.read().unwrap());
+}
+
+#[test]
+fn what_is_extracted_from_a_set_is_what_the_predicate_wanted() {
+    let pair = pair(64 << 20);
+    let [one, two] = pair.object::<HashSet<String>>("set");
+    one.write().unwrap().extend((0..100).map(|n| n.to_string())).unwrap();
+    let mut guard = two.write().unwrap();
+    let mut taken = guard.extract_if(|text| text.ends_with('7')).unwrap();
+    taken.sort();
+    assert_eq!(taken, ["17", "27", "37", "47", "57", "67", "7", "77", "87", "97"]);
+    guard.shrink_to(200).unwrap();
+    let capacity = guard.capacity();
+    guard.shrink_to(0).unwrap();
+    assert!(guard.len() == 90 && capacity >= guard.capacity());
+    guard.rollback();
+    assert_eq!(one.read().unwrap().len(), 100);
+}

@@ -2,6 +2,7 @@
 
 use super::{Large, Pair, Random, large, pair};
 use crate::Shared;
+use crate::containers::Entry;
 use crate::schema::{Key, Lookup, Share};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -24,6 +25,11 @@ enum Operation {
     Clear,
     Drain,
     Store,
+    /// By the entry API, in one of several ways.
+    Enter(u64, u8, u64),
+    ExtractIf(u64),
+    Disjoint([u64; 3], u64),
+    ShrinkTo(u64),
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -36,7 +42,11 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => (key.clone(), any::<u64>()).prop_map(|(k, v)| Operation::Entry(k, v)),
         4 => (key.clone(), any::<u64>()).prop_map(|(k, v)| Operation::Set(k, v)),
         2 => (2..7u64).prop_map(Operation::Retain),
-        2 => (key, 1..50u64).prop_map(|(k, n)| Operation::Extend(k, n)),
+        2 => (key.clone(), 1..50u64).prop_map(|(k, n)| Operation::Extend(k, n)),
+        6 => (key.clone(), any::<u8>(), any::<u64>()).prop_map(|(k, way, v)| Operation::Enter(k, way, v)),
+        2 => (2..7u64).prop_map(Operation::ExtractIf),
+        2 => ([key.clone(), key.clone(), key], any::<u64>()).prop_map(|(k, v)| Operation::Disjoint(k, v)),
+        1 => (0..300u64).prop_map(Operation::ShrinkTo),
         1 => (0..300u64).prop_map(Operation::Reserve),
         1 => Just(Operation::Shrink),
         1 => Just(Operation::Clear),
@@ -66,6 +76,7 @@ trait Kind {
     fn key(n: u64) -> Self::K;
     fn value(n: u64) -> Self::V;
     fn number(key: &Self::K) -> u64;
+    fn number_of(key: <Self::K as Share>::Ref<'_>) -> u64;
     fn change(value: <Self::V as Share>::Mut<'_>, to: u64);
 }
 
@@ -80,6 +91,9 @@ impl Kind for Numbers {
         n
     }
     fn number(key: &u64) -> u64 {
+        *key
+    }
+    fn number_of(key: &u64) -> u64 {
         *key
     }
     fn change(value: &mut u64, to: u64) {
@@ -100,6 +114,9 @@ impl Kind for Larges {
     fn number(key: &u64) -> u64 {
         *key
     }
+    fn number_of(key: &u64) -> u64 {
+        *key
+    }
     fn change(value: &mut Large, to: u64) {
         *value = large(to);
     }
@@ -116,6 +133,9 @@ impl Kind for Texts {
         vec![n as u32; (n % 20) as usize]
     }
     fn number(key: &String) -> u64 {
+        Texts::number_of(key)
+    }
+    fn number_of(key: &str) -> u64 {
         key.trim().parse().unwrap()
     }
     fn change(value: <Vec<u32> as Share>::Mut<'_>, to: u64) {
@@ -179,6 +199,40 @@ fn apply<T: Kind>(map: &mut crate::WriteGuard<'_, HashMap<T::K, T::V>>, model: &
             map.reserve(more as usize).unwrap();
             assert!(map.capacity() >= map.len() + more as usize);
         }
+        Operation::Enter(key, way, value) => enter::<T>(map, model, key, way, value),
+        Operation::ExtractIf(factor) => {
+            let taken = map.extract_if(|key, value| {
+                let number = T::number_of(key);
+                T::change(value, number);
+                number % factor == 0
+            });
+            let taken: Model<T> = taken.unwrap().into_iter().collect();
+            let wanted = |key: &T::K, value: &mut T::V| {
+                *value = T::value(T::number(key));
+                T::number(key) % factor == 0
+            };
+            assert_eq!(taken, model.extract_if(wanted).collect::<Model<T>>());
+        }
+        Operation::Disjoint(keys, value) => {
+            let keys = keys.map(T::key);
+            let twice = keys[0] == keys[1] || keys[0] == keys[2] || keys[1] == keys[2];
+            match map.get_disjoint_mut([&keys[0], &keys[1], &keys[2]]) {
+                Ok(lent) => {
+                    for (lent, key) in lent.into_iter().zip(&keys) {
+                        assert_eq!(lent.is_some(), model.contains_key(key));
+                        if let (Some(lent), Some(known)) = (lent, model.get_mut(key)) {
+                            T::change(lent, value);
+                            *known = T::value(value);
+                        }
+                    }
+                }
+                Err(_) => assert!(twice),
+            }
+        }
+        Operation::ShrinkTo(capacity) => {
+            map.shrink_to(capacity as usize).unwrap();
+            assert!(map.capacity() >= map.len());
+        }
         Operation::Shrink => map.shrink_to_fit().unwrap(),
         Operation::Clear => {
             map.clear().unwrap();
@@ -191,6 +245,47 @@ fn apply<T: Kind>(map: &mut crate::WriteGuard<'_, HashMap<T::K, T::V>>, model: &
         Operation::Store => {
             map.clear().unwrap();
             map.extend(model.clone()).unwrap();
+        }
+    }
+}
+
+/// Does the same to both entries of a key.
+fn enter<T: Kind>(
+    map: &mut crate::WriteGuard<'_, HashMap<T::K, T::V>>,
+    model: &mut Model<T>,
+    key: u64,
+    way: u8,
+    value: u64,
+) {
+    let (key, new) = (T::key(key), T::value(value));
+    let entry = map.entry(key.clone()).unwrap();
+    match (way % 6, entry) {
+        (0, entry) => {
+            let entry = entry.and_modify(|slot| T::change(slot, value / 2)).unwrap();
+            T::change(entry.or_insert(new.clone()).unwrap(), value);
+            model.insert(key, new);
+        }
+        (1, entry) => {
+            entry.insert_entry(new.clone()).unwrap();
+            model.insert(key, new);
+        }
+        (2, entry) => {
+            entry.or_insert_with_key(|own| T::value(T::number(own))).unwrap();
+            model.entry(key).or_insert_with_key(|own| T::value(T::number(own)));
+        }
+        (3, Entry::Occupied(mut entry)) => assert_eq!(Some(entry.insert(new.clone()).unwrap()), model.insert(key, new)),
+        (4, Entry::Occupied(mut entry)) => {
+            T::change(entry.get_mut(), value);
+            T::change(entry.into_mut().unwrap(), value);
+            model.insert(key, new);
+        }
+        (_, Entry::Occupied(entry)) => assert_eq!(Some(entry.remove_entry().unwrap()), model.remove_entry(&key)),
+        (3, Entry::Vacant(entry)) => assert!(*entry.key() == key && entry.into_key() == key),
+        (_, Entry::Vacant(_)) => {
+            assert!(!model.contains_key(&key));
+            assert!(map.try_insert(key.clone(), new.clone()).unwrap().is_some());
+            assert!(map.try_insert(key.clone(), new.clone()).unwrap().is_none());
+            model.insert(key, new);
         }
     }
 }
