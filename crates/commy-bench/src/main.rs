@@ -2,7 +2,8 @@
 //! figure: `RESULT`, workload, metric, peer, value, unit, separated by tabs. Metrics, keys, sizes, repetitions and clocks
 //! are those of the peers, so that the lines can stand in one table with theirs.
 //!
-//! `commy-bench scale [ENTRIES]` shows what does not fit there: sizes up to `ENTRIES`, pauses, participants, memory.
+//! `commy-bench scale [ENTRIES]` shows what does not fit there: sizes up to `ENTRIES` (a million unless said), pauses,
+//! participants, memory. Its curves go to `docs/scale.svg` under the current folder.
 //!
 //! | label | what it does |
 //! |---|---|
@@ -14,6 +15,10 @@
 
 #[cfg(target_os = "linux")]
 mod bench;
+#[cfg(target_os = "linux")]
+mod plot;
+#[cfg(target_os = "linux")]
+mod scale;
 #[cfg(target_os = "linux")]
 mod w1;
 #[cfg(target_os = "linux")]
@@ -32,7 +37,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     bench::pin(Some(1));
     // A worker that failed would be waited for.
-    bench::limit(100);
+    bench::limit(if arguments.first().is_some_and(|a| a == "scale") { 900 } else { 100 });
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["W1"] => w1::run(),
         ["W2"] => w2::run(),
@@ -40,8 +45,10 @@ fn main() {
         ["W4"] => w4::run(),
         ["W5"] => w5::run(),
         ["W6"] => w6::run(),
+        ["scale"] => scale::run(1_000_000),
+        ["scale", entries] if entries.parse::<usize>().is_ok() => scale::run(entries.parse().unwrap_or(0)),
         _ => {
-            eprintln!("usage: commy-bench W1|W2|W3|W4|W5|W6");
+            eprintln!("usage: commy-bench W1|W2|W3|W4|W5|W6, or commy-bench scale [ENTRIES]");
             std::process::exit(2);
         }
     }

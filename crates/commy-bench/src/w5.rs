@@ -43,7 +43,10 @@ pub fn run() {
         emit("W5", "lock+unlock, uncontended", "commy (read guard)", per_op(n, read), "ns");
     }
     contended(&scratch, cell);
-    (0..5).for_each(|_| owner_dies(&scratch, &number));
+    for _ in 0..5 {
+        let time = owner_dies(&scratch, &number, |_| {});
+        emit("W5", "lock owner killed: until the waiter holds it", "commy (write guard)", time, "us");
+    }
 }
 
 fn contended(scratch: &Scratch, cell: &Cell) {
@@ -71,9 +74,23 @@ fn contended(scratch: &Scratch, cell: &Cell) {
     emit("handovers", cell.handovers.load(Relaxed) as f64 / seconds);
 }
 
-/// The owner is killed in the middle of a change while another waits: from the kill until the other has the object, put
-/// back as it was before.
-fn owner_dies(scratch: &Scratch, number: &Number) {
+/// The same with so many bytes of the segment touched by the owner.
+pub fn killed_after_touching(bytes: u64) {
+    let scratch = Scratch::new("touched");
+    let number: Number = scratch.segment.open_or_create("number").unwrap();
+    let large: Shared<Vec<u64>> = scratch.segment.open_or_create("large").unwrap();
+    large.write().unwrap().resize((bytes / 8) as usize, 1).unwrap();
+    let touch = |segment: &Segment| {
+        let large: Shared<Vec<u64>> = segment.open("large").unwrap();
+        assert_eq!(large.read().unwrap().iter().step_by(512).sum::<u64>(), bytes / 4096);
+    };
+    let times: Vec<f64> = (0..3).map(|_| owner_dies(&scratch, &number, touch)).collect();
+    println!("owner killed with {} MiB touched, until the waiter holds the object: {times:.0?} us", bytes >> 20);
+}
+
+/// The owner is killed in the middle of a change while another waits: us from the kill until the other has the object,
+/// put back as it was before.
+fn owner_dies(scratch: &Scratch, number: &Number, touch: impl Fn(&Segment)) -> f64 {
     #[repr(C)]
     struct Stage {
         held: AtomicBool,
@@ -84,7 +101,9 @@ fn owner_dies(scratch: &Scratch, number: &Number) {
     number.store(1).unwrap();
     let owner = fork(|| {
         pin(Some(0));
-        let number: Number = Segment::open(&scratch.path).unwrap().open("number").unwrap();
+        let segment = Segment::open(&scratch.path).unwrap();
+        touch(&segment);
+        let number: Number = segment.open("number").unwrap();
         let mut guard = number.write().unwrap();
         *guard.view_mut() = 2;
         stage.held.store(true, SeqCst);
@@ -108,6 +127,5 @@ fn owner_dies(scratch: &Scratch, number: &Number) {
     let killed = ns(Instant::now());
     kill(owner);
     wait(waiter);
-    let time = stage.done.load(SeqCst).saturating_sub(killed) as f64 / 1e3;
-    emit("W5", "lock owner killed: until the waiter holds it", "commy (write guard)", time, "us");
+    stage.done.load(SeqCst).saturating_sub(killed) as f64 / 1e3
 }
