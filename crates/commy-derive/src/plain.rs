@@ -19,7 +19,7 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let predicates = where_clause.map(|clause| &clause.predicates);
     let text = name.unraw().to_string();
     let parameters = parameters(&generics);
-    let (kind, variants) = description;
+    let Described { kind, variants, any, valid } = description;
     Ok(quote! {
         // SAFETY: `Copy` is a supertrait. The layout is fixed, as `repr` was seen to say so. All fields are
         // `Plain`, as `describe` checks: hence there are no pointers and no interior mutability. `Share` is
@@ -27,14 +27,20 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
         #[automatically_derived]
         unsafe impl<#generic_parameters> ::commy::Plain for #name #type_generics #where_clause {}
 
-        ::commy::share_plain!([#generic_parameters] #name #type_generics where [#predicates], |registry| {
+        ::commy::share_plain!([#generic_parameters] #name #type_generics where [#predicates], any: #any, valid: |stored| #valid, |registry| {
             let kind = ::commy::support::Kind::#kind;
             ::commy::support::describe::<Self>(registry, kind, #text, #parameters, &[#(#variants),*])
         });
     })
 }
 
-type Described = (TokenStream, Vec<TokenStream>);
+/// What a plain type consists of, whether any bytes are one, and whether those at `stored` are.
+struct Described {
+    kind: TokenStream,
+    variants: Vec<TokenStream>,
+    any: TokenStream,
+    valid: TokenStream,
+}
 
 fn of_struct(input: &DeriveInput, data: &DataStruct, repr: &Repr) -> Result<Described> {
     if repr.packed {
@@ -52,7 +58,16 @@ fn of_struct(input: &DeriveInput, data: &DataStruct, repr: &Repr) -> Result<Desc
         let ty = field.ty;
         part(field, quote_spanned!(field.span=> ::commy::support::plain::<#ty>), &quote!(Self), &quote!(0))
     });
-    Ok((quote!(Struct), vec![quote!(("", 0, &[#(#parts),*]))]))
+    let any = fields.iter().map(|field| {
+        let ty = field.ty;
+        quote_spanned!(field.span=> ::commy::support::any_bytes::<#ty>())
+    });
+    let valid = fields.iter().map(|field| {
+        let (ty, member) = (field.ty, &field.member);
+        quote_spanned!(field.span=> ::commy::support::is_valid::<#ty>(&raw const (*stored).#member))
+    });
+    let (any, valid) = (quote!(true #(&& #any)*), quote!({ let _ = stored; true #(&& #valid)* }));
+    Ok(Described { kind: quote!(Struct), variants: vec![quote!(("", 0, &[#(#parts),*]))], any, valid })
 }
 
 fn of_enum(input: &DeriveInput, data: &DataEnum, repr: &Repr) -> Result<Described> {
@@ -75,5 +90,10 @@ fn of_enum(input: &DeriveInput, data: &DataEnum, repr: &Repr) -> Result<Describe
         quote!((#text, Self::#name as #integer as #unsigned as u64, &[]))
     });
     let kind = if *integer == unsigned { quote!(Enum) } else { quote!(SignedEnum) };
-    Ok((kind, variants.collect()))
+    let names = data.variants.iter().map(|variant| &variant.ident);
+    let valid = quote! {{
+        let tag = *stored.cast::<#integer>();
+        false #(|| tag == Self::#names as #integer)*
+    }};
+    Ok(Described { kind, variants: variants.collect(), any: quote!(false), valid })
 }

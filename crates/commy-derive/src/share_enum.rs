@@ -285,6 +285,12 @@ impl Shape<'_> {
             });
             quote!(#changed::#variant { #(#fields),* })
         });
+        let valid = self.arms(|_, fields| {
+            let fields = fields
+                .iter()
+                .map(|Field { bind, ty, span, .. }| quote_spanned!(*span=> <#ty as ::commy::Share>::is_valid(#bind)));
+            quote!(true #(&& #fields)*)
+        });
         let loads = self.arms(|variant, fields| {
             let fields = fields.iter().map(|Field { member, bind, ty, span, .. }| {
                 quote_spanned!(*span=> #member: <#ty as ::commy::Share>::load(#bind, cx)?)
@@ -305,6 +311,17 @@ impl Shape<'_> {
                 type Ref<'commy> = #seen #seen_type_generics;
                 type Mut<'commy> = #changed #seen_type_generics;
                 const OWNS: bool = false #(|| #owns)*;
+                const ANY_BYTES: bool = false;
+
+                unsafe fn is_valid(stored: *const Self::Stored) -> bool {
+                    // SAFETY: the caller's promise, for each field of the variant that the tag names.
+                    unsafe {
+                        match <Self::Stored>::commy_tag(stored) {
+                            #(#valid)*
+                            _ => false,
+                        }
+                    }
+                }
 
                 fn store(self, cx: ::commy::support::Cx) -> ::commy::Result<Self::Stored> {
                     let _nesting = ::commy::support::Nesting::enter(<Self as ::commy::Share>::OWNS)?;

@@ -59,6 +59,10 @@ fn share(name: &Ident, mirror: &Mirror<'_>, view: &Ident) -> TokenStream {
     let binds = mirror.fields.iter().map(|field| &field.bind);
     let each = |write: fn(&Field<'_>) -> TokenStream| mirror.fields.iter().map(write).collect::<Vec<_>>();
     let owns = each(|Field { ty, span, .. }| quote_spanned!(*span=> <#ty as ::commy::Share>::OWNS));
+    let any = each(|Field { ty, span, .. }| quote_spanned!(*span=> <#ty as ::commy::Share>::ANY_BYTES));
+    let valid = each(
+        |Field { ty, span, member, .. }| quote_spanned!(*span=> <#ty as ::commy::Share>::is_valid(&raw const (*stored).#member)),
+    );
     let loads = each(|Field { ty, span, member, .. }| {
         quote_spanned! {*span=>
             #member: <#ty as ::commy::Share>::load(&raw const (*stored).#member, cx)?
@@ -82,6 +86,14 @@ fn share(name: &Ident, mirror: &Mirror<'_>, view: &Ident) -> TokenStream {
             type Ref<'commy> = &'commy #view #type_generics;
             type Mut<'commy> = &'commy mut #view #type_generics;
             const OWNS: bool = false #(|| #owns)*;
+            const ANY_BYTES: bool = true #(&& #any)*;
+
+            #[inline]
+            unsafe fn is_valid(stored: *const Self::Stored) -> bool {
+                // SAFETY: the caller's promise, for each field.
+                #[allow(unused_unsafe)]
+                unsafe { true #(&& #valid)* }
+            }
 
             fn store(self, cx: ::commy::support::Cx) -> ::commy::Result<Self::Stored> {
                 let _nesting = ::commy::support::Nesting::enter(<Self as ::commy::Share>::OWNS)?;

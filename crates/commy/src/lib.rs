@@ -49,11 +49,11 @@ pub mod views {
 pub mod support {
     pub use crate::layout::Word;
     pub use crate::schema::derive_support::{
-        DescribedVariant, Parameter, Part, Show, ShowAnything, ShowDebug, ShowFields, ThreadBound, atomics,
-        corrupt_tag, describe, invalid_tag, lent, plain, replace,
+        DescribedVariant, Parameter, Part, Show, ShowAnything, ShowDebug, ShowFields, ThreadBound, any_bytes, atomics,
+        corrupt_tag, describe, invalid_tag, is_valid, lent, plain, replace,
     };
     pub use crate::schema::nesting::Nesting;
-    pub use crate::schema::plain::{copy_in, copy_out, keep};
+    pub use crate::schema::plain::{copy_in, copy_out, keep, load_plain};
     pub use crate::schema::{Description, Field, KeyHasher, Kind, Node, Registry, Variant};
     pub use crate::segment::RawBlocks;
     pub use crate::tx::{Context, Cx};

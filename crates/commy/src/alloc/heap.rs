@@ -86,7 +86,9 @@ impl<'a> Heap<'a> {
         let patience = actor.at.patience.max(Duration::from_secs(10));
         match actor.heap_lock().write(actor.tag, patience) {
             Ok(keep) => Ok(Heap { actor, keep }),
-            Err(Blocked::Circle) => Err(Error::Deadlock { what: "the heap".into(), reason: "a circle of waiters" }),
+            Err(Blocked::Circle | Blocked::Mine) => {
+                Err(Error::Deadlock { what: "the heap".into(), reason: "a circle of waiters" })
+            }
             Err(Blocked::Timeout(holder)) => Err(Error::LockTimeout {
                 what: "the heap of the segment".into(),
                 holder: actor.at.pid_of(holder),

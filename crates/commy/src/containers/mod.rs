@@ -18,6 +18,7 @@ pub mod btree;
 pub mod deque;
 mod entry;
 pub mod hash;
+mod load;
 pub mod option;
 mod sequence;
 pub mod string;

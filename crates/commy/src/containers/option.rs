@@ -81,6 +81,13 @@ impl<T: Share> Share for Option<T> {
     type Ref<'a> = Option<T::Ref<'a>>;
     type Mut<'a> = &'a mut OptionView<T>;
     const OWNS: bool = T::OWNS;
+    const ANY_BYTES: bool = false;
+
+    #[inline]
+    unsafe fn is_valid(stored: *const Self::Stored) -> bool {
+        // SAFETY: the caller's promise; the value is one where the tag says so.
+        unsafe { (*stored).tag.get() <= SOME && OptionStored::value(stored).is_none_or(|value| T::is_valid(value)) }
+    }
 
     fn store(self, cx: Cx) -> Outcome<Self::Stored> {
         Ok(match self {
@@ -447,6 +454,18 @@ impl<T: Share, E: Share> Share for Result<T, E> {
     type Ref<'a> = Result<T::Ref<'a>, E::Ref<'a>>;
     type Mut<'a> = Result<T::Mut<'a>, E::Mut<'a>>;
     const OWNS: bool = T::OWNS || E::OWNS;
+    const ANY_BYTES: bool = false;
+
+    unsafe fn is_valid(stored: *const Self::Stored) -> bool {
+        // SAFETY: the caller's promise; the tag says which of the two is there.
+        unsafe {
+            match ResultStored::payload(stored) {
+                Ok(Ok(value)) => T::is_valid(value),
+                Ok(Err(error)) => E::is_valid(error),
+                Err(_) => false,
+            }
+        }
+    }
 
     fn store(self, cx: Cx) -> Outcome<Self::Stored> {
         let mut payload = MaybeUninit::<ResultPayload<T::Stored, E::Stored>>::zeroed();

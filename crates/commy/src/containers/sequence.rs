@@ -1,5 +1,6 @@
 //! What vectors and deques have in common: elements at indices, in the slots of one block that grows.
 
+use super::load::{go_on, stride, with_room};
 use super::vec::{Shape, below, drop_slots, too_large};
 use crate::error::{Error, Result};
 use crate::schema::Share;
@@ -136,12 +137,15 @@ pub(crate) fn add_all<T: Share, H: Header>(
 /// # Safety
 /// Its end is not above the length.
 pub(crate) unsafe fn load<T: Share>(places: impl Slotted<T::Stored>, range: Range<usize>, cx: Cx) -> Result<Vec<T>> {
-    let mut values = Vec::new();
+    let mut values = with_room(range.len(), cx);
     let straight = places.straight(range.start, range.len());
-    for part in [range.start..range.start + straight, range.start + straight..range.end] {
-        if !part.is_empty() {
+    for mut part in [range.start..range.start + straight, range.start + straight..range.end] {
+        while !part.is_empty() {
+            go_on(cx)?;
+            let many = part.len().min(stride::<T>());
             // SAFETY: the caller's promise; these lie in a row.
-            unsafe { T::load_all(places.place(part.start), part.len(), cx, &mut values)? };
+            unsafe { T::load_all(places.place(part.start), many, cx, &mut values)? };
+            part.start += many;
         }
     }
     Ok(values)

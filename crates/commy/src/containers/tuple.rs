@@ -18,6 +18,13 @@ macro_rules! tuple {
             type Ref<'a> = ($($type::Ref<'a>,)+);
             type Mut<'a> = ($($type::Mut<'a>,)+);
             const OWNS: bool = $($type::OWNS)||+;
+            const ANY_BYTES: bool = $($type::ANY_BYTES)&&+;
+
+            #[inline]
+            unsafe fn is_valid(stored: *const Self::Stored) -> bool {
+                // SAFETY: the caller's promise, for each value.
+                unsafe { $($type::is_valid(&raw const (*stored).$index))&&+ }
+            }
 
             fn store(self, cx: Cx) -> Result<Self::Stored> {
                 Ok($stored($(self.$index.store(cx)?),+))

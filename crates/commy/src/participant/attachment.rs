@@ -14,7 +14,7 @@ use crate::layout::{
 };
 use crate::map::Map;
 use crate::os::{self, BeaconState, ProcessId, WaitKey, fork};
-use crate::sync::{Bed, Fate, OWNER, Surroundings, Word32, Word64};
+use crate::sync::{Bed, Fate, OWNER, Surroundings, Word32, Word64, version};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub(crate) struct Attachment {
     pub(crate) segment: u128,
     pub(crate) patience: Duration,
     rescue: Rescue,
+    /// Which of the attachments that this process has had it is; of any segment.
+    pub(crate) serial: u64,
     /// Process slot and its generation, `generation << 32 | index`.
     place: AtomicU64,
     /// Attachments are numbered as they come. A forked child has its parent's number: it has its handles, too.
@@ -52,8 +54,10 @@ pub(crate) struct Attachment {
 impl Attachment {
     /// Takes a process slot in a mapped, formatted segment.
     pub(crate) fn new(map: Map, segment: u128, patience: Duration, rescue: Rescue) -> Result<Attachment> {
+        static SERIALS: AtomicU64 = AtomicU64::new(1);
         fork::install();
         let attachment = Attachment {
+            serial: SERIALS.fetch_add(1, Ordering::Relaxed),
             map,
             segment,
             patience,
@@ -353,7 +357,13 @@ impl Surroundings for Attachment {
     fn inherited(&self, object: u64) {
         // The dead owner may have committed without counting its change.
         if let Ok(version) = self.map.word(object + crate::layout::VERSION_AT) {
-            version.put(version.get().wrapping_add(1));
+            version::count_change(version.atomic());
+        }
+    }
+
+    fn waits(&self, tag: u64, object: u64) {
+        if let Some((_, slot, _)) = self.by_tag(tag) {
+            slot.waits_for.put(object);
         }
     }
 

@@ -65,6 +65,20 @@ pub fn plain<T: Plain>(registry: &mut Registry) -> usize {
     T::describe(registry)
 }
 
+/// Whether any bytes are a value of a plain type.
+pub const fn any_bytes<T: Plain>() -> bool {
+    T::ANY_BYTES
+}
+
+/// Whether these bytes are a value of a plain type.
+///
+/// # Safety
+/// As for [`Share::is_valid`].
+pub unsafe fn is_valid<T: Plain>(stored: *const T) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { T::is_valid(stored) }
+}
+
 /// Describes a field of a struct of atomics, which has to be one.
 pub fn atomics<T: Atomics>(registry: &mut Registry) -> usize {
     T::describe_atomics(registry)

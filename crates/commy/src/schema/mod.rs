@@ -21,6 +21,7 @@ pub use hash::KeyHasher;
 use crate::error::Result;
 use crate::tx::Cx;
 use std::cmp::Ordering;
+use std::mem::MaybeUninit;
 
 /// A type whose values can live in a segment.
 ///
@@ -47,6 +48,9 @@ pub trait Share: Sized + 'static {
 
     /// Whether dropping a stored value has to free anything.
     const OWNS: bool;
+    /// Whether any bytes are a value of `Stored`: then [`is_valid`](Share::is_valid) needs not be asked. It is so by
+    /// itself where all that is stored are [`Word`](crate::support::Word)s.
+    const ANY_BYTES: bool = true;
 
     /// Moves the value into the segment: allocates what it owns there and gives what is to be stored. On
     /// an error what was allocated is left to the caller, which undoes it.
@@ -65,10 +69,22 @@ pub trait Share: Sized + 'static {
     /// As for `view`, and nobody else sees it during `'a`; `cx` is that of an open transaction.
     unsafe fn view_mut<'a>(stored: *mut Self::Stored, cx: Cx) -> Result<Self::Mut<'a>>;
 
-    /// A copy of the value, owned by the process.
+    /// Whether these bytes are a value of `Stored`, as far as they alone tell: a `bool` is 0 or 1. What they refer to
+    /// elsewhere is checked by who looks it up.
     ///
     /// # Safety
-    /// As for `view`, for the time of the call.
+    /// `stored` points to bytes of that size and alignment, which nobody changes during the call.
+    #[inline(always)]
+    unsafe fn is_valid(stored: *const Self::Stored) -> bool {
+        let _ = stored;
+        true
+    }
+
+    /// A copy of the value, owned by the process. What is found there may be changed meanwhile by somebody else, or
+    /// not be a value at all: then the copy is of no use, or an error, but reading it does no harm.
+    ///
+    /// # Safety
+    /// `stored` lies in the segment of `cx`, or is a copy of what does.
     unsafe fn load(stored: *const Self::Stored, cx: Cx) -> Result<Self>;
 
     /// Moves values into slots in a row, as [`store`](Share::store) does one by one.
@@ -120,6 +136,20 @@ pub trait Share: Sized + 'static {
 
     /// Adds the type, and what it consists of, to a description; gives its node.
     fn describe(registry: &mut Registry) -> usize;
+}
+
+/// A copy of what is stored somewhere, made at once, if it is a value: for who reads while others may write.
+///
+/// # Safety
+/// `stored` lies in a segment.
+#[doc(hidden)]
+#[inline(always)]
+pub unsafe fn snapshot<T: Share>(stored: *const T::Stored) -> Option<MaybeUninit<T::Stored>> {
+    // SAFETY: the caller's promise. That the bytes may be changed at the same time is taken on trust: a
+    // volatile load is not torn into several looks at the same byte, and any bytes are a `MaybeUninit`.
+    let copy = unsafe { stored.cast::<MaybeUninit<T::Stored>>().read_volatile() };
+    // SAFETY: a copy of our own.
+    (T::ANY_BYTES || unsafe { T::is_valid(copy.as_ptr()) }).then_some(copy)
 }
 
 /// A type whose stored form is the value itself, byte for byte: numbers, and `#[repr(C)]` structs and
@@ -231,5 +261,25 @@ pub trait Lookup<Q: ?Sized>: Key {
     unsafe fn equals(stored: *const Self::Stored, cx: Cx, query: &Q) -> bool {
         // SAFETY: the caller's promise.
         unsafe { Self::compare_with(stored, cx, query) == Ordering::Equal }
+    }
+}
+
+/// Compares a stored key with a borrowed one while others may write: then the result is of no use, but comparing
+/// does no harm.
+///
+/// # Safety
+/// `stored` lies in the segment of `cx`.
+#[inline(always)]
+pub(crate) unsafe fn compare_unlocked<K: Lookup<Q>, Q: ?Sized>(
+    stored: *const K::Stored,
+    cx: Cx,
+    query: &Q,
+) -> Ordering {
+    // SAFETY: the caller's promise; what lies there is a value, or has been seen to be one in a copy of our own.
+    unsafe {
+        if K::ANY_BYTES {
+            return K::compare_with(stored, cx, query);
+        }
+        snapshot::<K>(stored).map_or(Ordering::Less, |copy| K::compare_with(copy.as_ptr(), cx, query))
     }
 }

@@ -2,9 +2,10 @@
 
 use super::describe::elements;
 use super::{Key, KeyHasher, Kind, Lookup, Plain, Registry, Variant};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tx::Cx;
 use std::cmp::Ordering;
+use std::mem::MaybeUninit;
 use std::num::*;
 use std::time::Duration;
 
@@ -13,12 +14,18 @@ use std::time::Duration;
 #[doc(hidden)]
 #[macro_export]
 macro_rules! share_plain {
-    ([$($generics:tt)*] $type:ty $(where [$($clause:tt)*])?, |$registry:ident| $describe:expr) => {
+    (
+        [$($generics:tt)*] $type:ty $(where [$($clause:tt)*])?,
+        any: $any:expr,
+        valid: |$stored:ident| $valid:expr,
+        |$registry:ident| $describe:expr
+    ) => {
         impl<$($generics)*> $crate::Share for $type $(where $($clause)*)? {
             type Stored = $type;
             type Ref<'a> = &'a $type;
             type Mut<'a> = &'a mut $type;
             const OWNS: bool = false;
+            const ANY_BYTES: bool = $any;
 
             #[inline(always)]
             fn store(self, _: $crate::support::Cx) -> $crate::Result<$type> {
@@ -38,9 +45,17 @@ macro_rules! share_plain {
                 }
             }
             #[inline(always)]
-            unsafe fn load(stored: *const $type, _: $crate::support::Cx) -> $crate::Result<$type> {
+            unsafe fn is_valid($stored: *const $type) -> bool {
+                // SAFETY: the caller's promise, for each part.
+                #[allow(unused_unsafe)]
+                unsafe {
+                    $valid
+                }
+            }
+            #[inline(always)]
+            unsafe fn load(stored: *const $type, cx: $crate::support::Cx) -> $crate::Result<$type> {
                 // SAFETY: the caller's promise.
-                ::core::result::Result::Ok(unsafe { *stored })
+                unsafe { $crate::support::load_plain(stored, cx) }
             }
             #[inline]
             unsafe fn store_all(
@@ -62,12 +77,11 @@ macro_rules! share_plain {
             unsafe fn load_all(
                 slots: *const $type,
                 count: usize,
-                _: $crate::support::Cx,
+                cx: $crate::support::Cx,
                 to: &mut ::std::vec::Vec<$type>,
             ) -> $crate::Result<()> {
                 // SAFETY: the caller's promise.
-                unsafe { $crate::support::copy_out(slots, count, to) };
-                ::core::result::Result::Ok(())
+                unsafe { $crate::support::copy_out(slots, count, cx, to) }
             }
             #[inline(always)]
             unsafe fn drop_stored(_: *mut $type, _: $crate::support::Cx) -> $crate::Result<()> {
@@ -103,9 +117,49 @@ macro_rules! plain_leaf {
     ($($type:ident $kind:ident),*) => { $(
         // SAFETY: a primitive, or a type of std with a primitive's layout.
         unsafe impl Plain for $type {}
-        share_plain!([] $type, |registry| leaf::<$type>(registry, Kind::$kind, stringify!($type)));
+        share_plain!(
+            [] $type,
+            any: any_bytes(Kind::$kind),
+            valid: |stored| is_valid_leaf(Kind::$kind, stored),
+            |registry| leaf::<$type>(registry, Kind::$kind, stringify!($type))
+        );
     )* };
 }
+
+/// Whether any bytes are a value of a primitive of that kind.
+const fn any_bytes(kind: Kind) -> bool {
+    matches!(kind, Kind::Unsigned | Kind::Signed | Kind::Float)
+}
+
+/// Whether the bytes at a place are a value of a primitive of that kind.
+///
+/// # Safety
+/// As for [`Share::is_valid`](super::Share::is_valid).
+#[inline(always)]
+unsafe fn is_valid_leaf<T>(kind: Kind, stored: *const T) -> bool {
+    // SAFETY: the caller's promise: there are the bytes of a value of this kind.
+    unsafe {
+        match kind {
+            Kind::Bool => *stored.cast::<u8>() <= 1,
+            Kind::Char => char::from_u32(*stored.cast::<u32>()).is_some(),
+            Kind::Duration => *stored.cast::<u8>().add(NANOS_AT).cast::<u32>() < 1_000_000_000,
+            Kind::NonZeroUnsigned | Kind::NonZeroSigned => {
+                std::slice::from_raw_parts(stored.cast::<u8>(), size_of::<T>()).iter().any(|byte| *byte != 0)
+            }
+            _ => true,
+        }
+    }
+}
+
+/// Where in a `Duration` the nanoseconds are.
+const NANOS_AT: usize = {
+    let sample = Duration::new(0x0102_0304_0506_0708, 0x1112_1314);
+    let bytes = (&raw const sample).cast::<u8>();
+    // SAFETY: these bytes of a `Duration` hold its seconds and nanoseconds, in this order or the other; what is
+    // there is compared below. Padding can only come behind both.
+    let behind = unsafe { bytes.add(8).cast::<u32>().read() };
+    if behind == 0x1112_1314 { 8 } else { 0 }
+};
 
 plain_leaf!(
     u8 Unsigned, u16 Unsigned, u32 Unsigned, u64 Unsigned, u128 Unsigned, usize Unsigned,
@@ -119,11 +173,13 @@ plain_leaf!(
 
 // SAFETY: nothing to store.
 unsafe impl Plain for () {}
-share_plain!([](), |registry| leaf::<()>(registry, Kind::Unit, "()"));
+share_plain!([](), any: true, valid: |_stored| true, |registry| leaf::<()>(registry, Kind::Unit, "()"));
 
 // SAFETY: an array has the layout of its elements in a row.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
-share_plain!([T: Plain, const N: usize] [T; N], |registry| {
+share_plain!([T: Plain, const N: usize] [T; N], any: T::ANY_BYTES, valid: |stored| {
+    T::ANY_BYTES || (0..N).all(|index| T::is_valid(stored.cast::<T>().add(index)))
+}, |registry| {
     // The array's own node comes before its element's: node 0 is the type that is described.
     let mut name = String::new();
     let node = registry.node::<[T; N], [T; N]>(Kind::Array, "", |registry| {
@@ -284,16 +340,48 @@ pub unsafe fn copy_in<T>(values: &[T], slots: *mut T) {
 
 /// Adds copies of plain values in slots.
 ///
+/// # Errors
+/// [`Error::Corrupt`] if what is in one of them is none.
+///
 /// # Safety
-/// There are as many values of a plain type, which nobody changes meanwhile.
+/// As for [`Share::load`](super::Share::load), for each of them.
 #[doc(hidden)]
 #[inline]
-pub unsafe fn copy_out<T>(slots: *const T, count: usize, to: &mut Vec<T>) {
+pub unsafe fn copy_out<T: Plain>(slots: *const T, count: usize, cx: Cx, to: &mut Vec<T>) -> Result<()> {
     to.reserve(count);
-    // SAFETY: the caller's promise, and room for them was just made.
+    // SAFETY: the caller's promise, and room for them was just made; they count once they have been seen to be values.
     unsafe {
-        std::ptr::copy_nonoverlapping(slots, to.as_mut_ptr().add(to.len()), count);
+        let new = to.as_mut_ptr().add(to.len());
+        std::ptr::copy_nonoverlapping(slots.cast::<MaybeUninit<T>>(), new.cast(), count);
+        if !T::ANY_BYTES && !(0..count).all(|index| T::is_valid(new.add(index))) {
+            return Err(no_value(slots, cx));
+        }
         to.set_len(to.len() + count);
+    }
+    Ok(())
+}
+
+#[cold]
+fn no_value<T>(stored: *const T, cx: Cx) -> Error {
+    Error::corrupt(cx.offset_of(stored), "bytes that are no value of their type")
+}
+
+/// A copy of a plain value.
+///
+/// # Errors
+/// [`Error::Corrupt`] if what is there is none.
+///
+/// # Safety
+/// As for [`Share::load`](super::Share::load).
+#[doc(hidden)]
+#[inline(always)]
+pub unsafe fn load_plain<T: Plain>(stored: *const T, cx: Cx) -> Result<T> {
+    // SAFETY: the caller's promise; what was found to be a value may be taken for one.
+    unsafe {
+        match super::snapshot::<T>(stored) {
+            Some(copy) => Ok(copy.assume_init()),
+            None => Err(no_value(stored, cx)),
+        }
     }
 }
 

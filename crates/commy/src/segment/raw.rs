@@ -49,7 +49,7 @@ impl RawBlocks {
         if !self.worker.is_own() {
             return Err(Error::Forked);
         }
-        let way = self.worker.begin(0)?;
+        let way = self.worker.begin()?;
         let log = self.worker.log(way);
         let result = work(self.worker.context(way));
         match result {

@@ -23,7 +23,9 @@ impl<'a> Space<'a> {
         let what = || "the size of the segment".to_string();
         match actor.space_lock().write(actor.tag, patience) {
             Ok(keep) => Ok(Space { actor, keep }),
-            Err(Blocked::Circle) => Err(Error::Deadlock { what: what(), reason: "a circle of waiters" }),
+            Err(Blocked::Circle | Blocked::Mine) => {
+                Err(Error::Deadlock { what: what(), reason: "a circle of waiters" })
+            }
             Err(Blocked::Timeout(holder)) => {
                 Err(Error::LockTimeout { what: what(), holder: actor.at.pid_of(holder), held_for: patience })
             }

@@ -2,8 +2,8 @@
 
 use super::{Owner, Shared};
 use crate::error::{Error, Result};
-use crate::layout::{Point, at};
 use crate::schema::{Guarded, Share};
+use crate::sync::version;
 use crate::tx::Cx;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -20,6 +20,7 @@ pub struct ReadGuard<'a, T: Share> {
 }
 
 impl<'a, T: Share> ReadGuard<'a, T> {
+    #[inline(always)]
     pub(super) fn new(shared: &'a Shared<T>, worker: Owner, mark: usize) -> ReadGuard<'a, T> {
         ReadGuard { shared, worker, mark, not_send: PhantomData }
     }
@@ -42,6 +43,7 @@ impl<'a, T: Share> ReadGuard<'a, T> {
 }
 
 impl<T: Share> Drop for ReadGuard<'_, T> {
+    #[inline(always)]
     fn drop(&mut self) {
         if self.worker.is_own() {
             self.shared.leave_read(&self.worker, self.mark);
@@ -77,7 +79,7 @@ pub struct WriteGuard<'a, T: Share> {
 }
 
 impl<'a, T: Share> WriteGuard<'a, T> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(shared: &'a Shared<T>, worker: Owner, way: usize, keep: u64) -> WriteGuard<'a, T> {
         let panicking = std::thread::panicking();
         WriteGuard { shared, worker, way, keep, panicking, open: true, not_send: PhantomData }
@@ -155,8 +157,7 @@ impl<'a, T: Share> WriteGuard<'a, T> {
     /// Unlocks an object that another transaction has changed under this lock, and tells who waits for a change.
     pub(crate) fn close_changed(self) -> Result<()> {
         let shared = self.shared;
-        let version = &shared.control().version;
-        version.publish(version.get().wrapping_add(1));
+        version::count_change(shared.control().version.atomic());
         let closed = self.commit();
         shared.wake_sleepers();
         closed
@@ -168,26 +169,32 @@ impl<'a, T: Share> WriteGuard<'a, T> {
         let _ = self.close(false);
     }
 
+    #[inline(always)]
     fn close(&mut self, commit: bool) -> Result<()> {
         if !self.worker.is_own() {
             return Err(Error::Forked);
         }
         self.open = false;
+        if self.worker.log(self.way).is_empty() {
+            self.shared.lock().unlock_write(self.keep);
+            self.worker.end_empty(self.way);
+            return Ok(());
+        }
+        self.close_logged(commit)
+    }
+
+    fn close_logged(&mut self, commit: bool) -> Result<()> {
         let log = self.worker.log(self.way);
-        let changed = !log.is_empty();
-        let control = self.shared.control();
+        let version = self.shared.control().version.atomic();
         if commit {
-            if changed {
-                log.commit();
-                at(Point::WordPublish);
-                control.version.publish(control.version.get().wrapping_add(1));
-            }
+            log.commit();
+            version::count_change(version);
         } else {
             log.roll_back(&self.worker.actor(), self.worker.alloc())?;
+            version::count_undone(version);
         }
-        self.worker.set_holds(self.shared.object, None);
         self.shared.lock().unlock_write(self.keep);
-        if changed && commit {
+        if commit {
             self.shared.wake_sleepers();
         }
         self.worker.end(self.way)
@@ -195,6 +202,7 @@ impl<'a, T: Share> WriteGuard<'a, T> {
 }
 
 impl<T: Share> Drop for WriteGuard<'_, T> {
+    #[inline(always)]
     fn drop(&mut self) {
         if self.open {
             let commit = self.panicking || !std::thread::panicking();

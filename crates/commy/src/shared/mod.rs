@@ -2,7 +2,9 @@
 
 mod atomics;
 mod guard;
+mod ops;
 mod transaction;
+mod unlocked;
 mod wait;
 
 pub use guard::{ReadGuard, WriteGuard};
@@ -14,8 +16,8 @@ use crate::layout::VALUE_AT;
 use crate::participant::Attachment;
 use crate::schema::{Object, Share};
 use crate::segment::Segment;
-use crate::sync::{Blocked, Lock, Notify};
-use crate::tx::{Cx, Holds, Worker};
+use crate::sync::{Blocked, Lock, Notify, version};
+use crate::tx::{Cx, Worker};
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -137,7 +139,7 @@ impl<T: Object> Shared<T> {
 impl<T: Share> Shared<T> {
     /// How often it was changed since it was made. Equal versions mean equal content.
     pub fn version(&self) -> u64 {
-        self.control().version.get_acquire()
+        version::changes(self.control().version.get_acquire())
     }
 
     /// Where the value is, as an offset and in the map.
@@ -158,6 +160,7 @@ impl<T: Share> Shared<T> {
     /// # Errors
     /// [`Error::LockTimeout`] names the process that has it; [`Error::Deadlock`] if this thread has a
     /// write guard of it, or waiting would close a circle; [`Error::TooManyGuards`]; [`Error::Removed`].
+    #[inline(always)]
     pub fn read(&self) -> Result<ReadGuard<'_, T>> {
         self.read_for(self.attachment().patience)
     }
@@ -166,28 +169,22 @@ impl<T: Share> Shared<T> {
     ///
     /// # Errors
     /// As [`read`](Shared::read).
+    #[inline(always)]
     pub fn read_for(&self, patience: Duration) -> Result<ReadGuard<'_, T>> {
         let worker = self.segment.worker()?;
-        let mark = match worker.holds(self.object) {
-            Some(Holds::Write) => return Err(self.deadlock("this thread has a write guard of it")),
-            Some(Holds::Read { .. }) if !self.is_there() => return Err(self.removed()),
-            Some(Holds::Read { mark, guards }) => {
-                worker.set_holds(self.object, Some(Holds::Read { mark, guards: guards + 1 }));
-                return Ok(ReadGuard::new(self, worker, mark));
-            }
-            None => worker.free_mark()?,
+        let Some(mark) = worker.take_mark() else {
+            let mark = worker.share_mark(self.object)?;
+            return Ok(ReadGuard::new(self, worker, mark));
         };
-        let slot = worker.slot();
-        slot.waits_for.put(self.object);
-        let locked = self.lock().read(worker.index(), slot.marks[mark].atomic(), worker.tag(), patience);
-        slot.waits_for.put(0);
-        locked.map_err(|blocked| self.blocked(blocked, patience))?;
-        if !self.is_there() {
-            self.lock().unlock_read(slot.marks[mark].atomic());
-            return Err(self.removed());
+        let locked = self.lock().read(worker.index(), worker.slot().marks[mark].atomic(), worker.tag(), patience);
+        if locked.is_ok() && self.is_there() {
+            return Ok(ReadGuard::new(self, worker, mark));
         }
-        worker.set_holds(self.object, Some(Holds::Read { mark, guards: 1 }));
-        Ok(ReadGuard::new(self, worker, mark))
+        if locked.is_ok() {
+            self.lock().unlock_read(worker.slot().marks[mark].atomic());
+        }
+        worker.return_mark(mark);
+        Err(locked.err().map_or_else(|| self.removed(), |blocked| self.blocked(blocked, patience)))
     }
 
     /// As [`read`](Shared::read), without waiting.
@@ -204,6 +201,7 @@ impl<T: Share> Shared<T> {
     /// # Errors
     /// [`Error::LockTimeout`] names the process that has it; [`Error::Deadlock`] if this thread has a
     /// guard of it already, or waiting would close a circle; [`Error::TooManyGuards`]; [`Error::Removed`].
+    #[inline(always)]
     pub fn write(&self) -> Result<WriteGuard<'_, T>> {
         self.write_for(self.attachment().patience)
     }
@@ -212,19 +210,12 @@ impl<T: Share> Shared<T> {
     ///
     /// # Errors
     /// As [`write`](Shared::write).
+    #[inline(always)]
     pub fn write_for(&self, patience: Duration) -> Result<WriteGuard<'_, T>> {
         let worker = self.segment.worker()?;
-        match worker.holds(self.object) {
-            Some(Holds::Write) => return Err(self.deadlock("this thread has a write guard of it")),
-            Some(Holds::Read { .. }) => return Err(self.deadlock("this thread has a read guard of it")),
-            None => {}
-        }
-        let way = worker.begin(self.object)?;
+        let way = worker.begin()?;
         match self.lock_for_writing(&worker, patience) {
-            Ok(keep) => {
-                worker.set_holds(self.object, Some(Holds::Write));
-                Ok(WriteGuard::new(self, worker, way, keep))
-            }
+            Ok(keep) => Ok(WriteGuard::new(self, worker, way, keep)),
             Err(error) => {
                 worker.end(way)?;
                 Err(error)
@@ -232,12 +223,9 @@ impl<T: Share> Shared<T> {
         }
     }
 
+    #[inline(always)]
     fn lock_for_writing(&self, worker: &Worker, patience: Duration) -> Result<u64> {
-        let slot = worker.slot();
-        slot.waits_for.put(self.object);
-        let locked = self.lock().write(worker.tag(), patience);
-        slot.waits_for.put(0);
-        let keep = locked.map_err(|blocked| self.blocked(blocked, patience))?;
+        let keep = self.lock().write(worker.tag(), patience).map_err(|blocked| self.blocked(blocked, patience))?;
         if !self.is_there() {
             self.lock().unlock_write(keep);
             return Err(self.removed());
@@ -274,12 +262,13 @@ impl<T: Share> Shared<T> {
         self.write_for(Duration::ZERO)
     }
 
-    /// A copy of the whole value.
+    /// A copy of the whole value, of one moment. Takes no lock unless others change it all the time.
     ///
     /// # Errors
     /// As [`read`](Shared::read).
     pub fn load(&self) -> Result<T> {
-        self.read()?.load()
+        // SAFETY: `stored` is this object's value.
+        self.at_length(|stored, cx| unsafe { T::load(stored, cx) })
     }
 
     /// Replaces the whole value.
@@ -304,6 +293,7 @@ impl<T: Share> Shared<T> {
     #[cold]
     fn blocked(&self, blocked: Blocked, held_for: Duration) -> Error {
         match blocked {
+            Blocked::Mine => self.deadlock("this thread has a guard of it"),
             Blocked::Circle => self.deadlock("a circle of threads wait for each other's objects"),
             Blocked::Timeout(tag) => Error::LockTimeout {
                 what: format!("object \"{}\"", self.name),
@@ -319,15 +309,10 @@ impl<T: Share> Shared<T> {
     }
 
     /// Unlocks for reading.
+    #[inline(always)]
     fn leave_read(&self, worker: &Worker, mark: usize) {
-        match worker.holds(self.object) {
-            Some(Holds::Read { mark, guards }) if guards > 1 => {
-                worker.set_holds(self.object, Some(Holds::Read { mark, guards: guards - 1 }));
-            }
-            _ => {
-                worker.set_holds(self.object, None);
-                self.lock().unlock_read(worker.slot().marks[mark].atomic());
-            }
+        if worker.return_mark(mark) {
+            self.lock().unlock_read(worker.slot().marks[mark].atomic());
         }
     }
 

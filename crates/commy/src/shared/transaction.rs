@@ -6,10 +6,10 @@
 
 use super::Shared;
 use crate::error::{Error, Result};
-use crate::layout::{Point, at};
 use crate::schema::{Guarded, Share};
 use crate::segment::Segment;
-use crate::tx::{Cx, Holds, Worker};
+use crate::sync::version;
+use crate::tx::{Cx, Worker};
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -51,7 +51,7 @@ impl Segment {
     /// wait in a circle; [`Error::LockTimeout`]; [`Error::TooManyGuards`].
     pub fn transaction<R>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<R>) -> Result<R> {
         let worker = self.worker()?;
-        let way = worker.begin(0)?;
+        let way = worker.begin()?;
         let mut transaction =
             Transaction { segment: self, worker, way, locked: RefCell::new(Vec::new()), closed: false };
         let result = work(&transaction)?;
@@ -95,12 +95,7 @@ impl Transaction<'_> {
         if !self.worker.is_own() {
             return Err(Error::Forked);
         }
-        if self.worker.holds(object.object).is_some() {
-            return Err(object.deadlock("this thread has a guard of it"));
-        }
-        let patience = object.attachment().patience;
-        let keep = object.lock_for_writing(&self.worker, patience)?;
-        self.worker.set_holds(object.object, Some(Holds::Write));
+        let keep = object.lock_for_writing(&self.worker, object.attachment().patience)?;
         self.locked.borrow_mut().push((object.as_untyped(), keep));
         Ok(Part { object, cx: self.worker.context(self.way), not_send: PhantomData })
     }
@@ -111,23 +106,23 @@ impl Transaction<'_> {
         }
         self.closed = true;
         let log = self.worker.log(self.way);
-        let changed = commit && !log.is_empty();
-        if changed {
+        let changed = !log.is_empty();
+        if changed && commit {
             log.commit();
-        } else if !commit {
+        } else if changed {
             log.roll_back(&self.worker.actor(), self.worker.alloc())?;
         }
         let locked = self.locked.take();
-        for (object, _) in locked.iter().filter(|_| changed) {
-            at(Point::WordPublish);
-            let version = &object.control().version;
-            version.publish(version.get().wrapping_add(1));
-        }
         for (object, keep) in &locked {
-            self.worker.set_holds(object.object, None);
+            let version = object.control().version.atomic();
+            match (changed, commit) {
+                (true, true) => version::count_change(version),
+                (true, false) => version::count_undone(version),
+                (false, _) => {}
+            }
             object.lock().unlock_write(*keep);
         }
-        locked.iter().filter(|_| changed).for_each(|(object, _)| object.wake_sleepers());
+        locked.iter().filter(|_| changed && commit).for_each(|(object, _)| object.wake_sleepers());
         self.worker.end(self.way)
     }
 }

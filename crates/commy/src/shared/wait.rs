@@ -35,16 +35,21 @@ impl<T: Share> Shared<T> {
     pub fn wait(&self, version: u64, timeout: Duration) -> Result<u64> {
         let start = Instant::now();
         let left = || timeout.saturating_sub(start.elapsed());
-        let changed = self.notify().wait_changed(self.control().version.atomic(), version, left, || {
-            if self.segment.worker()?.holds(self.object).is_some() {
-                return Err(self.deadlock("this thread waits for a change under a guard of it"));
-            }
-            match self.read_for(left()) {
-                Ok(_locked) => Ok(Some(self.notify().arm())),
-                Err(Error::LockTimeout { .. }) => Ok(None),
-                Err(error) => Err(error),
-            }
-        })?;
+        let changed = self.notify().wait_changed(
+            || self.version(),
+            version,
+            left,
+            || {
+                if self.segment.worker()?.reads(self.object) {
+                    return Err(self.deadlock("this thread waits for a change under a guard of it"));
+                }
+                match self.read_for(left()) {
+                    Ok(_locked) => Ok(Some(self.notify().arm())),
+                    Err(Error::LockTimeout { .. }) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            },
+        )?;
         if self.is_there() {
             return Ok(changed);
         }

@@ -17,6 +17,9 @@
 //! object's readers only. A writer drops the hint of slots that show no mark, because a reader looks
 //! for its hint each time.
 //!
+//! *Again*: a thread may read what it reads already, with another mark, even if a writer's tag stands in the word by
+//! now. Reading or writing what it writes, or writing what it reads, is [`Blocked::Mine`] at once.
+//!
 //! *Death*: the word names its owner. Who waits asks after it: an owner whose slot has moved on to another
 //! generation was rescued and left the word behind, so it is overwritten; a dead one is rescued first.
 //! A reader's mark goes with its slot.
@@ -106,6 +109,8 @@ pub(crate) trait Surroundings {
     fn rescue(&self, tag: u64);
     /// The lock was taken over, as a writer, from an owner that died.
     fn inherited(&self, object: u64);
+    /// Publishes that the participant of this tag waits for the object's lock; 0: for none any more.
+    fn waits(&self, tag: u64, object: u64);
     /// Whether that owner waits, over any number of others, for `me`.
     fn circular(&self, owner: u64, me: u64) -> bool;
     /// Sleeps while the low half of the word is as seen, until woken, until the owner dies, or for
@@ -121,6 +126,8 @@ pub(crate) enum Blocked {
     Timeout(u64),
     /// Each waits for the next, in a circle.
     Circle,
+    /// Who asks for it has it already.
+    Mine,
 }
 
 /// A lock: its two words, the object they belong to, and the surroundings.
@@ -134,10 +141,11 @@ pub(crate) struct Lock<'a, S: Surroundings> {
 impl<S: Surroundings> Lock<'_, S> {
     /// Takes the lock for writing, waiting for at most `patience`. Gives the hints that
     /// `unlock_write` shall leave behind.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&self, tag: u64, patience: Duration) -> Result<u64, Blocked> {
         at(Point::LockTake);
         if self.word.compare_exchange(0, tag, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+            self.around.fence_after_swap();
             return Ok(0);
         }
         self.write_slow(tag, patience)
@@ -146,13 +154,25 @@ impl<S: Surroundings> Lock<'_, S> {
     #[cold]
     fn write_slow(&self, tag: u64, patience: Duration) -> Result<u64, Blocked> {
         let mut waiting = Waiting::new(patience);
+        let locked = self.write_waiting(tag, &mut waiting);
+        self.announce_no_more(tag, &waiting);
+        locked
+    }
+
+    fn write_waiting(&self, tag: u64, waiting: &mut Waiting) -> Result<u64, Blocked> {
+        if self.around.mark(slot_of(tag), self.object).is_some() {
+            return Err(Blocked::Mine);
+        }
         let hints = loop {
             // With what the owner did before: that it took its slot, above all.
             let word = self.word.load(Ordering::Acquire);
             let owner = word & OWNER;
+            if owner == tag {
+                return Err(Blocked::Mine);
+            }
             let inherited = owner != 0 && self.around.fate(owner) == Fate::Recovered;
             if owner != 0 && !inherited {
-                self.wait_for_owner(word, tag, WRITER, &mut waiting)?;
+                self.wait_for_owner(word, tag, WRITER, waiting)?;
             } else if self.word.compare_exchange(word, word & !OWNER | tag, Ordering::SeqCst, Ordering::Relaxed).is_ok()
             {
                 if inherited {
@@ -165,7 +185,7 @@ impl<S: Surroundings> Lock<'_, S> {
             self.waiters.fetch_or(WRITER, Ordering::Relaxed);
         }
         self.around.fence_after_swap();
-        self.wait_for_readers(hints, tag, &mut waiting).inspect_err(|_| self.unlock_write(hints))
+        self.wait_for_readers(hints, tag, waiting).inspect_err(|_| self.unlock_write(hints))
     }
 
     /// One look at, or one sleep on, a word that has an owner.
@@ -213,6 +233,8 @@ impl<S: Surroundings> Lock<'_, S> {
     }
 
     fn nap(&self, owner: u64, tag: u64, waiting: &mut Waiting) -> Result<Duration, Blocked> {
+        self.around.waits(tag, self.object);
+        waiting.announced = true;
         // What the others wait for is read while they go on: believe a circle seen twice.
         if !self.around.circular(owner, tag) {
             waiting.circles = 0;
@@ -224,8 +246,14 @@ impl<S: Surroundings> Lock<'_, S> {
         waiting.nap().ok_or(Blocked::Timeout(owner))
     }
 
+    fn announce_no_more(&self, tag: u64, waiting: &Waiting) {
+        if waiting.announced {
+            self.around.waits(tag, 0);
+        }
+    }
+
     /// Lets go of the lock taken for writing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unlock_write(&self, keep: u64) {
         at(Point::LockRelease);
         self.word.store(keep, Ordering::Release);
@@ -242,7 +270,7 @@ impl<S: Surroundings> Lock<'_, S> {
     }
 
     /// Takes the lock for reading, with a free mark of the given slot, waiting for at most `patience`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(&self, slot: usize, mark: &S::W64, tag: u64, patience: Duration) -> Result<(), Blocked> {
         at(Point::ReadMark);
         // Release: who sees that the mark names another object now has to see that this one was left.
@@ -252,11 +280,18 @@ impl<S: Surroundings> Lock<'_, S> {
         if word & OWNER == 0 && word & hint(slot) != 0 {
             return Ok(());
         }
-        self.read_slow(slot, mark, tag, Waiting::new(patience))
+        self.read_slow(slot, mark, tag, patience)
     }
 
     #[cold]
-    fn read_slow(&self, slot: usize, mark: &S::W64, tag: u64, mut waiting: Waiting) -> Result<(), Blocked> {
+    fn read_slow(&self, slot: usize, mark: &S::W64, tag: u64, patience: Duration) -> Result<(), Blocked> {
+        let mut waiting = Waiting::new(patience);
+        let locked = self.read_waiting(slot, mark, tag, &mut waiting);
+        self.announce_no_more(tag, &waiting);
+        locked
+    }
+
+    fn read_waiting(&self, slot: usize, mark: &S::W64, tag: u64, waiting: &mut Waiting) -> Result<(), Blocked> {
         loop {
             let word = self.word.load(Ordering::Acquire);
             if word & OWNER == 0 {
@@ -272,15 +307,23 @@ impl<S: Surroundings> Lock<'_, S> {
                 continue;
             }
             self.unlock_read(mark);
+            // Who reads it already may go on: the writer in the word waits for that.
+            if self.around.mark(slot, self.object).is_some() {
+                mark.store(self.object, Ordering::Release);
+                return Ok(());
+            }
             while let word = self.word.load(Ordering::Acquire)
                 && word & OWNER != 0
             {
+                if word & OWNER == tag {
+                    return Err(Blocked::Mine);
+                }
                 if self.around.fate(word & OWNER) == Fate::Recovered {
                     // Only a writer may overwrite what the dead left in the word.
                     let keep = self.write(tag, waiting.left())?;
                     self.unlock_write(keep);
                 } else {
-                    self.wait_for_owner(word, tag, READER, &mut waiting)?;
+                    self.wait_for_owner(word, tag, READER, waiting)?;
                 }
             }
             mark.store(self.object, Ordering::Release);
@@ -289,13 +332,18 @@ impl<S: Surroundings> Lock<'_, S> {
     }
 
     /// Lets go of the lock taken for reading.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unlock_read(&self, mark: &S::W64) {
         mark.store(0, Ordering::Release);
         if self.word.load(Ordering::Relaxed) & OWNER != 0 {
             self.around.wake(mark, false);
         }
     }
+}
+
+/// The slot that a tag is of.
+fn slot_of(tag: u64) -> usize {
+    (tag as u16).wrapping_sub(1).into()
 }
 
 fn hint(slot: usize) -> u64 {
@@ -308,6 +356,7 @@ struct Waiting {
     until: Option<Instant>,
     patience: Duration,
     slept: bool,
+    announced: bool,
     circles: u32,
     rescues: u32,
 }
@@ -319,6 +368,7 @@ impl Waiting {
             until: None,
             patience,
             slept: false,
+            announced: false,
             circles: 0,
             rescues: 0,
         }

@@ -1,9 +1,10 @@
-//! Waiting for each other: the robust reader-writer lock, and the notification of changes.
+//! Waiting for each other: the robust reader-writer lock, the notification of changes, reading without the lock.
 
 mod lock;
 #[cfg(all(test, loom))]
 pub(crate) mod loom_tests;
 mod notify;
+pub(crate) mod version;
 
 pub(crate) use lock::{Blocked, Fate, Lock, OWNER, Surroundings, Word32, Word64};
 pub(crate) use notify::{Bed, Notify};

@@ -17,7 +17,7 @@
 //!
 //! Generic over the word, so that loom can run this very code.
 
-use super::lock::{NAP, Word32, Word64};
+use super::lock::{NAP, Word32};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -71,20 +71,20 @@ impl<B: Bed> Notify<'_, B> {
 
     /// Blocks until the version is not `seen`, and gives what it is; `seen` itself when no time is left.
     /// `arm` does [`arm`](Notify::arm) under the lock, or gives `None` if it cannot have the lock in time.
-    pub(crate) fn wait_changed<W: Word64, E>(
+    pub(crate) fn wait_changed<E>(
         &self,
-        version: &W,
+        version: impl Fn() -> u64,
         seen: u64,
         left: impl Fn() -> Duration,
         mut arm: impl FnMut() -> Result<Option<u32>, E>,
     ) -> Result<u64, E> {
         loop {
-            let now = version.load(Ordering::Acquire);
+            let now = version();
             if now != seen || left().is_zero() {
                 return Ok(now);
             }
             let Some(armed) = arm()? else { continue };
-            if version.load(Ordering::Acquire) == seen {
+            if version() == seen {
                 self.sleep(armed, left());
             }
         }

@@ -134,14 +134,6 @@ impl Log {
         self.area_end.set(INLINE as u64);
     }
 
-    /// Begins a transaction; the log is empty.
-    #[inline]
-    pub(crate) fn begin(&self, object: u64) {
-        debug_assert_eq!(self.record().state.get(), 0);
-        self.record().object.put(object);
-        self.forget_what_is_logged();
-    }
-
     #[inline]
     fn forget_what_is_logged(&self) {
         self.next_round();
@@ -162,6 +154,7 @@ impl Log {
         self.round.set(round.max(1));
     }
 
+    #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         self.len.get() == 0
     }
@@ -412,6 +405,7 @@ impl Log {
                 self.record().finish_frees(actor, Some(local))?;
             }
         }
+        self.forget_what_is_logged();
         self.len.set(0);
         self.floor.set(0);
         if self.area_start.get() != 0 {
@@ -436,12 +430,6 @@ impl Log {
             alloc::release(actor, Some(local), offset, bytes, align, self.record_offset.get(), forget)?;
         }
         Ok(())
-    }
-
-    /// Whether the log can be used: it is not, when an earlier transaction could not be ended.
-    #[inline]
-    pub(crate) fn is_ready(&self) -> bool {
-        self.record().state.get() == 0
     }
 }
 

@@ -10,15 +10,17 @@ mod worker;
 mod tests;
 
 pub(crate) use record::{OPEN, Record};
-pub(crate) use worker::{Holds, Roster, Worker};
+pub(crate) use worker::{Roster, Worker};
 
 use crate::alloc;
 use crate::error::{Error, Result};
 use crate::layout::Word;
 use crate::map::Map;
+use crate::sync::version;
 use hot::Hot;
 use std::cell::Cell;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 
 /// What a view of a container needs to reach the rest of the segment: the map and, where it may change
 /// something, the transaction. Views carry its address in their metadata.
@@ -32,6 +34,16 @@ pub struct Context {
     stamp: Cell<u64>,
     transaction: Cell<u64>,
     hot: Hot,
+    /// What tells whether that which is being read without a lock has been changed meanwhile.
+    watch: Option<Watch>,
+}
+
+/// The words of an object that is read without its lock, and its version when that began.
+#[derive(Clone, Copy)]
+pub(crate) struct Watch {
+    pub lock: NonNull<AtomicU64>,
+    pub version: NonNull<AtomicU64>,
+    pub seen: u64,
 }
 
 // SAFETY: the context of an attachment, which threads share, has no worker, and its cells are never
@@ -44,17 +56,27 @@ unsafe impl Sync for Context {}
 impl Context {
     /// For reading.
     pub(crate) fn of_reader(map: &Map) -> Context {
-        let (stamp, transaction) = (Cell::new(0), Cell::new(0));
-        Context { map: NonNull::from(map), worker: None, way: 0, stamp, transaction, hot: Hot::default() }
+        Context::of(map, None, 0, None)
+    }
+
+    /// For reading, without its lock, an object that is being watched.
+    pub(crate) fn of_onlooker(map: &Map, watch: Watch) -> Context {
+        Context::of(map, None, 0, Some(watch))
     }
 
     fn of_worker(map: &Map, worker: *const Worker, way: usize) -> Context {
-        let (stamp, transaction) = (Cell::new(0), Cell::new(0));
-        let (map, worker) = (NonNull::from(map), NonNull::new(worker.cast_mut()));
-        Context { map, worker, way, stamp, transaction, hot: Hot::default() }
+        Context::of(map, NonNull::new(worker.cast_mut()), way, None)
     }
 
-    fn begin(&self) {
+    #[inline(always)]
+    fn of(map: &Map, worker: Option<NonNull<Worker>>, way: usize, watch: Option<Watch>) -> Context {
+        let (stamp, transaction) = (Cell::new(0), Cell::new(0));
+        let (map, hot) = (NonNull::from(map), Hot::default());
+        Context { map, worker, way, stamp, transaction, hot, watch }
+    }
+
+    #[inline(always)]
+    fn end(&self) {
         self.stamp.set(0);
         self.transaction.set(0);
         self.hot.forget();
@@ -115,6 +137,23 @@ impl Cx {
             }
             None => Err(Error::ReadOnly),
         }
+    }
+
+    /// Whether what is read is read without a lock.
+    #[inline(always)]
+    pub(crate) fn is_watched(self) -> bool {
+        self.context().watch.is_some()
+    }
+
+    /// Whether what is being read without a lock has been changed meanwhile, so that it is of no use to go on. Long
+    /// loops ask.
+    #[inline(always)]
+    pub(crate) fn is_stale(self) -> bool {
+        self.context().watch.is_some_and(|watch| {
+            // SAFETY: the words of an object's control block, which stays one as long as the attachment lives.
+            let (lock, version) = unsafe { (watch.lock.as_ref(), watch.version.as_ref()) };
+            !version::is_still(lock, version, watch.seen)
+        })
     }
 
     /// A pointer to `len` bytes at an offset, if they are in the file and so aligned. The last place

@@ -4,7 +4,7 @@
 //! record, 512 B (8 to the work page of a thread slot)     chunk, 1 page or more
 //!    0 state: phase 2 | length 62                           0 previous chunk, 0 if none
 //!    8 newest chunk, 0 if none                               8 position of its first word, or UNUSED
-//!   16 object, for those who look                           16 capacity, words
+//!   16 --                                                  16 capacity, words
 //!   24 --                                                   24 --
 //!   32 words 0..60 of the log                               32 words
 //! ```
@@ -48,8 +48,7 @@ pub(crate) const MOST_WORDS: u64 = 1 << 16;
 pub(crate) struct Record {
     pub state: Word,
     pub chunk: Word,
-    pub object: Word,
-    pub unused: Word,
+    pub unused: [Word; 2],
     pub words: [Word; INLINE],
 }
 

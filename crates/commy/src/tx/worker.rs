@@ -76,6 +76,7 @@ struct Workers(RefCell<Vec<Rc<Worker>>>);
 impl Drop for Workers {
     fn drop(&mut self) {
         // The thread ends. A leaked guard keeps its worker, which then never ends by itself.
+        LATEST.set((0, std::ptr::null()));
         for worker in self.0.get_mut().drain(..).filter(|worker| Rc::strong_count(worker) > 1) {
             worker.retire();
         }
@@ -84,18 +85,14 @@ impl Drop for Workers {
 
 thread_local! {
     static WORKERS: Workers = const { Workers(RefCell::new(Vec::new())) };
-}
-
-/// How a thread holds an object's lock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holds {
-    Read { mark: usize, guards: u32 },
-    Write,
+    /// The worker that was used last, with the serial number of its attachment: it is found without a search.
+    static LATEST: Cell<(u64, *const Worker)> = const { Cell::new((0, std::ptr::null())) };
 }
 
 /// A thread at work in a segment.
 pub(crate) struct Worker {
     attachment: *const Attachment,
+    serial: u64,
     roster: Arc<Roster>,
     slot: NonNull<ThreadSlot>,
     index: usize,
@@ -106,25 +103,43 @@ pub(crate) struct Worker {
     contexts: [Context; WAYS],
     /// Ways that have a transaction open, one bit each.
     open: Cell<u32>,
-    held: RefCell<Vec<(u64, Holds)>>,
+    /// Marks that read guards use, one bit each.
+    marks: Cell<u32>,
+    /// Further read guards that use the same mark.
+    sharing: [Cell<u32>; MARKS],
     /// The thread is ending, if not all of its guards are.
     beacon_out: Cell<bool>,
 }
 
 impl Worker {
     /// The calling thread's worker; takes a slot if it has none yet.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn current(attachment: &Attachment, roster: &Arc<Roster>) -> Result<Rc<Worker>> {
-        attachment.own_place()?;
-        let found = WORKERS.with(|workers| {
-            let workers = workers.0.borrow();
-            let mut all = workers.iter();
-            all.find(|w| std::ptr::eq(w.attachment, attachment) && Arc::ptr_eq(&w.roster, roster)).cloned()
-        });
-        match found {
-            Some(worker) if worker.epoch == fork::epoch() => Ok(worker),
-            _ => Worker::start(attachment, roster),
+        let (serial, latest) = LATEST.get();
+        // SAFETY: serial numbers are never used again, so this is a worker of the attachment, which is alive; the worker
+        // is then in the thread's list, or `LATEST` would have been cleared when it was dropped.
+        if serial == attachment.serial && unsafe { (*latest).is_own() } {
+            // SAFETY: as above; it came out of `Rc::as_ptr`.
+            return unsafe {
+                Rc::increment_strong_count(latest);
+                Ok(Rc::from_raw(latest))
+            };
         }
+        Worker::find(attachment, roster)
+    }
+
+    #[cold]
+    fn find(attachment: &Attachment, roster: &Arc<Roster>) -> Result<Rc<Worker>> {
+        attachment.own_place()?;
+        let found = WORKERS.try_with(|workers| {
+            let workers = workers.0.borrow();
+            workers.iter().find(|w| w.serial == attachment.serial && w.is_own()).cloned()
+        });
+        if let Ok(Some(worker)) = found {
+            LATEST.set((attachment.serial, Rc::as_ptr(&worker)));
+            return Ok(worker);
+        }
+        Worker::start(attachment, roster)
     }
 
     #[cold]
@@ -132,11 +147,12 @@ impl Worker {
         let mut state = roster.lock();
         // What a parent's thread had is the parent's.
         let epoch = fork::epoch();
-        WORKERS.with(|workers| workers.0.borrow_mut().retain(|w| w.epoch == epoch));
+        let _ = WORKERS.try_with(|workers| workers.0.borrow_mut().retain(|w| w.epoch == epoch));
         let actor = Actor::claim(attachment)?;
         let alloc = Local::new(&actor).inspect_err(|_| actor.leave())?;
         let worker = Rc::new_cyclic(|worker: &std::rc::Weak<Worker>| Worker {
             attachment,
+            serial: attachment.serial,
             roster: roster.clone(),
             slot: NonNull::from(actor.slot),
             index: actor.index,
@@ -146,13 +162,18 @@ impl Worker {
             logs: std::array::from_fn(|_| Log::new()),
             contexts: std::array::from_fn(|way| Context::of_worker(&attachment.map, worker.as_ptr(), way)),
             open: Cell::new(0),
-            held: RefCell::new(Vec::new()),
+            marks: Cell::new(0),
+            sharing: [const { Cell::new(0) }; MARKS],
             beacon_out: Cell::new(false),
         });
         state.seats.push((actor.index, (actor.tag >> 16) as u32));
         drop(state);
         worker.equip(&actor)?;
-        WORKERS.with(|workers| workers.0.borrow_mut().push(worker.clone()));
+        // Without the list, as its destructor has run, the worker lives as long as the guard that it is for.
+        let _ = WORKERS.try_with(|workers| {
+            workers.0.borrow_mut().push(worker.clone());
+            LATEST.set((attachment.serial, Rc::as_ptr(&worker)));
+        });
         Ok(worker)
     }
 
@@ -242,55 +263,70 @@ impl Worker {
         Cx::new(&self.contexts[way])
     }
 
-    /// How this thread holds an object, if it does.
-    #[inline]
-    pub(crate) fn holds(&self, object: u64) -> Option<Holds> {
-        self.held.borrow().iter().find(|h| h.0 == object).map(|h| h.1)
-    }
-
-    #[inline]
-    pub(crate) fn set_holds(&self, object: u64, holds: Option<Holds>) {
-        let mut held = self.held.borrow_mut();
-        let place = held.iter().position(|h| h.0 == object);
-        match (place, holds) {
-            (Some(at), Some(holds)) => held[at].1 = holds,
-            (Some(at), None) => {
-                held.swap_remove(at);
-            }
-            (None, Some(holds)) => held.push((object, holds)),
-            (None, None) => {}
+    /// A mark that no read guard of this thread uses, for one to use.
+    #[inline(always)]
+    pub(crate) fn take_mark(&self) -> Option<usize> {
+        let mark = self.marks.get().trailing_ones() as usize;
+        if mark >= MARKS {
+            return None;
         }
+        self.marks.set(self.marks.get() | 1 << mark);
+        Some(mark)
     }
 
-    /// A mark that no read guard of this thread uses.
-    pub(crate) fn free_mark(&self) -> Result<usize> {
-        let held = self.held.borrow();
-        let used = |m: usize| held.iter().any(|h| matches!(h.1, Holds::Read { mark, .. } if mark == m));
-        (0..MARKS).find(|m| !used(*m)).ok_or(Error::TooManyGuards { kind: "read", limit: MARKS })
+    /// For one more read guard, when no mark is left: the mark of one that this thread has of the same object.
+    #[cold]
+    pub(crate) fn share_mark(&self, object: u64) -> Result<usize> {
+        let mark = self.slot().marks.iter().position(|mark| mark.get() == object);
+        let mark = mark.ok_or(Error::TooManyGuards { kind: "read", limit: MARKS })?;
+        self.sharing[mark].set(self.sharing[mark].get() + 1);
+        Ok(mark)
+    }
+
+    /// Whether a read guard of this thread is of that object.
+    pub(crate) fn reads(&self, object: u64) -> bool {
+        self.slot().marks.iter().any(|mark| mark.get() == object)
+    }
+
+    /// A read guard uses the mark no more. Gives whether none does now.
+    #[inline(always)]
+    pub(crate) fn return_mark(&self, mark: usize) -> bool {
+        let others = self.sharing[mark].get();
+        if others != 0 {
+            self.sharing[mark].set(others - 1);
+            return false;
+        }
+        self.marks.set(self.marks.get() & !(1 << mark));
+        true
     }
 
     /// Opens a transaction; gives its number.
-    #[inline]
-    pub(crate) fn begin(&self, object: u64) -> Result<usize> {
+    #[inline(always)]
+    pub(crate) fn begin(&self) -> Result<usize> {
         let way = self.open.get().trailing_ones() as usize;
         if way >= WAYS {
             return Err(Error::TooManyGuards { kind: "write", limit: WAYS });
         }
-        if !self.logs[way].is_ready() {
-            return Err(Error::corrupt(object, "an earlier transaction of this thread could not be ended"));
-        }
         self.open.set(self.open.get() | 1 << way);
-        self.logs[way].begin(object);
-        self.contexts[way].begin();
         Ok(way)
     }
 
-    /// Ends a transaction that was committed or rolled back.
+    /// Ends a transaction that was committed or rolled back. What cannot be ended keeps its way, and is left to
+    /// recovery when the thread ends.
     #[inline]
     pub(crate) fn end(&self, way: usize) -> Result<()> {
-        let ended = self.logs[way].finish(&self.actor(), &self.alloc);
+        if !self.logs[way].is_empty() {
+            self.logs[way].finish(&self.actor(), &self.alloc)?;
+        }
+        self.end_empty(way);
+        Ok(())
+    }
+
+    /// Ends a transaction with nothing in its log.
+    #[inline(always)]
+    pub(crate) fn end_empty(&self, way: usize) {
+        self.contexts[way].end();
         self.open.set(self.open.get() & !(1 << way));
-        ended
     }
 
     /// Gives back what this thread and slots without an occupant keep for later: empty slabs, chunks of logs.
@@ -323,6 +359,9 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        if std::ptr::eq(LATEST.get().1, self) {
+            LATEST.set((0, std::ptr::null()));
+        }
         if !self.is_own() {
             return;
         }
@@ -333,7 +372,7 @@ impl Drop for Worker {
             // The page of the slot is still mapped, for this.
         } else if let Some(at) = at {
             let actor = self.actor();
-            if !self.held.borrow().is_empty() {
+            if self.open.get() != 0 || self.marks.get() != 0 {
                 // What could not be rolled back stays locked until the process ends.
                 actor.pin();
                 return self.put_out();

@@ -5,7 +5,7 @@ use super::tree::{Found, Head, Place, Tree};
 use crate::containers::entry::{self, Entry, Keyed, OccupiedEntry, load_at, store_both};
 use crate::containers::vec::{lend, store};
 use crate::error::Result;
-use crate::schema::{Key, Lookup, Plain, Share};
+use crate::schema::{Key, Lookup, Plain, Share, compare_unlocked};
 use crate::tx::Cx;
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
@@ -61,6 +61,42 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
         let tree = self.tree();
         // SAFETY: stored keys, in the map.
         tree.find(|stored| unsafe { K::compare_with(stored, tree.cx, key) })
+    }
+
+    /// A copy of the value of a key, also without the lock, as [`Share::load`] is.
+    #[inline]
+    pub(crate) fn load_value<Q: ?Sized>(&self, key: &Q) -> Result<Option<V>>
+    where
+        K: Lookup<Q>,
+    {
+        let place = self.find_unlocked(key);
+        // SAFETY: the value of an entry that was found, in the map.
+        place.map(|place| unsafe { V::load(place.leaf.value(place.index), self.tree().cx) }).transpose()
+    }
+
+    /// Whether there is an entry of that key, also without the lock.
+    pub(crate) fn has_key_unlocked<Q: ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Lookup<Q>,
+    {
+        self.find_unlocked(key).is_some()
+    }
+
+    /// A copy of the first entry, or of the last, also without the lock.
+    pub(crate) fn load_edge(&self, last: bool) -> Result<Option<(K, V)>> {
+        let tree = self.tree();
+        tree.edge_place(last).map(|place| load_at(tree, place)).transpose()
+    }
+
+    /// Where a key is, while others may write.
+    #[inline]
+    pub(super) fn find_unlocked<Q: ?Sized>(&self, key: &Q) -> Option<Place<K, V>>
+    where
+        K: Lookup<Q>,
+    {
+        let tree = self.tree();
+        // SAFETY: stored keys, in the map.
+        tree.find(|stored| unsafe { compare_unlocked::<K, Q>(stored, tree.cx, key) })
     }
 
     #[inline(always)]

@@ -184,6 +184,9 @@ impl<K: Key, V: Share> Span<K, V> {
 
     fn leaf_at(&mut self, offset: u64) -> Option<Leaf<K, V>> {
         self.steps = self.steps.checked_sub(1)?;
+        if self.cx.is_stale() {
+            return None;
+        }
         Leaf::open(self.cx, offset)
     }
 }

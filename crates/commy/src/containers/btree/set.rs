@@ -74,6 +74,19 @@ impl<T: Key> BTreeSetView<T> {
         self.map().contains_key(element)
     }
 
+    /// Whether it has an element, also without the lock.
+    pub(crate) fn contains_unlocked<Q: ?Sized>(&self, element: &Q) -> bool
+    where
+        T: Lookup<Q>,
+    {
+        self.map().find_unlocked(element).is_some()
+    }
+
+    /// A copy of the first element, or of the last, also without the lock.
+    pub(crate) fn load_edge(&self, last: bool) -> Result<Option<T>> {
+        Ok(self.map().load_edge(last)?.map(|(element, ())| element))
+    }
+
     /// The element that equals this, as it is stored.
     #[inline]
     pub fn get<Q: ?Sized>(&self, element: &Q) -> Option<T::Ref<'_>>

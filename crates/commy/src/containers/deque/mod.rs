@@ -224,6 +224,14 @@ impl<T: Share> DequeView<T> {
         (index < slots.len).then(|| unsafe { T::view(slots.place(index), self.cx()) })
     }
 
+    /// A copy of the element at an index, also without the lock, as [`Share::load`] is.
+    #[inline(always)]
+    pub(crate) fn load_at(&self, index: usize) -> Result<Option<T>> {
+        let slots = self.slots();
+        // SAFETY: below the length there are elements.
+        (index < slots.len).then(|| unsafe { T::load(slots.place(index), self.cx()) }).transpose()
+    }
+
     /// The element at an index, to be changed. Its old value is logged first.
     ///
     /// # Panics

@@ -5,6 +5,7 @@ use super::iter::{Iter, IterMut, Keys, Values, ValuesMut};
 use super::raw::{Place, Raw, Side, Slot, cannot_lend};
 use super::table::Seek;
 use crate::containers::entry::{self, Entry, Found, Keyed};
+use crate::containers::load::go_on;
 use crate::error::Result;
 use crate::schema::{Key, Lookup, Plain, Share};
 use crate::tx::Cx;
@@ -88,6 +89,26 @@ impl<K: Key, V: Share> HashMapView<K, V> {
         let slot = raw.find(key)?;
         // SAFETY: a full slot holds a stored key and value, which do not change while the view is borrowed.
         Some(unsafe { (K::view(&raw const (*slot).key, raw.cx), V::view(&raw const (*slot).value, raw.cx)) })
+    }
+
+    /// A copy of the value of a key, also without the lock, as [`Share::load`] is.
+    #[inline(always)]
+    pub(crate) fn load_value<Q: ?Sized>(&self, key: &Q) -> Result<Option<V>>
+    where
+        K: Lookup<Q>,
+    {
+        let raw = self.raw();
+        // SAFETY: the value of a slot that was found, in the map.
+        raw.find_unlocked(key).map(|slot| unsafe { V::load(&raw const (*slot).value, raw.cx) }).transpose()
+    }
+
+    /// Whether there is an entry of that key, also without the lock.
+    #[inline(always)]
+    pub(crate) fn has_key_unlocked<Q: ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Lookup<Q>,
+    {
+        self.raw().find_unlocked(key).is_some()
     }
 
     /// Whether there is an entry of that key.
@@ -407,6 +428,9 @@ impl<K: Key, V: Share> HashMapView<K, V> {
                 unsafe { (K::load(&raw const (*slot).key, raw.cx)?, V::load(&raw const (*slot).value, raw.cx)?) };
             all.extend([entry]);
             left = left.wrapping_sub(1);
+            if left % 1024 == 0 {
+                go_on(raw.cx)?;
+            }
         }
         if left == 0 { Ok(all) } else { Err(self.head.corrupt()) }
     }

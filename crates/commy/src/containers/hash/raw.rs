@@ -12,7 +12,7 @@ use crate::containers::entry::store_both;
 use crate::containers::vec::store;
 use crate::error::{Error, Result};
 use crate::layout::Word;
-use crate::schema::{Key, KeyHasher, Lookup, Share, nesting};
+use crate::schema::{Key, KeyHasher, Lookup, Share, compare_unlocked, nesting};
 use crate::tx::Cx;
 use std::cmp::Ordering;
 use std::marker::PhantomData;
@@ -135,6 +135,16 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     {
         // SAFETY: `find_by` hands in the keys of full slots, which hold stored keys.
         self.find_by(self.hash(query), |key| unsafe { K::equals(key, self.cx, query) })
+    }
+
+    /// The slot of a key, while others may write.
+    #[inline(always)]
+    pub(super) fn find_unlocked<Q: ?Sized>(&self, query: &Q) -> Option<*mut Slot<K, V>>
+    where
+        K: Lookup<Q>,
+    {
+        // SAFETY: `find_by` hands in keys in the map.
+        self.find_by(self.hash(query), |key| unsafe { compare_unlocked::<K, Q>(key, self.cx, query).is_eq() })
     }
 
     /// The slot with the stored key of another map or set of the same key type, whose context is `theirs`.

@@ -64,6 +64,15 @@ impl<T: Key> HashSetView<T> {
         self.raw().find(element).is_some()
     }
 
+    /// Whether it has an element, also without the lock.
+    #[inline(always)]
+    pub(crate) fn contains_unlocked<Q: ?Sized>(&self, element: &Q) -> bool
+    where
+        T: Lookup<Q>,
+    {
+        self.raw().find_unlocked(element).is_some()
+    }
+
     /// The element that equals this, as it is stored.
     #[inline(always)]
     pub fn get<Q: ?Sized>(&self, element: &Q) -> Option<T::Ref<'_>>

@@ -10,6 +10,7 @@ mod compare;
 #[cfg(test)]
 mod tests;
 
+use super::load::load_bytes;
 use super::vec::{Shape, Slots, VecHeader, bounds, keep_slots, release, too_large};
 use crate::containers::sequence::Header;
 use crate::error::{Error, Result};
@@ -111,8 +112,10 @@ impl Share for String {
     unsafe fn load(stored: *const VecHeader, cx: Cx) -> Result<String> {
         // SAFETY: the caller's promise.
         unsafe {
-            (*stored).checked_new::<u8>(cx)?;
-            Ok(text(stored, cx).to_owned())
+            let slots = (*stored).checked_new::<u8>(cx)?;
+            let bytes = load_bytes(slots.first.cast_const(), slots.len, cx)?;
+            String::from_utf8(bytes)
+                .map_err(|_| Error::corrupt(cx.offset_of(slots.first), "a string that is not UTF-8"))
         }
     }
 
@@ -136,6 +139,11 @@ impl Deref for Text {
 }
 
 impl Text {
+    /// How many bytes it has, also without the lock.
+    pub(crate) fn byte_len(&self) -> usize {
+        self.header.slots::<u8>(self.cx()).map_or(0, |slots| slots.len)
+    }
+
     #[inline(always)]
     fn cx(&self) -> Cx {
         // SAFETY: a view is made with its context's metadata, and does not outlive it.

@@ -215,6 +215,14 @@ impl<T: Share> VecView<T> {
         (index < slots.len).then(|| unsafe { T::view(slots.first.add(index), self.cx()) })
     }
 
+    /// A copy of the element at an index, also without the lock, as [`Share::load`] is.
+    #[inline(always)]
+    pub(crate) fn load_at(&self, index: usize) -> Result<Option<T>> {
+        let slots = self.slots();
+        // SAFETY: below `len` slots hold elements.
+        (index < slots.len).then(|| unsafe { T::load(slots.first.add(index), self.cx()) }).transpose()
+    }
+
     /// The element at an index, to be changed. Its old value is logged first.
     ///
     /// # Panics

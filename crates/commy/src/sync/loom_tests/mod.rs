@@ -15,6 +15,7 @@
 
 mod lock;
 mod notify;
+mod version;
 
 use super::{Fate, Lock, Surroundings, Word32, Word64};
 use crate::layout::{SlotState, thread_status};
@@ -451,6 +452,8 @@ impl Surroundings for Room {
     fn inherited(&self, _object: u64) {
         self.version.store(self.version.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
+
+    fn waits(&self, _: u64, _: u64) {}
 
     fn circular(&self, _object: u64, _owner: u64) -> bool {
         false

@@ -1,7 +1,7 @@
 //! The notification of changes: nobody sleeps through one.
 
 use super::{Cell32, PATIENT, Room, Sleep, explore};
-use crate::sync::{Bed, Notify, Word32};
+use crate::sync::{Bed, Notify, Word32, Word64};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 use std::rc::Rc;
@@ -66,7 +66,9 @@ impl Dormitory {
             self.room.lock().unlock_read(mark);
             Ok(Some(armed))
         };
-        self.notify().wait_changed(&self.room.version, seen, || PATIENT, arm).expect("patience")
+        self.notify()
+            .wait_changed(|| self.room.version.load(Ordering::Acquire), seen, || PATIENT, arm)
+            .expect("patience")
     }
 }
 

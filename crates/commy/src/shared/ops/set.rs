@@ -1,0 +1,177 @@
+//! One-operation forms of sets.
+
+use crate::error::Result;
+use crate::schema::{Key, Lookup};
+use crate::shared::Shared;
+use std::collections::{BTreeSet, HashSet};
+use std::hash::Hash;
+
+impl<T: Key + Lookup<T> + Eq + Hash> Shared<HashSet<T>> {
+    /// How many elements there are.
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    #[inline]
+    pub fn len(&self) -> Result<usize> {
+        self.peek(|view| Ok(view.len()))
+    }
+
+    /// Whether there are none.
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    #[inline]
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Whether it has an element.
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    #[inline]
+    pub fn contains<Q: ?Sized>(&self, element: &Q) -> Result<bool>
+    where
+        T: Lookup<Q>,
+    {
+        self.peek(|view| Ok(view.contains_unlocked(element)))
+    }
+
+    /// Puts an element in. Gives whether it was not there.
+    ///
+    /// # Errors
+    /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
+    #[inline]
+    pub fn insert(&self, element: T) -> Result<bool> {
+        self.change(|view| view.insert(element))
+    }
+
+    /// Takes an element out. Gives whether it was there.
+    ///
+    /// # Errors
+    /// As [`write`](Shared::write).
+    #[inline]
+    pub fn remove<Q: ?Sized>(&self, element: &Q) -> Result<bool>
+    where
+        T: Lookup<Q>,
+    {
+        self.change(|view| view.remove(element))
+    }
+
+    /// Puts all these elements in, or on an error none of them.
+    ///
+    /// # Errors
+    /// As [`insert`](Shared::insert).
+    pub fn extend(&self, elements: impl IntoIterator<Item = T>) -> Result<()> {
+        self.change(|view| view.extend(elements))
+    }
+
+    /// Removes all elements.
+    ///
+    /// # Errors
+    /// As [`write`](Shared::write).
+    pub fn clear(&self) -> Result<()> {
+        self.change(|view| view.clear())
+    }
+}
+
+impl<T: Key + Lookup<T> + Ord> Shared<BTreeSet<T>> {
+    /// How many elements there are.
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    #[inline]
+    pub fn len(&self) -> Result<usize> {
+        self.peek(|view| Ok(view.len()))
+    }
+
+    /// Whether there are none.
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    #[inline]
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Whether it has an element.
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    #[inline]
+    pub fn contains<Q: ?Sized>(&self, element: &Q) -> Result<bool>
+    where
+        T: Lookup<Q>,
+    {
+        self.peek(|view| Ok(view.contains_unlocked(element)))
+    }
+
+    /// Puts an element in. Gives whether it was not there.
+    ///
+    /// # Errors
+    /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
+    #[inline]
+    pub fn insert(&self, element: T) -> Result<bool> {
+        self.change(|view| view.insert(element))
+    }
+
+    /// Takes an element out. Gives whether it was there.
+    ///
+    /// # Errors
+    /// As [`write`](Shared::write).
+    #[inline]
+    pub fn remove<Q: ?Sized>(&self, element: &Q) -> Result<bool>
+    where
+        T: Lookup<Q>,
+    {
+        self.change(|view| view.remove(element))
+    }
+
+    /// A copy of the first element, the smallest.
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    pub fn first(&self) -> Result<Option<T>> {
+        self.survey(|view| view.load_edge(false))
+    }
+
+    /// A copy of the last element, the greatest.
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    pub fn last(&self) -> Result<Option<T>> {
+        self.survey(|view| view.load_edge(true))
+    }
+
+    /// Takes the first element out.
+    ///
+    /// # Errors
+    /// As [`write`](Shared::write).
+    pub fn pop_first(&self) -> Result<Option<T>> {
+        self.change(|view| view.pop_first())
+    }
+
+    /// Takes the last element out.
+    ///
+    /// # Errors
+    /// As [`write`](Shared::write).
+    pub fn pop_last(&self) -> Result<Option<T>> {
+        self.change(|view| view.pop_last())
+    }
+
+    /// Puts all these elements in, or on an error none of them.
+    ///
+    /// # Errors
+    /// As [`insert`](Shared::insert).
+    pub fn extend(&self, elements: impl IntoIterator<Item = T>) -> Result<()> {
+        self.change(|view| view.extend(elements))
+    }
+
+    /// Removes all elements.
+    ///
+    /// # Errors
+    /// As [`write`](Shared::write).
+    pub fn clear(&self) -> Result<()> {
+        self.change(|view| view.clear())
+    }
+}

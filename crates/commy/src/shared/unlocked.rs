@@ -1,0 +1,61 @@
+//! Reading without the lock, as `sync::version` says how.
+//!
+//! What is read is copied, and the copy is of use only if nothing was changed meanwhile; so there is nothing to
+//! lend. Who finds a writer inside tries again, a few times, and then takes the lock. So does who comes upon an error,
+//! for it may only be one of the moment.
+
+use super::Shared;
+use crate::error::Result;
+use crate::schema::Share;
+use crate::sync::version;
+use crate::tx::{Context, Cx, Watch};
+use std::ptr::NonNull;
+
+/// Attempts before the lock is taken.
+const ATTEMPTS: u32 = 8;
+/// Moments that one waits before the first of them; each time twice as many.
+const PAUSE: u32 = 4;
+
+impl<T: Share> Shared<T> {
+    /// What `look` gives for the value as it is at one moment. It takes little time whatever it meets.
+    #[inline(always)]
+    pub(super) fn at_once<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R> {
+        let look = |_| look(self.stored(), self.reader());
+        self.attempt(look).map_or_else(|| self.again(look), Ok)
+    }
+
+    /// The same for what may take long: `look` asks the context from time to time whether to go on.
+    pub(super) fn at_length<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R> {
+        let control = self.control();
+        self.again(|seen| {
+            let (lock, version) = (NonNull::from(&control.lock), NonNull::from(control.version.atomic()));
+            let watch = Watch { lock, version, seen };
+            let context = Context::of_onlooker(self.segment.map(), watch);
+            look(self.stored(), if seen == LOCKED { self.reader() } else { Cx::new(&context) })
+        })
+    }
+
+    #[inline(always)]
+    fn attempt<R>(&self, look: impl Fn(u64) -> Result<R>) -> Option<R> {
+        let control = self.control();
+        let (lock, version) = (&control.lock, control.version.atomic());
+        let seen = version::look(lock, version)?;
+        let result = look(seen).ok()?;
+        (self.is_there() && version::is_still(lock, version, seen)).then_some(result)
+    }
+
+    #[cold]
+    fn again<R>(&self, look: impl Fn(u64) -> Result<R>) -> Result<R> {
+        for attempt in 0..ATTEMPTS {
+            if let Some(result) = self.attempt(&look) {
+                return Ok(result);
+            }
+            (0..PAUSE << attempt).for_each(|_| std::hint::spin_loop());
+        }
+        let _locked = self.read()?;
+        look(LOCKED)
+    }
+}
+
+/// Instead of a version: the value is locked.
+const LOCKED: u64 = u64::MAX;
