@@ -136,6 +136,12 @@ fn nothing_of_a_removed_object_is_left_whatever_its_type() {
         let mut guard = object.write().unwrap();
         (0..10_000).for_each(|n| drop(guard.insert(n, "text".repeat(9)).unwrap()));
     });
+    removed_without_trace::<Vec<Vec<Vec<String>>>>(&segment, |object| {
+        object.store(vec![vec![vec!["text".repeat(9); 20]; 20]; 20]).unwrap();
+    });
+    removed_without_trace::<BTreeMap<u64, VecDeque<String>>>(&segment, |object| {
+        object.store((0..5000).map(|n| (n, [n.to_string(), "x".repeat(100)].into())).collect()).unwrap();
+    });
     removed_without_trace::<Link>(&segment, |object| {
         let mut guard = object.write().unwrap();
         let mut next = guard.next_mut();
@@ -295,4 +301,86 @@ fn removed_atomics_are_left_alone_as_long_as_somebody_may_use_them() {
     let segment = Segment::open(path).unwrap();
     segment.open_or_create::<u64>("another").unwrap();
     assert!(allocated(&segment) < kept, "kept for ever");
+}
+
+#[test]
+fn a_large_object_can_be_removed_from_a_segment_that_is_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let segment = Segment::options().max_size(4 << 20).create(dir.path().join("s.commy")).unwrap();
+    let lists: Shared<Vec<Vec<String>>> = segment.open_or_create("lists").unwrap();
+    let base = allocated(&segment);
+    let mut guard = lists.write().unwrap();
+    let mut count = 0u32;
+    while guard.push((0..7).map(|n| "x".repeat(30 + n + count as usize % 50)).collect()).is_ok() {
+        count += 1;
+    }
+    guard.commit().unwrap();
+    let numbers: Shared<Vec<u8>> = segment.open_or_create("numbers").unwrap();
+    while numbers.write().unwrap().push(1).is_ok() {}
+    assert!(count > 1000, "{count}");
+    segment.remove("lists").unwrap();
+    segment.remove("numbers").unwrap();
+    assert!(allocated(&segment) <= base + 192, "{} of {base}", allocated(&segment));
+    segment.open_or_create_with("again", || vec![0u8; 3 << 20]).unwrap();
+}
+
+#[test]
+fn several_that_remove_at_once_leave_nothing() {
+    let (_dir, segment) = segment();
+    let make = |n: usize| {
+        let object: Shared<HashMap<u64, Vec<String>>> = segment.open_or_create(&format!("objects/{n}")).unwrap();
+        object.store((0..500).map(|n| (n, vec!["text".repeat(5); 3])).collect()).unwrap();
+    };
+    (0..8).for_each(make);
+    (0..8).for_each(|n| segment.remove(&format!("objects/{n}")).unwrap());
+    let before = allocated(&segment);
+    for _ in 0..3 {
+        (0..8).for_each(make);
+        std::thread::scope(|scope| {
+            for thread in 0..2 {
+                let other = Segment::open(segment.path()).unwrap();
+                scope.spawn(move || {
+                    for n in 0..8 {
+                        match other.remove(&format!("objects/{}", (n + thread * 4) % 8)) {
+                            Ok(()) | Err(Error::NotFound { .. }) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                });
+            }
+        });
+        assert!(segment.objects().unwrap().is_empty());
+        segment.recover().unwrap();
+        assert_eq!(allocated(&segment), before);
+    }
+}
+
+#[test]
+fn reading_with_all_marks_in_use_does_not_see_another_object_either() {
+    let (_dir, segment) = segment();
+    let old: Shared<u64> = segment.open_or_create("old").unwrap();
+    segment.remove("old").unwrap();
+    let new: Shared<String> = segment.open_or_create_with("new", || "text".into()).unwrap();
+    let others: Vec<Shared<u64>> = (0..7).map(|n| segment.open_or_create(&format!("{n}")).unwrap()).collect();
+    let reading = new.read().unwrap();
+    let _guards: Vec<_> = others.iter().map(|object| object.read().unwrap()).collect();
+    assert!(matches!(old.read(), Err(Error::Removed { .. })));
+    let again = new.read().unwrap();
+    assert!(matches!(old.read(), Err(Error::Removed { .. })));
+    drop(reading);
+    drop(again);
+    assert!(new.try_write().is_ok(), "a mark is left");
+}
+
+#[test]
+fn a_handle_of_a_removed_object_does_not_touch_what_was_given_back() {
+    let (_dir, segment) = segment();
+    let object: Shared<[[u64; 32]; 32]> = segment.open_or_create_with("block", || [[7; 32]; 32]).unwrap();
+    let large: Shared<Vec<u64>> = segment.open_or_create_with("large", || vec![7; 1 << 20]).unwrap();
+    segment.remove("block").unwrap();
+    segment.remove("large").unwrap();
+    segment.shrink_to_usage().unwrap();
+    assert!(matches!(object.load(), Err(Error::Removed { .. })));
+    assert!(matches!(large.load(), Err(Error::Removed { .. })));
+    assert!(matches!(large.len(), Err(Error::Removed { .. })));
 }

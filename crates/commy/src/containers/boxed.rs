@@ -71,6 +71,17 @@ impl Content {
         Ok((shape.size != 0).then_some(Content { block, steps: 0 }))
     }
 
+    /// That which was given as [`words`](Content::words), if it can be.
+    pub(crate) fn resume(map: &Map, shape: &Shape, [block, steps]: [u64; 2]) -> Result<Content> {
+        Block::checked(map, block, shape.size, shape.align)?;
+        Ok(Content { block, steps: steps.min(3) })
+    }
+
+    /// All that it is.
+    pub(crate) fn words(&self) -> [u64; 2] {
+        [self.block, self.steps]
+    }
+
     pub(crate) fn step(&mut self, shape: &Shape, entries: bool) -> Step<Content> {
         self.steps += if entries { 1 } else { 2 };
         match self.steps {

@@ -67,6 +67,9 @@ impl Forms {
     pub(crate) const NOTHING: Shape = Shape { size: 0, align: 1 };
 }
 
+/// Words that any cursor fits in.
+pub(crate) const WORDS: usize = 6;
+
 /// A cursor over the contents of a container.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Contents {
@@ -90,6 +93,35 @@ impl Contents {
             Kind::BTreeMap | Kind::BTreeSet => Node::open(map, forms, header)?.map(Contents::Node),
             Kind::Box => Content::open(map, &forms.first, header)?.map(Contents::Content),
             _ => None,
+        })
+    }
+
+    /// All that the cursor is, to be gone on with later by [`resume`](Contents::resume), if nothing was changed.
+    pub(crate) fn words(&self) -> [u64; WORDS] {
+        fn filled<const N: usize>(words: [u64; N]) -> [u64; WORDS] {
+            let mut all = [0; WORDS];
+            all[..N].copy_from_slice(&words);
+            all
+        }
+        match self {
+            Contents::Row(row) => filled(row.words()),
+            Contents::Ring(ring) => filled(ring.words()),
+            Contents::Table(table) => filled(table.words()),
+            Contents::Node(node) => filled(node.words()),
+            Contents::Content(content) => filled(content.words()),
+        }
+    }
+
+    /// The cursor that [`words`](Contents::words) gave, if it can be one over a container of that kind.
+    pub(crate) fn resume(map: &Map, kind: Kind, forms: &Forms, words: [u64; WORDS]) -> Result<Contents> {
+        let [a, b, c, d, e, f] = words;
+        Ok(match kind {
+            Kind::String | Kind::Vec => Contents::Row(Row::resume(map, &forms.first, [a, b, c, d])?),
+            Kind::VecDeque => Contents::Ring(Places::resume(map, &forms.first, [a, b, c, d, e])?),
+            Kind::HashMap | Kind::HashSet => Contents::Table(Table::resume(map, forms, [a, b, c, d, e, f])?),
+            Kind::BTreeMap | Kind::BTreeSet => Contents::Node(Node::resume(map, forms, [a, b, c, d])?),
+            Kind::Box => Contents::Content(Content::resume(map, &forms.first, [a, b])?),
+            _ => return Err(Error::corrupt(0, "a walk over something that is no container")),
         })
     }
 

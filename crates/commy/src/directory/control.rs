@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! control block, 192 B
-//!   0 state: 1 live, 2 free, 3 kept out of use
+//!   0 state: 1 live, 2 free, 3 kept out of use, 4 orphaned, 5 an orphan that is being freed
 //!   8 description: offset, bytes
-//!  24 value: offset, bytes
-//!  40 list: of a free or kept block the next one of its list; of the directory the first free one
+//!  24 value: offset; bytes and alignment
+//!  40 list: of a block without a live object the next one of its list; of the directory the first free one
 //!  48 kept: of a kept block the last attachment that may know it; of the directory the first kept one
-//!  56 alignment of the value
+//!  56 orphans: of an orphan that is being freed see `orphans`; of the directory the first orphan
 //!  64 lock word          <- object
 //!  72 waiters, sleepers (u32 each)
 //!  80 version
@@ -33,7 +33,7 @@ use crate::layout::{VALUE_AT, Word};
 use crate::map::Map;
 use crate::participant::Attachment;
 use crate::schema::Share;
-use crate::tx::Cx;
+use crate::tx::{Cx, pack_size, unpack_size};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Offset of the directory's control block.
@@ -50,6 +50,10 @@ pub(super) const LIVE: u64 = 1;
 const FREE: u64 = 2;
 /// `state` of a block whose object was removed, but may still be looked at.
 const KEPT: u64 = 3;
+/// `state` of a block whose object was removed, with a value that is yet to be freed.
+pub(super) const ORPHANED: u64 = 4;
+/// The same, when that has begun.
+pub(super) const DYING: u64 = 5;
 
 /// A control block, up to the value.
 #[repr(C)]
@@ -58,10 +62,10 @@ pub(crate) struct Control {
     description: Word,
     description_len: Word,
     value: Word,
-    value_len: Word,
-    list: Word,
+    value_size: Word,
+    pub(super) list: Word,
     kept: Word,
-    value_align: Word,
+    pub(super) orphans: Word,
     pub(crate) lock: AtomicU64,
     pub(crate) waiters: AtomicU32,
     pub(crate) sleepers: AtomicU32,
@@ -111,7 +115,8 @@ pub(super) struct Parts {
 
 impl Control {
     pub(super) fn parts(&self) -> Parts {
-        let value = (self.value.get(), self.value_len.get(), self.value_align.get());
+        let (bytes, align) = unpack_size(self.value_size.get());
+        let value = (self.value.get(), bytes, align);
         Parts { description: (self.description.get(), self.description_len.get()), value }
     }
 
@@ -120,13 +125,19 @@ impl Control {
         self.description.put(parts.description.0);
         self.description_len.put(parts.description.1);
         self.value.put(parts.value.0);
-        self.value_len.put(parts.value.1);
-        self.value_align.put(parts.value.2);
+        self.value_size.put(pack_size(parts.value.1, parts.value.2));
         self.state.put(LIVE);
     }
 
+    /// Ends what handles there are.
+    fn end(&self, cx: Cx) -> Result<()> {
+        cx.keep(&self.generation, 1)?;
+        self.generation.put(self.generation.get() + 1);
+        Ok(())
+    }
+
     /// Logs everything before the lock word.
-    fn keep(&self, cx: Cx) -> Result<()> {
+    pub(super) fn keep(&self, cx: Cx) -> Result<()> {
         cx.keep(&self.state, OBJECT_AT / 8)
     }
 }
@@ -159,14 +170,54 @@ pub(super) fn give_up(cx: Cx, object: u64, used_without_lock: bool) -> Result<()
     let directory = control(map, DIRECTORY + OBJECT_AT)?;
     block.keep(cx)?;
     directory.keep(cx)?;
-    cx.keep(&block.generation, 1)?;
+    block.end(cx)?;
     let (state, head) = if used_without_lock { (KEPT, &directory.kept) } else { (FREE, &directory.list) };
     block.kept.put(map.header().attachments.get());
     block.list.put(head.get());
     block.state.put(state);
     head.put(object);
-    block.generation.put(block.generation.get() + 1);
     Ok(())
+}
+
+/// Makes an object, whose lock is held, an orphan: it is nobody's any more, but its value is yet to be freed.
+pub(super) fn orphan(cx: Cx, object: u64) -> Result<()> {
+    let (block, directory) = (control(cx.map(), object)?, control(cx.map(), DIRECTORY + OBJECT_AT)?);
+    block.keep(cx)?;
+    directory.keep(cx)?;
+    block.end(cx)?;
+    block.state.put(ORPHANED);
+    block.list.put(directory.orphans.get());
+    directory.orphans.put(object);
+    Ok(())
+}
+
+/// The orphans.
+pub(super) fn orphans(map: &Map) -> Result<Vec<u64>> {
+    let mut all = Vec::new();
+    let mut object = control(map, DIRECTORY + OBJECT_AT)?.orphans.get();
+    while object != 0 {
+        let block = control(map, object)?;
+        if !matches!(block.state.get(), ORPHANED | DYING) || all.len() as u64 > map.size() / CONTROL.0 {
+            return Err(Error::corrupt(object, "an orphan that is none"));
+        }
+        all.push(object);
+        object = block.list.get();
+    }
+    Ok(all)
+}
+
+/// Takes an orphan, whose lock is held, out of their list, and lets its control block serve another object.
+pub(super) fn bury(cx: Cx, object: u64) -> Result<()> {
+    let (block, directory) = (control(cx.map(), object)?, control(cx.map(), DIRECTORY + OBJECT_AT)?);
+    let all = orphans(cx.map())?;
+    let place = match all.iter().position(|orphan| *orphan == object) {
+        Some(0) => &directory.orphans,
+        Some(index) => &control(cx.map(), all[index - 1])?.list,
+        None => return Err(Error::corrupt(object, "an orphan that is not listed")),
+    };
+    cx.keep(place, 1)?;
+    place.put(block.list.get());
+    give_up(cx, object, false)
 }
 
 /// Makes kept control blocks free whose atomics nobody can be using any more.

@@ -4,17 +4,20 @@
 //! control block (see `control`). The directory's own control block is in the header.
 //!
 //! An object is made in one transaction under the directory's lock: its value, its description, its control block
-//! and its name come into being together. It goes in one transaction, too: see `remove`.
+//! and its name come into being together. It goes in one transaction, too: see `remove`, and `orphans`.
 
 mod control;
 mod names;
+mod orphans;
 mod remove;
 
 pub(crate) use control::{Control, control, format_directory};
+pub(crate) use orphans::free_orphans;
 pub(crate) use remove::{remove, rename};
 
 use crate::error::{Error, Result};
 use crate::layout::VALUE_AT;
+use crate::map::Map;
 use crate::schema::{Description, Object};
 use crate::segment::Segment;
 use crate::shared::{Shared, WriteGuard};
@@ -53,14 +56,20 @@ fn found(segment: &Segment, object: u64) -> Result<Found> {
     if control.state.get() != LIVE {
         return Err(Error::corrupt(object, "a name that leads to no object"));
     }
+    let description = found_description(map, control)?;
+    Ok(Found { object, generation: control.generation.get(), value: control.parts().value.0, description })
+}
+
+/// The description of an object, which or whose directory is locked.
+fn found_description(map: &Map, control: &Control) -> Result<Vec<u8>> {
     let (offset, len) = control.parts().description;
     let Some(bytes) = map.at(offset, len, 1) else {
         return Err(Error::corrupt(offset, "a description outside the file"));
     };
     let mut description = vec![0; len as usize];
-    // SAFETY: `len` bytes in the map, which are not changed while the directory is locked.
+    // SAFETY: `len` bytes in the map, which are not changed meanwhile.
     unsafe { std::ptr::copy_nonoverlapping(bytes, description.as_mut_ptr(), len as usize) };
-    Ok(Found { object, generation: control.generation.get(), value: control.parts().value.0, description })
+    Ok(description)
 }
 
 /// Changes the directory; wholly, or not at all.
@@ -90,7 +99,7 @@ pub(crate) fn insert<T: Object>(segment: &Segment, name: &str, value: impl FnOnc
     if let Some(object) = names.get(name).copied() {
         return found(segment, object);
     }
-    change(names, |names| {
+    let made = change(names, |names| {
         let cx = names.cx();
         control::release_kept(cx, segment.attachment())?;
         let stored = value.place(cx)?;
@@ -111,7 +120,10 @@ pub(crate) fn insert<T: Object>(segment: &Segment, name: &str, value: impl FnOnc
         control.fill(Parts { description: (text, description.len() as u64), value: (value, bytes, align) });
         names.insert(name.into(), object)?;
         Ok(Found { object, generation: control.generation.get(), value, description })
-    })
+    })?;
+    // What cannot be freed now is freed later.
+    let _ = free_orphans(segment);
+    Ok(made)
 }
 
 /// Bytes that an object takes.

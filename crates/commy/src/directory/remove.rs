@@ -4,6 +4,7 @@
 //! an object under the directory's lock, so there is no circle. Who waits for the object's lock, or sleeps until it
 //! changes, is let in and woken afterwards and finds another generation.
 
+use super::orphans::{self, free_orphans};
 use super::{Found, control, directory, find, found};
 use crate::error::{Error, Result};
 use crate::schema::Description;
@@ -36,6 +37,9 @@ pub(crate) fn remove(segment: &Segment, name: &str) -> Result<()> {
             let parts = control::control(segment.map(), object)?.parts();
             let used_without_lock = plan.has_atomics();
             names.remove(name)?;
+            if !used_without_lock && orphans::is_large(segment.map(), &plan, parts.value.0)? {
+                return control::orphan(cx, object);
+            }
             control::give_up(cx, object, used_without_lock)?;
             if !used_without_lock {
                 walk::free(cx, &plan, parts.value.0)?;
@@ -43,7 +47,10 @@ pub(crate) fn remove(segment: &Segment, name: &str) -> Result<()> {
             }
             cx.free(parts.description.0, parts.description.1, 8)
         })?;
-        return locked.close_changed();
+        locked.close_changed()?;
+        // What somebody else is at, or cannot be done now, is done later.
+        let _ = free_orphans(segment);
+        return Ok(());
     }
 }
 

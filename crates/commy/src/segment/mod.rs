@@ -124,6 +124,7 @@ impl Segment {
         let segment = Segment(Objects(attached));
         // Who cannot have it now leaves it to the next.
         let _ = segment.follow_limit();
+        let _ = directory::free_orphans(&segment);
         Ok(segment)
     }
 
@@ -161,6 +162,7 @@ impl Segment {
         self.attachment().own_place()?;
         let found = recovery::sweep(self.attachment())?;
         self.follow_limit()?;
+        directory::free_orphans(self)?;
         Ok(found)
     }
 

@@ -2,6 +2,7 @@
 
 use super::Segment;
 use crate::alloc::shrink::{self, Extent};
+use crate::directory;
 use crate::error::{Error, Result};
 use crate::layout::{MIN_SIZE, PAGE};
 use crate::participant::Actor;
@@ -99,6 +100,7 @@ impl Segment {
     /// # Errors
     /// [`Error::LockTimeout`]; [`Error::Corrupt`] if the records of what is free contradict themselves.
     pub fn shrink_to_usage(&self) -> Result<u64> {
+        directory::free_orphans(self)?;
         let worker = self.worker()?;
         let actor = worker.actor();
         let _space = Space::lock(&actor)?;

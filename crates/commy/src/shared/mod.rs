@@ -95,6 +95,11 @@ impl<T: Object> Shared<T> {
         Shared::new(segment, name, &Found { object, generation, value, description })
     }
 
+    /// The offset of its lock word.
+    pub(crate) fn offset(&self) -> u64 {
+        self.object
+    }
+
     /// The name it was opened by.
     pub fn name(&self) -> &str {
         &self.name
@@ -174,6 +179,11 @@ impl<T: Share> Shared<T> {
         let worker = self.segment.worker()?;
         let Some(mark) = worker.take_mark() else {
             let mark = worker.share_mark(self.object)?;
+            if !self.is_there() {
+                // The mark is that of another object, which was made where this one was.
+                self.leave_read(&worker, mark);
+                return Err(self.removed());
+            }
             return Ok(ReadGuard::new(self, worker, mark));
         };
         let locked = self.lock().read(worker.index(), worker.slot().marks[mark].atomic(), worker.tag(), patience);

@@ -40,8 +40,10 @@ impl<T: Share> Shared<T> {
         let control = self.control();
         let (lock, version) = (&control.lock, control.version.atomic());
         let seen = version::look(lock, version)?;
-        let result = look(seen).ok()?;
-        (self.is_there() && version::is_still(lock, version, seen)).then_some(result)
+        // Asked before, for the value of an object that was removed may have had a block that is gone; who removes it
+        // afterwards counts a change.
+        let result = if self.is_there() { look(seen).ok()? } else { return None };
+        version::is_still(lock, version, seen).then_some(result)
     }
 
     #[cold]

@@ -9,7 +9,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use record::{OPEN, Record};
+pub(crate) use record::{OPEN, Record, pack_size, unpack_size};
 pub(crate) use worker::{Roster, Worker};
 
 use crate::alloc;

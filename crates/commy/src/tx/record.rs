@@ -302,7 +302,7 @@ pub(crate) fn drop_kept_chunks(actor: &Actor<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Bytes and alignment of a FREE entry in one word.
+/// Bytes and alignment of a block in one word.
 #[inline(always)]
 pub(crate) fn pack_size(bytes: u64, align: u64) -> u64 {
     bytes << 8 | u64::from(align.trailing_zeros())

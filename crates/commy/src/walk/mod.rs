@@ -32,7 +32,7 @@ pub(crate) use claims::Claims;
 pub(crate) use plan::Plan;
 
 use crate::alloc::classes::class_of;
-use crate::containers::untyped::{Block, Contents, Step};
+use crate::containers::untyped::{Block, Contents, Step, WORDS};
 use crate::error::{Error, Result};
 use crate::map::Map;
 use crate::schema::{Field, Kind, Node};
@@ -128,12 +128,15 @@ fn bytes_at(map: &Map, offset: u64, len: u64) -> Result<&[u8]> {
     Ok(unsafe { std::slice::from_raw_parts(place, len as usize) })
 }
 
+/// Words that a container which is being walked over fits in.
+pub(crate) const FRAME_WORDS: usize = WORDS + 1;
+
 /// A container that is being walked over.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Frame {
+struct Frame {
     /// The container's node.
-    pub node: usize,
-    pub contents: Contents,
+    node: usize,
+    contents: Contents,
 }
 
 /// A walk over all blocks that values own.
@@ -150,14 +153,35 @@ impl<'a> Walker<'a> {
         Walker { map, plan, stack: Vec::new(), opened: 0 }
     }
 
-    /// Goes on with containers that an earlier walk had not finished.
-    pub(crate) fn push(&mut self, frame: Frame) -> Result<()> {
+    fn push(&mut self, frame: Frame) -> Result<()> {
         self.opened += 1;
         if self.stack.len() >= DEEPEST || self.opened > self.map.size() / 8 {
             return Err(Error::corrupt(0, "values that contain themselves"));
         }
         self.stack.push(frame);
         Ok(())
+    }
+
+    /// How many containers are not walked over yet, as far as they have been met.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.stack.len()
+    }
+
+    /// What is left of the walk, as words: see [`resume`](Walker::resume).
+    pub(crate) fn words(&self) -> impl Iterator<Item = [u64; FRAME_WORDS]> {
+        self.stack.iter().map(|frame| {
+            let [a, b, c, d, e, f] = frame.contents.words();
+            [frame.node as u64, a, b, c, d, e, f]
+        })
+    }
+
+    /// Goes on with what was left of a walk over the same values, whose blocks that were given may be gone.
+    pub(crate) fn resume(&mut self, [node, a, b, c, d, e, f]: [u64; FRAME_WORDS]) -> Result<()> {
+        let corrupt = || Error::corrupt(a, "a walk over something that is not described");
+        let node = usize::try_from(node).ok().filter(|node| *node < self.plan.nodes()).ok_or_else(corrupt)?;
+        let (kind, forms) = (self.plan.node(node).kind, self.plan.forms(node));
+        let contents = Contents::resume(self.map, kind, forms, [a, b, c, d, e, f])?;
+        self.push(Frame { node, contents })
     }
 
     /// Adds what a value owns.

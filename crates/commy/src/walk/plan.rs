@@ -65,6 +65,11 @@ impl Plan {
         Ok(Plan { description, facts })
     }
 
+    /// How many nodes there are.
+    pub(crate) fn nodes(&self) -> usize {
+        self.facts.len()
+    }
+
     #[inline]
     pub(crate) fn node(&self, node: usize) -> &Node {
         &self.description.nodes[node]

@@ -110,6 +110,20 @@ fn object_removed() {
     );
 }
 
+/// Of more blocks than are freed in one batch, within each other.
+#[test]
+fn object_orphaned() {
+    run(
+        "object: remove a large one",
+        |s| {
+            let map = x::<BTreeMap<u32, Vec<String>>>(s);
+            map.store((0..40).map(|n| (n, (0..14).map(|m| "t".repeat(1 + m)).collect())).collect()).unwrap();
+        },
+        |s| s.remove("x").unwrap(),
+        objects::<BTreeMap<u32, Vec<String>>>,
+    );
+}
+
 #[test]
 fn object_renamed() {
     run(

@@ -51,6 +51,20 @@ impl Node {
         Ok(Node { offset, levels, count, next: 0 })
     }
 
+    /// That which was given as [`words`](Node::words), if it can be.
+    pub(crate) fn resume(map: &Map, forms: &Forms, [offset, levels, count, next]: [u64; 4]) -> Result<Node> {
+        let node = Node::at(map, forms, offset, levels.max(1))?;
+        if levels > MOST_LEVELS as u64 || count > node.count || next > count.saturating_add(1) {
+            return Err(Error::corrupt(offset, "a node of a tree that cannot be gone on with"));
+        }
+        Ok(Node { levels, count, next, ..node })
+    }
+
+    /// All that it is.
+    pub(crate) fn words(&self) -> [u64; 4] {
+        [self.offset, self.levels, self.count, self.next]
+    }
+
     pub(crate) fn step(&mut self, map: &Map, forms: &Forms, entries: bool) -> Result<Step<Node>> {
         let shape = shape(forms, self.levels);
         let index = self.next;

@@ -24,13 +24,29 @@ impl Places {
     pub(crate) fn open(map: &Map, shape: &Shape, header: u64) -> Result<Option<Places>> {
         // SAFETY: a header is all words.
         let ring = unsafe { map.get::<DequeHeader>(header)? }.run();
-        let power = ring.cap & ring.cap.wrapping_sub(1) == 0;
-        if ring.len > ring.cap || ring.cap > MOST || !power || ring.head > ring.cap.saturating_sub(1) {
+        let places = Places::checked(map, shape, [ring.offset, ring.cap, ring.head, ring.len, 0], header)?;
+        Ok((ring.cap != 0).then_some(places))
+    }
+
+    /// Those that were given as [`words`](Places::words), if they can be.
+    pub(crate) fn resume(map: &Map, shape: &Shape, words: [u64; 5]) -> Result<Places> {
+        Places::checked(map, shape, words, words[0])
+    }
+
+    /// All that it is.
+    pub(crate) fn words(&self) -> [u64; 5] {
+        let within = |number: u64| number.min(self.cap);
+        let head = if self.cap == 0 { 0 } else { self.head };
+        [self.block, self.cap, head, within(self.len), within(self.next)]
+    }
+
+    fn checked(map: &Map, shape: &Shape, [block, cap, head, len, next]: [u64; 5], header: u64) -> Result<Places> {
+        let power = cap & cap.wrapping_sub(1) == 0;
+        if len > cap || cap > MOST || !power || head > cap.saturating_sub(1) || next > len {
             return Err(Error::corrupt(header, "a deque whose length, head or capacity cannot be"));
         }
-        Block::checked(map, ring.offset, shape.bytes(ring.cap)?, shape.align)?;
-        let places = Places { block: ring.offset, cap: ring.cap, head: ring.head, len: ring.len, next: 0 };
-        Ok((ring.cap != 0).then_some(places))
+        Block::checked(map, block, shape.bytes(cap)?, shape.align)?;
+        Ok(Places { block, cap, head, len, next })
     }
 
     pub(crate) fn step(&mut self, shape: &Shape, entries: bool) -> Step<Places> {

@@ -62,17 +62,28 @@ impl Places {
         if control == 0 {
             return Ok(None);
         }
-        let mut places = Places::table(map, forms, control, slots)?;
-        if moving != 0 {
-            // SAFETY: it is all words.
-            let description = unsafe { map.get::<Moving>(moving)? };
-            (places.part, places.ready) = (description.slots.get() & !(WIDTH as u64 - 1), description.ready.get());
-            if places.part == 0 || !slots.is_multiple_of(places.part) {
-                return Err(Error::corrupt(moving, "a hash table that moves out of one of impossible size"));
-            }
-            places.moving = moving;
+        if moving == 0 {
+            return Places::table(map, forms, control, slots).map(Some);
         }
-        Ok(Some(places))
+        // SAFETY: it is all words.
+        let description = unsafe { map.get::<Moving>(moving)? };
+        let (part, ready) = (description.slots.get() & !(WIDTH as u64 - 1), description.ready.get());
+        Places::resume(map, forms, [control, slots, part, ready, 0, moving]).map(Some)
+    }
+
+    /// Those that were given as [`words`](Places::words), if they can be.
+    pub(crate) fn resume(map: &Map, forms: &Forms, words: [u64; 6]) -> Result<Places> {
+        let [control, slots, part, ready, next, moving] = words;
+        let sound = Places::table(map, forms, control, if slots == 0 { 4 } else { slots })?;
+        if part == 0 || !slots.is_multiple_of(part) {
+            return Err(Error::corrupt(moving, "a hash table that moves out of one of impossible size"));
+        }
+        Ok(Places { slots, part, ready, next, moving, ..sound })
+    }
+
+    /// All that it is, but for whether it is moved out of.
+    pub(crate) fn words(&self) -> [u64; 6] {
+        [self.control, self.slots, self.part, self.ready, self.next, self.moving]
     }
 
     /// Those of a table that is not moved into.

@@ -23,11 +23,26 @@ impl Places {
     pub(crate) fn open(map: &Map, shape: &Shape, header: u64) -> Result<Option<Places>> {
         // SAFETY: a header is all words.
         let run = unsafe { map.get::<VecHeader>(header)? }.run();
-        if run.len > run.cap || run.cap > MOST {
+        let places = Places::checked(map, shape, [run.offset, run.cap, run.len, 0], header)?;
+        Ok((run.cap != 0).then_some(places))
+    }
+
+    /// Those that were given as [`words`](Places::words), if they can be.
+    pub(crate) fn resume(map: &Map, shape: &Shape, words: [u64; 4]) -> Result<Places> {
+        Places::checked(map, shape, words, words[0])
+    }
+
+    /// All that it is.
+    pub(crate) fn words(&self) -> [u64; 4] {
+        [self.block, self.cap, self.len.min(self.cap), self.next.min(self.cap)]
+    }
+
+    fn checked(map: &Map, shape: &Shape, [block, cap, len, next]: [u64; 4], header: u64) -> Result<Places> {
+        if len > cap || cap > MOST || next > len {
             return Err(Error::corrupt(header, "a vector or string whose length or capacity cannot be"));
         }
-        Block::checked(map, run.offset, shape.bytes(run.cap)?, shape.align)?;
-        Ok((run.cap != 0).then_some(Places { block: run.offset, cap: run.cap, len: run.len, next: 0 }))
+        Block::checked(map, block, shape.bytes(cap)?, shape.align)?;
+        Ok(Places { block, cap, len, next })
     }
 
     pub(crate) fn step(&mut self, shape: &Shape, entries: bool) -> Step<Places> {
