@@ -47,4 +47,26 @@ pub fn run() {
         emit("deque push_back+pop_front, 1000 live", per_op(N as usize, cycle));
         deque.store(VecDeque::new()).unwrap();
     }
+    for _ in 0..3 {
+        one_by_one(&vector, &deque);
+    }
+}
+
+/// Each operation by itself.
+fn one_by_one(vector: &Shared<Vec<u64>>, deque: &Shared<VecDeque<u64>>) {
+    let emit = |metric, value| emit("W2", metric, "commy (op)", value, "ns");
+    emit("vector push_back, 1e6 growing", per_op(N as usize, || (0..N).for_each(|i| vector.push(i).unwrap())));
+    let get = |i: u64| vector.get(i as usize).unwrap().unwrap();
+    let sum = || (0..N).fold(0u64, |sum, i| sum.wrapping_add(get(i)));
+    emit("vector indexed sum of 1e6", per_op(N as usize, sum));
+    vector.store(Vec::new()).unwrap();
+    deque.store((0..1000).collect()).unwrap();
+    let cycle = || {
+        (0..N).fold(0u64, |sum, i| {
+            deque.push_back(i).unwrap();
+            sum + deque.pop_front().unwrap().unwrap()
+        })
+    };
+    emit("deque push_back+pop_front, 1000 live", per_op(N as usize, cycle));
+    deque.store(VecDeque::new()).unwrap();
 }

@@ -18,6 +18,8 @@ pub fn run() {
     map.store(HashMap::new()).unwrap();
     insert_all(&map, &k, "commy (guard)");
     numbers(&map, &k, "commy (guard)");
+    map.store(HashMap::new()).unwrap();
+    numbers_one_by_one(&map, &k);
 
     let texts: Strings = scratch.segment.open_or_create("strings").unwrap();
     let s = strings(200_000);
@@ -25,12 +27,47 @@ pub fn run() {
     texts.store(HashMap::new()).unwrap();
     insert_strings(&texts, &s.0, "commy (guard)");
     in_strings(&texts, &s.1, "commy (guard)");
+    texts.store(HashMap::new()).unwrap();
+    strings_one_by_one(&texts, &s);
 
     readers_writer(&scratch, "commy (guard)", |map, kind, key| match kind {
         0 => assert!(black_box(map.read().unwrap().get(&key)).is_some()),
         1 | 2 => assert!(map.write().unwrap().insert(key, 1).is_ok()),
         _ => assert!(map.write().unwrap().remove(&key).is_ok()),
     });
+    readers_writer(&scratch, "commy (op)", |map, kind, key| match kind {
+        0 => assert!(black_box(map.get(&key).unwrap()).is_some()),
+        1 | 2 => assert!(map.insert(key, 1).is_ok()),
+        _ => assert!(map.remove(&key).is_ok()),
+    });
+}
+
+/// Each operation by itself.
+fn numbers_one_by_one(map: &Numbers, k: &Keys) {
+    let emit = |metric, value| emit("W3", metric, "commy (op)", value, "ns");
+    let insert = |keys: &[u64]| keys.iter().for_each(|&x| assert!(map.insert(x, x).unwrap().is_none()));
+    emit("u64 insert 1e6, growing", per_op(N, || insert(&k.key)));
+    let (n, few) = (N * 3 / 10, N / 20);
+    let (hit, miss) = (&k.order[..n], &k.absent[N / 2..][..n]);
+    let get = |x| map.get(x).unwrap().unwrap();
+    emit("u64 get hit", per_op(n, || hit.iter().fold(0u64, |a, x| a.wrapping_add(get(x)))));
+    emit("u64 get miss", per_op(n, || miss.iter().filter(|x| map.contains_key(*x).unwrap()).count()));
+    emit("u64 overwrite", per_op(n, || hit.iter().for_each(|&x| assert!(map.insert(x, 1).unwrap().is_some()))));
+    emit("u64 insert, no growth", per_op(few, || insert(&k.absent[..few])));
+    emit("u64 remove", per_op(few, || hit[..few].iter().for_each(|x| assert!(map.remove(x).unwrap().is_some()))));
+    insert(&hit[..few]);
+}
+
+/// Each operation by itself.
+fn strings_one_by_one(map: &Strings, (keys, order): &(Vec<String>, Vec<String>)) {
+    let emit = |metric, value| emit("W3", metric, "commy (op)", value, "ns");
+    let insert = || keys.iter().for_each(|x| assert!(map.insert(x.clone(), VALUE.to_string()).unwrap().is_none()));
+    emit("string insert 2e5, growing", per_op(keys.len(), insert));
+    let get = |x: &String| map.get(x.as_str()).unwrap().unwrap();
+    emit("string get hit", per_op(order.len(), || order.iter().fold(0, |a, x| a + get(x).len())));
+    let few = &order[..order.len() / 4];
+    let remove = || few.iter().for_each(|x| assert!(map.remove(x.as_str()).unwrap().is_some()));
+    emit("string remove", per_op(few.len(), remove));
 }
 
 fn insert_all(map: &Numbers, k: &Keys, peer: &str) {

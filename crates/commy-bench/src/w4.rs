@@ -16,6 +16,7 @@ pub fn run() {
     map.store(BTreeMap::new()).unwrap();
     insert(&map, &k.key, "insert 1e6 random", "commy (guard)");
     read(&map, &k);
+    one_by_one(&map, &k);
 
     let mut sorted = k.key;
     sorted.sort_unstable();
@@ -53,4 +54,16 @@ fn read(map: &Map, k: &Keys) {
         k.order[..5000].iter().fold(0u64, |a, &x| range(a, x))
     };
     emit("range scan of 100", per_op(5000, ranges));
+}
+
+/// Each operation by itself.
+fn one_by_one(map: &Map, k: &Keys) {
+    let emit = |metric, value| emit("W4", metric, "commy (op)", value, "ns");
+    let get = |x| map.get(x).unwrap().unwrap();
+    emit("get hit", per_op(200_000, || k.order[..200_000].iter().fold(0u64, |a, x| a.wrapping_add(get(x)))));
+    let few = &k.absent[N / 20..][..N / 20];
+    emit(
+        "insert, no growth",
+        per_op(few.len(), || few.iter().for_each(|&x| assert!(map.insert(x, x).unwrap().is_none()))),
+    );
 }

@@ -1,4 +1,4 @@
-//! W5: locks between processes, and messages through a deque.
+//! W5: locks between processes.
 
 use crate::bench::*;
 use commy::{Segment, Shared};
@@ -43,6 +43,7 @@ pub fn run() {
         emit("W5", "lock+unlock, uncontended", "commy (read guard)", per_op(n, read), "ns");
     }
     contended(&scratch, cell);
+    crate::messages::run();
     for _ in 0..5 {
         let time = owner_dies(&scratch, &number, |_| {});
         emit("W5", "lock owner killed: until the waiter holds it", "commy (write guard)", time, "us");
