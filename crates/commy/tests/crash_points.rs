@@ -84,6 +84,7 @@ fn child() {
     let (path, point, skip) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
     match point.strip_prefix("shrink ") {
         Some(point) => shrink(Path::new(path), point, skip.parse().unwrap()),
+        None if point.starts_with("copy ") => copy(Path::new(path), &point[5..], skip.parse().unwrap()),
         None => {
             kill_at(point, skip.parse().unwrap());
             work(Path::new(path));
@@ -210,6 +211,53 @@ fn killed_while_it_changes_the_size_a_process_leaves_all_whole() {
     // The object itself stays.
     let left = segment.stats().unwrap().allocated - allocated;
     assert!(left < 8192, "{left} bytes leaked");
+}
+
+/// Makes copies, killed on the way.
+fn copy(path: &Path, point: &str, skip: u64) {
+    let segment = Segment::open(path).unwrap();
+    segment.recover().unwrap();
+    kill_at(point, skip);
+    (0..).for_each(|n| segment.snapshot(path.with_extension(format!("{point} {skip} {n}"))).unwrap());
+}
+
+#[test]
+fn killed_while_it_makes_a_copy_a_process_has_nobody_pause() {
+    if std::env::var(ROLE).is_ok() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let segment = create(&dir);
+    let objects = objects(&segment);
+    let mut slowest = Duration::ZERO;
+    for (point, most) in [("WordPublish", 8), ("LockTake", 4), ("LockRelease", 4), ("WordPut", 4)] {
+        for skip in 0..most {
+            let mut victim = spawn(segment.path(), &format!("copy {point}"), skip);
+            let begin = Instant::now();
+            let status = loop {
+                let operation = Instant::now();
+                shift(&segment, &objects, skip).unwrap();
+                slowest = slowest.max(operation.elapsed());
+                if let Some(status) = victim.try_wait().unwrap() {
+                    break status;
+                }
+                assert!(begin.elapsed() < Duration::from_secs(20), "{point} is not passed {skip} times");
+            };
+            assert!(!status.success() && status.code() != Some(101), "{point}: not killed, but {status}");
+            let operation = Instant::now();
+            shift(&segment, &objects, skip).unwrap();
+            slowest = slowest.max(operation.elapsed());
+            whole(&segment);
+            for n in 0.. {
+                let path = segment.path().with_extension(format!("{point} {skip} {n}"));
+                if !path.exists() {
+                    break;
+                }
+                whole(&Segment::open(path).unwrap());
+            }
+        }
+    }
+    assert!(slowest < Duration::from_secs(1), "a writer waited {slowest:?} for a dead copier");
 }
 
 #[test]

@@ -132,6 +132,32 @@ pub(crate) fn punch(file: &File, from: u64, to: u64) -> io::Result<()> {
     system::punch(file, from, to)
 }
 
+/// Makes `to`, an empty file, share all storage of `from`, if the file system can do that; tells whether. Each gets
+/// storage of its own for what is changed in it: so a store may meet a full disk, until [`unshare`].
+pub(crate) fn clone_file(from: &File, to: &File) -> io::Result<bool> {
+    system::clone_file(from, to)
+}
+
+/// Gives a file storage of its own in place of what it shares with others, where it can share at all.
+pub(crate) fn unshare(file: &File, len: u64) -> io::Result<()> {
+    system::unshare(file, len)
+}
+
+/// Copies `from..to` between two files, to the same place. Ranges that were never written are left out.
+pub(crate) fn copy_range(source: &File, target: &File, from: u64, to: u64) -> io::Result<()> {
+    system::copy_range(source, target, from, to)
+}
+
+/// Fills the buffer from a place of the file.
+pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {
+    system::read_at(file, buffer, at)
+}
+
+/// Writes all bytes to a place of the file.
+pub(crate) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    system::write_at(file, bytes, at)
+}
+
 /// Writes what was changed in the file through mappings, and its length, to the disk, and waits for it.
 pub(crate) fn sync(file: &File, mapping: &Mapping, len: u64) -> io::Result<()> {
     mapping.flush(0..len as usize)?;

@@ -6,7 +6,7 @@
 //! thread is alive while its process is and its beacon is not dead. Both layers only ever err towards
 //! "alive"; whoever any layer calls dead is dead.
 
-use super::{Actor, ForkMutex, tag};
+use super::{ForkMutex, Unlocked, tag};
 use crate::error::{Error, Result};
 use crate::layout::{
     MARKS, PROCESS_FREE, PROCESS_LIVE, Point, ProcessSlot, SlotState, THREADS_PER_PAGE, ThreadSlot, Word, at,
@@ -369,8 +369,7 @@ impl Surroundings for Attachment {
 
     fn circular(&self, owner: u64, me: u64) -> bool {
         // What the others wait for may be gone by now.
-        let actor = self.by_tag(me).map(|(index, slot, _)| Actor { at: self, slot, index, tag: me });
-        let _unlocked = actor.as_ref().map(Actor::unlocked);
+        let _unlocked = self.by_tag(me).map(|(_, slot, _)| Unlocked::begin(slot));
         // Breadth first over who waits for whom. Only those below `me` are followed: so of a circle's members just
         // one is told, the highest, which finds it however the circles cross.
         let mut met = [0; 64];

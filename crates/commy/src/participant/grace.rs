@@ -15,8 +15,8 @@
 //! sees that. An attachment that is read-only cannot say that it reads: it holds the byte [`READERS`] of the file, and
 //! while somebody does, nothing is given back.
 
-use super::{Actor, Attachment};
-use crate::layout::Word;
+use super::Attachment;
+use crate::layout::{ThreadSlot, Word};
 use crate::os;
 use std::time::{Duration, Instant};
 
@@ -27,11 +27,11 @@ pub(crate) const READERS: u64 = (1 << 20) + 1;
 /// While it lives, its thread may follow offsets without a lock.
 pub(crate) struct Unlocked<'a>(Option<&'a Word>);
 
-impl<'a> Actor<'a> {
+impl<'a> Unlocked<'a> {
     /// Begins to read without a lock. To be called by the thread that has the slot. May be nested.
     #[inline(always)]
-    pub(crate) fn unlocked(&self) -> Unlocked<'a> {
-        let (word, count) = (&self.slot.reading, self.slot.reading.get());
+    pub(crate) fn begin(slot: &'a ThreadSlot) -> Unlocked<'a> {
+        let (word, count) = (&slot.reading, slot.reading.get());
         if count & 1 == 1 {
             return Unlocked(None);
         }

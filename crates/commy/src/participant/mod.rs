@@ -7,8 +7,11 @@ mod fork_mutex;
 mod grace;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod pause;
 mod seat;
 
 pub(crate) use attachment::{Attachment, Liveness};
 pub(crate) use fork_mutex::{ForkGuard, ForkMutex};
+pub(crate) use grace::Unlocked;
+pub(crate) use pause::Still;
 pub(crate) use seat::{Actor, tag};

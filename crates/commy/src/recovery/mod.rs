@@ -74,9 +74,8 @@ fn bury(attachment: &Attachment, slot: &ThreadSlot, index: usize, state: SlotSta
     slot.freeing.publish(0);
     slot.waits_for.put(0);
     slot.marks.iter().for_each(|mark| mark.put(0));
-    for word in [&slot.busy, &slot.reading] {
-        word.publish(word.get().next_multiple_of(2));
-    }
+    slot.busy.publish(0);
+    slot.reading.publish(slot.reading.get().next_multiple_of(2));
     alloc::slab::strand(&actor);
     count(0);
     claim::vacate(slot.state.atomic(), state);

@@ -4,6 +4,7 @@ mod format;
 mod objects;
 mod options;
 mod raw;
+mod snapshot;
 mod space;
 mod stats;
 
@@ -18,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Header, PAGE, PROCESS_LIVE};
 use crate::map::Map;
 use crate::os::{self, Access};
-use crate::participant::Attachment;
+use crate::participant::{Attachment, Unlocked};
 use crate::recovery;
 use crate::tx::{Context, Cx, Roster, Worker};
 use std::fs::File;
@@ -183,6 +184,12 @@ impl Segment {
     #[inline(always)]
     pub(crate) fn worker(&self) -> Result<Rc<Worker>> {
         Worker::current(&self.0.0.attachment, &self.0.0.roster)
+    }
+
+    /// Lets the calling thread follow offsets without a lock, until what it gives is dropped.
+    #[inline(always)]
+    pub(crate) fn unlocked(&self) -> Result<Unlocked<'_>> {
+        Worker::slot_of(&self.0.0.attachment, &self.0.0.roster).map(Unlocked::begin)
     }
 
     /// The context for reading.

@@ -49,9 +49,7 @@ impl Segment {
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt) if the records contradict themselves.
     pub fn stats(&self) -> Result<Stats> {
-        let worker = self.worker()?;
-        let actor = worker.actor();
-        let _unlocked = actor.unlocked();
+        let _unlocked = self.unlocked()?;
         let usage = usage(self.map())?;
         let bookkeeping = self.bookkeeping()?;
         let allocated = usage.allocated.saturating_sub(bookkeeping);

@@ -37,6 +37,8 @@ impl<T: Share> Shared<T> {
 
     #[inline(always)]
     fn attempt<R>(&self, look: impl Fn(u64) -> Result<R>) -> Option<R> {
+        // What is freed meanwhile must not be taken away: see `participant::grace`.
+        let _unlocked = self.segment.unlocked().ok()?;
         let control = self.control();
         let (lock, version) = (&control.lock, control.version.atomic());
         let seen = version::look(lock, version)?;

@@ -6,5 +6,5 @@ pub(crate) mod loom_tests;
 mod notify;
 pub(crate) mod version;
 
-pub(crate) use lock::{Blocked, Fate, Lock, OWNER, Surroundings, Word32, Word64};
+pub(crate) use lock::{Blocked, Fate, Lock, NAP, OWNER, Surroundings, Word32, Word64};
 pub(crate) use notify::{Bed, Notify};

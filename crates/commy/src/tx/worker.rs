@@ -21,6 +21,7 @@ use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The threads of an attachment, and whether it still is.
 #[derive(Debug, Default)]
@@ -126,6 +127,20 @@ impl Worker {
             };
         }
         Worker::find(attachment, roster)
+    }
+
+    /// The calling thread's slot, for a moment in which it does not end.
+    #[inline(always)]
+    pub(crate) fn slot_of<'a>(attachment: &'a Attachment, roster: &Arc<Roster>) -> Result<&'a ThreadSlot> {
+        let (serial, latest) = LATEST.get();
+        // SAFETY: as in `current`; slots are in the map, which lives as long as the attachment, and are all atomics.
+        if serial == attachment.serial && unsafe { (*latest).is_own() } {
+            // SAFETY: as above.
+            return Ok(unsafe { (*latest).slot.as_ref() });
+        }
+        let worker = Worker::find(attachment, roster)?;
+        // SAFETY: as above.
+        Ok(unsafe { worker.slot.as_ref() })
     }
 
     #[cold]
@@ -307,6 +322,9 @@ impl Worker {
         if way >= WAYS {
             return Err(Error::TooManyGuards { kind: "write", limit: WAYS });
         }
+        if self.open.get() == 0 {
+            self.actor().set_busy(|| self.marks.get() != 0, self.attachment().patience)?;
+        }
         self.open.set(self.open.get() | 1 << way);
         Ok(way)
     }
@@ -327,6 +345,14 @@ impl Worker {
     pub(crate) fn end_empty(&self, way: usize) {
         self.contexts[way].end();
         self.open.set(self.open.get() & !(1 << way));
+        if self.open.get() == 0 {
+            self.actor().set_idle();
+        }
+    }
+
+    /// Whether the thread has guards or a transaction in this segment.
+    pub(crate) fn is_engaged(&self) -> bool {
+        self.open.get() != 0 || self.marks.get() != 0
     }
 
     /// Gives back what this thread and slots without an occupant keep for later: empty slabs, chunks of logs.
@@ -378,7 +404,11 @@ impl Drop for Worker {
                 return self.put_out();
             }
             state.seats.swap_remove(at);
-            let _ = self.alloc.trim(&actor);
+            // While all pause, empty slabs are left to who comes next.
+            if actor.set_busy(|| false, Duration::ZERO).is_ok() {
+                let _ = self.alloc.trim(&actor);
+                actor.set_idle();
+            }
             alloc::slab::strand(&actor);
             self.put_out();
             return actor.leave();

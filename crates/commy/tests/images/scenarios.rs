@@ -471,6 +471,16 @@ fn space_given_back() {
 }
 
 #[test]
+fn copied() {
+    run(
+        "space: snapshot",
+        |s| x::<Vec<String>>(s).store(vec!["one".into(), "two".repeat(20)]).unwrap(),
+        |s| s.snapshot(s.path().with_extension("copy")).unwrap(),
+        text::<Vec<String>>,
+    );
+}
+
+#[test]
 fn resized() {
     run("space: resize up", with_gaps, |s| s.resize(1 << 20).unwrap(), lengths);
     run(
