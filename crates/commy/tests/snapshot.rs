@@ -134,7 +134,7 @@ fn a_killed_copier_keeps_nobody_waiting_and_leaves_no_half_copy() {
             copier.hear();
         }
         for n in 0..round {
-            bank.notes.write().expect("lock").push(format!("{n}")).expect("push");
+            bank.notes.write().expect("lock").push("note ".repeat(n)).expect("push");
         }
         copier.kill();
         let begin = Instant::now();
