@@ -181,13 +181,45 @@ fn filler_of_a_small_disk(stage: &Stage) {
     let second = stage.path(0).join("second.commy");
     let error = Segment::create(&second).expect_err("no room");
     assert!(matches!(error, Error::OutOfSpace { .. }), "{error}");
+    assert!(!second.exists(), "an empty file was left behind");
     drop(segment);
     fill_and_free(&Segment::open(&path).expect("open on a full disk"), full);
     // When there is room again, it is made.
     std::fs::remove_file(&path).expect("remove");
     let second = Segment::options().initial_size(64 << 10).open_or_create(&second).expect("there is room");
     second.open_or_create::<u64>("number").expect("an object").store(7).expect("store");
+    drop(rest);
+    std::fs::remove_file(stage.path(0).join("rest")).expect("remove");
+    others_take_what_was_given_back(stage, &second);
     stage.say("done");
+}
+
+/// Where holes cannot be filled again, that is an error, and nobody ever touches one.
+#[cfg(target_os = "linux")]
+fn others_take_what_was_given_back(stage: &Stage, segment: &Segment) {
+    let lists: Vec<Shared<Vec<u8>>> =
+        (0..10).map(|n| segment.open_or_create(&format!("{n}")).expect("a list")).collect();
+    lists.iter().for_each(|list| list.store(vec![1; 60_000]).expect("store"));
+    lists.iter().step_by(2).for_each(|list| list.store(Vec::new()).expect("store"));
+    let given = segment.shrink_to_usage().expect("shrink");
+    assert!(given >= 5 * 57_344, "{given} bytes were given back");
+    let rest = stage.path(0).join("rest");
+    let mut file = std::fs::File::create(&rest).expect("create");
+    while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
+    assert!(matches!(lists[0].store(vec![2; 60_000]), Err(Error::OutOfSpace { .. })));
+    assert!(matches!(segment.resize(segment.size() + (1 << 20)), Err(Error::OutOfSpace { .. })));
+    assert!(matches!(segment.snapshot(stage.path(0).join("copy")), Err(Error::OutOfSpace { .. })));
+    assert!(!stage.path(0).join("copy").exists() && !stage.path(0).join("copy.partial").exists());
+    segment.shrink_to_usage().expect("shrink on a full disk");
+    segment.stats().expect("stats");
+    assert!(segment.check_objects().expect("check").is_empty());
+    for list in lists.iter().skip(1).step_by(2) {
+        assert!(list.load().expect("load").iter().all(|b| *b == 1));
+    }
+    drop(file);
+    std::fs::remove_file(&rest).expect("remove");
+    lists[0].store(vec![2; 60_000]).expect("there is room again");
+    assert!(lists[0].load().expect("load").iter().all(|b| *b == 2));
 }
 
 #[test]

@@ -103,6 +103,19 @@ fn the_limit_is_the_same_for_all_at_once_and_holds() {
 }
 
 #[test]
+fn a_file_of_one_size_keeps_it_until_it_is_resized() {
+    let (_folder, path) = common::place();
+    let options = Segment::options().initial_size(256 << 10).limit(256 << 10);
+    let segment = options.create(&path).expect("create");
+    let list: Shared<Vec<u8>> = segment.open_or_create("list").expect("list");
+    assert!(matches!(list.store(vec![1; 300 << 10]), Err(Error::OutOfSpace { .. })));
+    assert_eq!((segment.size(), segment.limit()), (256 << 10, 256 << 10));
+    Segment::open(&path).expect("open").resize(512 << 10).expect("resize");
+    list.store(vec![1; 300 << 10]).expect("there is room now");
+    assert_eq!((segment.size(), segment.limit()), (512 << 10, 512 << 10));
+}
+
+#[test]
 fn a_full_segment_uses_its_holes_whatever_they_are_cut_into() {
     let (_folder, _path, segment) = segment(8 << 20);
     let lists: Vec<Shared<Vec<u8>>> =

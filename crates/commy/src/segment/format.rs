@@ -59,8 +59,9 @@ impl Drop for Gate<'_> {
     }
 }
 
-/// Sees what an open file is; formats it if it is blank and may be. Gives the size to reserve.
-pub(crate) fn recognise_or_format(file: &File, path: &Path, options: &Options, fresh: bool) -> Result<u64> {
+/// Sees what an open file is; formats it if it is blank and may be. Gives the size to reserve. A file that was `made`
+/// for this is removed if that fails.
+pub(crate) fn recognise_or_format(file: &File, path: &Path, options: &Options, fresh: bool, made: bool) -> Result<u64> {
     if look(file, path, fresh)? == Found::Segment {
         return examine(file, path);
     }
@@ -69,9 +70,20 @@ pub(crate) fn recognise_or_format(file: &File, path: &Path, options: &Options, f
         return Err(Error::NotASegment { path: path.to_path_buf(), reason });
     }
     let _gate = Gate::pass(file, path, options.patience)?;
-    // The one who had the gate before may have done it.
+    // The one who had the gate before may have removed it,
+    let there = File::open(path).ok();
+    let identity = there.as_ref().and_then(|file| os::file_identity(file).ok());
+    if identity.is_none() || identity != os::file_identity(file).ok() {
+        return Err(Error::Replaced { path: path.to_path_buf() });
+    }
+    // or have done it.
     if look(file, path, fresh)? == Found::Blank {
-        format(file, path, options)?;
+        format(file, path, options).inspect_err(|_| {
+            if made {
+                // It is nothing but empty, or half of a segment.
+                let _ = std::fs::remove_file(path);
+            }
+        })?;
     }
     examine(file, path)
 }
@@ -181,7 +193,7 @@ fn format(file: &File, path: &Path, options: &Options) -> Result<()> {
     }
     header.maximum.put(maximum);
     header.max_participants.put(u64::from(options.max_participants));
-    header.limit.put(maximum);
+    header.limit.put(options.limit.unwrap_or(maximum).next_multiple_of(PAGE).clamp(size, maximum));
     header.boot.put(os::boot_id());
     header.clean.put(1);
     map.word(BITMAP_PAGE)?.put(1);

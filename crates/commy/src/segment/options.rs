@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::layout::{MAX_SIZE, MIN_SIZE, PAGE};
 use crate::os;
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use std::time::Duration;
 pub struct Options {
     pub(crate) initial_size: u64,
     pub(crate) max_size: u64,
+    pub(crate) limit: Option<u64>,
     pub(crate) read_only: bool,
     pub(crate) mode: u32,
     pub(crate) patience: Duration,
@@ -35,6 +37,7 @@ impl Default for Options {
         Options {
             initial_size: MIN_SIZE * 4,
             max_size: if cfg!(windows) { 8 << 30 } else { 64 << 30 },
+            limit: None,
             read_only: false,
             mode: 0o600,
             patience: Duration::from_secs(60),
@@ -62,6 +65,13 @@ impl Options {
     /// opens it. 64 GiB unless said (8 GiB on Windows), at most 1 TiB.
     pub fn max_size(mut self, bytes: u64) -> Options {
         self.max_size = bytes;
+        self
+    }
+
+    /// Bytes that a new segment may grow to by itself, until [`Segment::resize`] says otherwise: `max_size` unless said. With
+    /// `initial_size` and this the same, the file has one size until it is resized.
+    pub fn limit(mut self, bytes: u64) -> Options {
+        self.limit = Some(bytes);
         self
     }
 
@@ -111,8 +121,8 @@ impl Options {
 
     fn open_path(&self, path: &Path, wanted: Wanted) -> Result<Segment> {
         self.check()?;
-        let file = self.open_file(path, wanted)?;
-        let reserve = super::format::recognise_or_format(&file, path, self, wanted != Wanted::Existing)?;
+        let (file, made) = self.open_file(path, wanted)?;
+        let reserve = super::format::recognise_or_format(&file, path, self, wanted != Wanted::Existing, made)?;
         Segment::attach(file, path, reserve, self)
     }
 
@@ -133,7 +143,8 @@ impl Options {
         Ok(())
     }
 
-    fn open_file(&self, path: &Path, wanted: Wanted) -> Result<File> {
+    /// Opens the file; tells whether it was made.
+    fn open_file(&self, path: &Path, wanted: Wanted) -> Result<(File, bool)> {
         if let Ok(found) = std::fs::metadata(path)
             && !found.is_file()
         {
@@ -143,14 +154,23 @@ impl Options {
         let mut options = OpenOptions::new();
         options.read(true).write(true);
         os::open_flags(&mut options, self.mode);
-        match wanted {
-            Wanted::Existing => &mut options,
-            Wanted::New => options.create_new(true),
-            Wanted::Either => options.create(true),
-        };
-        options.open(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::AlreadyExists if wanted == Wanted::New => Error::Exists { path: path.to_path_buf() },
-            _ => Error::io("open", path, e),
-        })
+        loop {
+            if wanted != Wanted::New {
+                match options.open(path) {
+                    Ok(file) => return Ok((file, false)),
+                    Err(e) if wanted == Wanted::Either && e.kind() == ErrorKind::NotFound => {}
+                    Err(e) => return Err(Error::io("open", path, e)),
+                }
+            }
+            match options.clone().create_new(true).open(path) {
+                Ok(file) => return Ok((file, true)),
+                // Somebody else was quicker, unless it is a link to nowhere.
+                Err(e) if e.kind() == ErrorKind::AlreadyExists && wanted == Wanted::New => {
+                    return Err(Error::Exists { path: path.to_path_buf() });
+                }
+                Err(e) if e.kind() == ErrorKind::AlreadyExists && !path.is_symlink() => {}
+                Err(e) => return Err(Error::io("open", path, e)),
+            }
+        }
     }
 }
