@@ -193,12 +193,24 @@ pub(super) fn orphan(cx: Cx, object: u64) -> Result<()> {
 
 /// The orphans.
 pub(super) fn orphans(map: &Map) -> Result<Vec<u64>> {
-    let mut all = Vec::new();
-    let mut object = control(map, DIRECTORY + OBJECT_AT)?.orphans.get();
+    listed(map, control(map, DIRECTORY + OBJECT_AT)?.orphans.get(), &[ORPHANED, DYING])
+}
+
+/// Looks whether all lists of control blocks are what they should be.
+pub(super) fn check_lists(map: &Map) -> Result<()> {
+    let directory = control(map, DIRECTORY + OBJECT_AT)?;
+    listed(map, directory.list.get(), &[FREE])?;
+    listed(map, directory.kept.get(), &[KEPT])?;
+    orphans(map).map(drop)
+}
+
+/// The control blocks of a list, which are in one of these states.
+fn listed(map: &Map, first: u64, states: &[u64]) -> Result<Vec<u64>> {
+    let (mut all, mut object) = (Vec::new(), first);
     while object != 0 {
         let block = control(map, object)?;
-        if !matches!(block.state.get(), ORPHANED | DYING) || all.len() as u64 > map.size() / CONTROL.0 {
-            return Err(Error::corrupt(object, "an orphan that is none"));
+        if !states.contains(&block.state.get()) || all.len() as u64 > map.size() / CONTROL.0 {
+            return Err(Error::corrupt(object, "a control block in a list where it does not belong"));
         }
         all.push(object);
         object = block.list.get();

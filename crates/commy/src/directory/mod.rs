@@ -92,6 +92,8 @@ fn change<R>(
 /// Makes an object, unless somebody else has made one of that name meanwhile.
 pub(crate) fn insert<T: Object>(segment: &Segment, name: &str, value: impl FnOnce() -> T) -> Result<Found> {
     names::check(name)?;
+    // Makes room; what cannot be freed now is freed later.
+    let _ = free_orphans(segment);
     let value = value();
     let description = Description::of::<T>().to_bytes();
     let directory = directory(segment)?;
@@ -99,7 +101,7 @@ pub(crate) fn insert<T: Object>(segment: &Segment, name: &str, value: impl FnOnc
     if let Some(object) = names.get(name).copied() {
         return found(segment, object);
     }
-    let made = change(names, |names| {
+    change(names, |names| {
         let cx = names.cx();
         control::release_kept(cx, segment.attachment())?;
         let stored = value.place(cx)?;
@@ -120,10 +122,7 @@ pub(crate) fn insert<T: Object>(segment: &Segment, name: &str, value: impl FnOnc
         control.fill(Parts { description: (text, description.len() as u64), value: (value, bytes, align) });
         names.insert(name.into(), object)?;
         Ok(Found { object, generation: control.generation.get(), value, description })
-    })?;
-    // What cannot be freed now is freed later.
-    let _ = free_orphans(segment);
-    Ok(made)
+    })
 }
 
 /// Bytes that an object takes.
@@ -137,9 +136,21 @@ pub(crate) fn size(segment: &Segment, name: &str) -> Result<u64> {
     Ok(control::size(segment.map(), object)? + walk::size(segment.map(), &plan, value)?)
 }
 
+/// Looks for what cannot be in the directory itself.
+fn check_directory(segment: &Segment) -> Result<Vec<Finding>> {
+    let (directory, plan) = (directory(segment)?, Plan::new(Description::of::<Names>())?);
+    let _names = directory.read()?;
+    let (map, value) = (segment.map(), directory.offset() + VALUE_AT);
+    let mut findings = walk::check(map, &plan, value, directory.name(), &mut Claims::default());
+    if let Err(Error::Corrupt { offset, what }) = control::check_lists(map) {
+        findings.push(Finding { place: directory.name().into(), offset, what: what.into() });
+    }
+    Ok(findings)
+}
+
 /// Looks for what cannot be in any object, one after another, each locked for reading meanwhile.
 pub(crate) fn check(segment: &Segment) -> Result<Vec<Finding>> {
-    let mut findings = Vec::new();
+    let mut findings = check_directory(segment)?;
     for name in names(segment, "")? {
         let object = match find(segment, &name) {
             Ok(Some(object)) => object,
@@ -186,4 +197,39 @@ pub(crate) fn names(segment: &Segment, prefix: &str) -> Result<Vec<String>> {
     let mut names: Vec<String> = names.keys().filter(|name| name.starts_with(prefix)).map(str::to_owned).collect();
     names.sort_unstable();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::control::{DIRECTORY, OBJECT_AT};
+    use super::{VALUE_AT, check, control};
+    use crate::segment::Segment;
+
+    #[test]
+    fn damage_of_the_directory_is_found_and_does_not_hang_anybody() {
+        let dir = tempfile::tempdir().unwrap();
+        let segment = Segment::create(dir.path().join("s.commy")).unwrap();
+        for n in 0..20 {
+            segment.open_or_create_with(&format!("object {n}"), || vec![n; 10]).unwrap();
+        }
+        (0..5).for_each(|n| segment.remove(&format!("object {n}")).unwrap());
+        assert_eq!(check(&segment).unwrap(), []);
+        let found = |word: u64, value: u64, what: &str| {
+            let word = segment.map().word(word).unwrap();
+            let old = word.get();
+            word.put(value);
+            let findings = check(&segment).unwrap();
+            assert!(findings.iter().any(|finding| finding.what.contains(what)), "{what}: {findings:?}");
+            word.put(old);
+        };
+        let object = |n: u32| super::find(&segment, &format!("object {n}")).unwrap().unwrap().object;
+        // The number of names; a description; a value; a list that goes in a circle.
+        found(DIRECTORY + OBJECT_AT + VALUE_AT, 7, "another number of entries");
+        found(object(7) - OBJECT_AT + 8, 1 << 50, "description");
+        found(object(7) + VALUE_AT, 1 << 50, "outside the file");
+        let first = control(segment.map(), DIRECTORY + OBJECT_AT).unwrap().list.get();
+        found(first - OBJECT_AT + 40, first, "a list where it does not belong");
+        found(first - OBJECT_AT, 1, "a list where it does not belong");
+        assert_eq!(check(&segment).unwrap(), []);
+    }
 }

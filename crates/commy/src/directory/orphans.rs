@@ -87,7 +87,7 @@ fn free_orphan(segment: &Segment, orphan: &Shared<()>) -> Result<()> {
             DYING => notes(map, object)?.into_iter().try_for_each(|note| walker.resume(note))?,
             _ => return Err(Error::corrupt(object, "an orphan that is none")),
         }
-        if walker.unfinished() == 0 {
+        if walker.unfinished() == Some(0) {
             return bury(segment, object, locked);
         }
         match free_batch(locked.cx(), object, &mut walker) {
@@ -114,21 +114,21 @@ fn free_batch(cx: Cx, object: u64, walker: &mut Walker<'_>) -> Result<()> {
         free_block(cx, next)?;
         freed += 1;
         if freed >= BATCH {
-            if walker.unfinished() > 1 && block.orphans.get() == 0 {
+            if walker.unfinished().is_some_and(|unfinished| unfinished > 1) && block.orphans.get() == 0 {
                 // Without memory it goes on until there is little to note.
                 block.orphans.put(cx.alloc(NOTES.0, NOTES.1).unwrap_or(0));
             }
-            if walker.unfinished() <= place_of_notes(block, object).1 {
+            if walker.unfinished().is_some_and(|unfinished| unfinished <= place_of_notes(block, object).1) {
                 break;
             }
         }
     }
     let (place, _) = place_of_notes(block, object);
-    let count = map.word(object + VALUE_AT)?;
+    let (count, unfinished) = (map.word(object + VALUE_AT)?, walker.unfinished().unwrap_or(0));
     cx.keep(count, 1)?;
-    count.put(walker.unfinished() as u64);
-    if walker.unfinished() > 0 {
-        cx.keep(map.word(place)?, (walker.unfinished() * FRAME_WORDS) as u64)?;
+    count.put(unfinished as u64);
+    if unfinished > 0 {
+        cx.keep(map.word(place)?, (unfinished * FRAME_WORDS) as u64)?;
     }
     for (index, word) in walker.words().flatten().enumerate() {
         map.word(place + index as u64 * 8)?.put(word);

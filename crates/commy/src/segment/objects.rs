@@ -140,7 +140,7 @@ impl Objects {
         directory::size(&self.segment(), name)
     }
 
-    /// Looks at all objects for what cannot be: lengths, offsets and tags out of range, text that is not UTF-8, keys
+    /// Looks at all objects, and at the directory of their names, for what cannot be: lengths, offsets and tags out of range, text that is not UTF-8, keys
     /// that are out of order or cannot be found, blocks that are in an object twice. Gives what it finds, nothing if all is well.
     /// Whatever is in the file, this ends and does not crash.
     ///

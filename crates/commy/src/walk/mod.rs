@@ -144,27 +144,34 @@ pub(crate) struct Walker<'a> {
     map: &'a Map,
     plan: &'a Plan,
     stack: Vec<Frame>,
-    /// Frames that there were.
+    /// Blocks that were met and have nothing in them to be walked over.
+    ready: Vec<Block>,
+    /// Frames and ready blocks that there were.
     opened: u64,
 }
 
 impl<'a> Walker<'a> {
     pub(crate) fn new(map: &'a Map, plan: &'a Plan) -> Walker<'a> {
-        Walker { map, plan, stack: Vec::new(), opened: 0 }
+        Walker { map, plan, stack: Vec::new(), ready: Vec::new(), opened: 0 }
     }
 
     fn push(&mut self, frame: Frame) -> Result<()> {
-        self.opened += 1;
-        if self.stack.len() >= DEEPEST || self.opened > self.map.size() / 8 {
-            return Err(Error::corrupt(0, "values that contain themselves"));
-        }
+        self.count()?;
         self.stack.push(frame);
         Ok(())
     }
 
-    /// How many containers are not walked over yet, as far as they have been met.
-    pub(crate) fn unfinished(&self) -> usize {
-        self.stack.len()
+    fn count(&mut self) -> Result<()> {
+        self.opened += 1;
+        if self.stack.len() >= DEEPEST || self.opened > self.map.size() / 8 {
+            return Err(Error::corrupt(0, "values that contain themselves"));
+        }
+        Ok(())
+    }
+
+    /// How many containers the walk is within; `None` where it cannot be put aside.
+    pub(crate) fn unfinished(&self) -> Option<usize> {
+        self.ready.is_empty().then_some(self.stack.len())
     }
 
     /// What is left of the walk, as words: see [`resume`](Walker::resume).
@@ -198,21 +205,33 @@ impl<'a> Walker<'a> {
                 let (element, size) = self.plan.element(value.node);
                 (0..node.size as u64).step_by(size).try_for_each(|at| self.enter(value.at(element, value.offset + at)))
             }
-            kind => match Contents::open(self.map, kind, self.plan.forms(value.node), value.offset)? {
-                Some(contents) => self.push(Frame { node: value.node, contents }),
-                None => Ok(()),
-            },
+            kind => {
+                let forms = self.plan.forms(value.node);
+                let Some(contents) = Contents::open(self.map, kind, forms, value.offset)? else { return Ok(()) };
+                if self.plan.entries_own(value.node) || matches!(contents, Contents::Table(_) | Contents::Node(_)) {
+                    return self.push(Frame { node: value.node, contents });
+                }
+                let block = contents.block(self.map, forms)?;
+                if block.bytes > 0 {
+                    self.count()?;
+                    self.ready.push(block);
+                }
+                Ok(())
+            }
         }
     }
 
     /// The next block that is not needed any more by the walk.
     pub(crate) fn next_block(&mut self) -> Result<Option<Block>> {
-        while let Some(top) = self.stack.len().checked_sub(1) {
+        loop {
+            if let Some(block) = self.ready.pop() {
+                return Ok(Some(block));
+            }
+            let Some(top) = self.stack.len().checked_sub(1) else { return Ok(None) };
             let (frame, plan) = (&mut self.stack[top], self.plan);
             let forms = plan.forms(frame.node);
             let (first, second) = plan.entries(frame.node);
-            let wanted = first.is_some_and(|node| plan.owns(node)) || second.is_some_and(|node| plan.owns(node));
-            match frame.contents.step(self.map, forms, wanted)? {
+            match frame.contents.step(self.map, forms, plan.entries_own(frame.node))? {
                 Step::Block(block) => return Ok(Some(block)),
                 Step::End => {
                     self.stack.pop();
@@ -234,7 +253,6 @@ impl<'a> Walker<'a> {
                 self.stack[top..].rotate_left(1);
             }
         }
-        Ok(None)
     }
 }
 

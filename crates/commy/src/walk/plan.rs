@@ -32,6 +32,10 @@ struct Facts {
     /// Whether there are bytes that are no value.
     checks: bool,
     forms: Forms,
+    /// The nodes of the first two fields of the one part.
+    entries: (Option<usize>, Option<usize>),
+    /// Whether what a container holds owns blocks.
+    entries_own: bool,
 }
 
 impl Plan {
@@ -49,16 +53,19 @@ impl Plan {
             find_owner(nodes, index, LEVELS, &mut found)
                 .ok_or_else(|| Error::corrupt(0, "a type description whose values lie in themselves"))?;
         }
-        let shape = |node: &Node| Shape { size: node.size as u64, align: node.align as u64 };
-        let facts = |(node, found): (&Node, &Option<Found>)| {
-            let mut fields = node.variants.first().into_iter().flat_map(|part| &part.fields);
-            let mut next = |none| fields.next().map_or(none, |field| shape(&nodes[field.node]));
+        let facts = |(node, own): (&Node, &Option<Found>)| {
+            let mut fields = node.variants.first().into_iter().flat_map(|part| &part.fields).map(|field| field.node);
+            let entries = (fields.next(), fields.next());
+            let shape = |node: usize| Shape { size: nodes[node].size as u64, align: nodes[node].align as u64 };
             // The bytes of a string have no node.
-            let first = if node.kind == Kind::String { Shape::of::<u8>() } else { Forms::NOTHING };
+            let none = if node.kind == Kind::String { Shape::of::<u8>() } else { Forms::NOTHING };
+            let owns = |node: Option<usize>| node.and_then(|node| found[node]).is_some_and(|found| found.owns);
             Facts {
-                owns: found.is_some_and(|found| found.owns),
-                checks: found.is_some_and(|found| found.checks),
-                forms: Forms { first: next(first), second: next(Forms::NOTHING) },
+                owns: own.is_some_and(|own| own.owns),
+                checks: own.is_some_and(|own| own.checks),
+                forms: Forms { first: entries.0.map_or(none, shape), second: entries.1.map_or(Forms::NOTHING, shape) },
+                entries,
+                entries_own: owns(entries.0) || owns(entries.1),
             }
         };
         let facts = nodes.iter().zip(&found).map(facts).collect();
@@ -101,8 +108,13 @@ impl Plan {
     /// The nodes of what a container holds: of elements, keys or content, and of the values of keys.
     #[inline]
     pub(crate) fn entries(&self, node: usize) -> (Option<usize>, Option<usize>) {
-        let mut fields = self.node(node).variants.first().into_iter().flat_map(|part| &part.fields);
-        (fields.next().map(|field| field.node), fields.next().map(|field| field.node))
+        self.facts[node].entries
+    }
+
+    /// Whether what a container holds owns blocks.
+    #[inline]
+    pub(crate) fn entries_own(&self, node: usize) -> bool {
+        self.facts[node].entries_own
     }
 
     /// The node of an array's elements, and the bytes of one; at least 1.

@@ -278,4 +278,46 @@ proptest! {
         let _ = size(sample.segment.map(), &sample.plan, root.0);
         prop_assert!(started.elapsed() < std::time::Duration::from_secs(20), "it took {:?}", started.elapsed());
     }
+
+    #[test]
+    fn no_description_makes_a_walk_crash_or_go_on_for_ever(damage in prop::collection::vec((any::<usize>(), any::<u8>()), 1..6)) {
+        let sample = sample::<All>(all);
+        let mut bytes = Description::of::<All>().to_bytes();
+        for (place, byte) in damage {
+            let place = place % bytes.len();
+            bytes[place] = byte;
+        }
+        let plan = Description::from_bytes(&bytes).and_then(Plan::new);
+        if let Ok(plan) = plan {
+            let started = std::time::Instant::now();
+            let root = sample.object.place().0;
+            let _locked = sample.object.read().unwrap();
+            check(sample.segment.map(), &plan, root, "it", &mut Claims::default());
+            let _ = size(sample.segment.map(), &plan, root);
+            prop_assert!(started.elapsed() < std::time::Duration::from_secs(20), "it took {:?}", started.elapsed());
+        }
+    }
+}
+
+#[test]
+fn descriptions_of_values_that_lie_in_themselves_or_over_each_other_are_refused() {
+    let refused = |change: fn(&mut Description)| {
+        let mut description = Description::of::<(u64, (String, bool), [u8; 4])>();
+        assert!(Plan::new(description.clone()).is_ok());
+        change(&mut description);
+        assert!(Plan::new(description).is_err());
+    };
+    refused(|description| description.nodes[0].variants[0].fields[1].node = 0);
+    refused(|description| description.nodes[0].variants[0].fields[1].offset = 0);
+    refused(|description| description.nodes[0].variants[0].fields[1].offset = 1 << 20);
+    refused(|description| description.nodes[0].variants[0].fields[1].offset = 9);
+    refused(|description| description.nodes[1].size = 3);
+    refused(|description| {
+        let text = description.nodes.iter().position(|node| node.name == "String").unwrap();
+        description.nodes[text].size = 32;
+    });
+    refused(|description| {
+        let inner = description.nodes[0].variants[0].fields[1].node;
+        description.nodes[inner].variants[0].fields[1].node = inner;
+    });
 }
