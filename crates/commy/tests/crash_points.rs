@@ -3,8 +3,8 @@
 #![cfg(feature = "crash-points")]
 
 use commy::crash_points::{hits, kill_at, points};
-use commy::{Segment, Shared};
-use std::collections::BTreeSet;
+use commy::{Error, Segment, Shared};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -84,6 +84,7 @@ fn child() {
     let (path, point, skip) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
     match point.strip_prefix("shrink ") {
         Some(point) => shrink(Path::new(path), point, skip.parse().unwrap()),
+        None if point.starts_with("remove ") => remove(Path::new(path), &point[7..], skip.parse().unwrap()),
         None if point.starts_with("copy ") => copy(Path::new(path), &point[5..], skip.parse().unwrap()),
         None => {
             kill_at(point, skip.parse().unwrap());
@@ -211,6 +212,83 @@ fn killed_while_it_changes_the_size_a_process_leaves_all_whole() {
     // The object itself stays.
     let left = segment.stats().unwrap().allocated - allocated;
     assert!(left < 8192, "{left} bytes leaked");
+}
+
+type Library = BTreeMap<u32, Vec<String>>;
+
+/// Of more blocks than are freed in one batch.
+fn library() -> Library {
+    (0..60).map(|n| (n, (0..12).map(|m| "x".repeat(1 + m)).collect())).collect()
+}
+
+/// Makes and removes objects, killed on the way.
+fn remove(path: &Path, point: &str, skip: u64) {
+    let segment = Segment::open(path).unwrap();
+    segment.open_or_create_with("library", library).unwrap();
+    kill_at(point, skip);
+    loop {
+        match segment.remove("library") {
+            Ok(()) | Err(Error::NotFound { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+        segment.open_or_create_with("library", library).unwrap();
+        let _ = segment.rename("library", "old library");
+        let _ = segment.remove("old library");
+    }
+}
+
+#[test]
+fn killed_while_it_removes_objects_a_process_leaves_nothing_behind() {
+    if std::env::var(ROLE).is_ok() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let segment = create(&dir);
+    let clean = |segment: &Segment| {
+        for name in ["library", "old library"] {
+            match segment.open::<Library>(name).map(|object| object.load()) {
+                // Another may have removed it in between.
+                Err(Error::NotFound { .. }) | Ok(Err(Error::Removed { .. })) => {}
+                Ok(found) => assert_eq!(found.unwrap(), library(), "an object is there in part"),
+                Err(error) => panic!("{error}"),
+            }
+            match segment.remove(name) {
+                Ok(()) | Err(Error::NotFound { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    segment.open_or_create_with("library", library).unwrap();
+    segment.open_or_create_with("old library", library).unwrap();
+    clean(&segment);
+    let allocated = segment.stats().unwrap().allocated;
+    for point in ["WordPut", "WordPublish", "LogCommit", "LogCountdown", "LockRelease", "BlockTake", "BlockRelease"] {
+        for skip in [0, 1, 7, 40, 300, 800, 1300] {
+            let mut victim = spawn(segment.path(), &format!("remove {point}"), skip);
+            let begin = Instant::now();
+            let status = loop {
+                let held: commy::Result<Shared<Library>> = segment.open("library");
+                if let Ok(held) = held {
+                    // Whole, or gone, as long as it is held.
+                    match held.read() {
+                        Ok(guard) => assert_eq!(guard.len(), 60),
+                        Err(Error::Removed { .. }) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                if let Some(status) = victim.try_wait().unwrap() {
+                    break status;
+                }
+                assert!(begin.elapsed() < Duration::from_secs(20), "{point} is not passed {skip} times");
+            };
+            assert!(!status.success() && status.code() != Some(101), "{point}: not killed, but {status}");
+            segment.recover().unwrap();
+            assert_eq!(segment.check_objects().unwrap(), []);
+            clean(&segment);
+            let left = segment.stats().unwrap().allocated;
+            assert_eq!(left, allocated, "{point} {skip}: blocks leaked");
+        }
+    }
 }
 
 /// Makes copies, killed on the way.
