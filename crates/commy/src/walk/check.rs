@@ -16,8 +16,9 @@
 //! ```
 
 use super::claims::Claims;
-use super::keys::{self, Keys};
-use super::{DEEPEST, Plan, Untyped, bytes_at};
+use super::keys::Keys;
+use super::value::bytes_at;
+use super::{DEEPEST, Plan, Untyped};
 use crate::containers::untyped::{Contents, Step};
 use crate::containers::{btree, hash};
 use crate::error::{Error, Result};
@@ -185,7 +186,7 @@ impl<'a> Check<'a> {
                     }
                 })
             }
-            Kind::Duration => keys::duration(value).map(|(_, nanoseconds)| {
+            Kind::Duration => value.duration().map(|(_, nanoseconds)| {
                 if nanoseconds >= 1_000_000_000 {
                     self.finding(value.offset, "a duration with more than a second of nanoseconds");
                 }
@@ -215,12 +216,12 @@ impl<'a> Check<'a> {
 
     /// Begins with a container.
     fn open(&mut self, value: Untyped<'a>, entry: (usize, u64)) -> Result<()> {
-        let (kind, forms) = (value.type_of().kind, self.plan.forms(value.node));
+        let kind = value.type_of().kind;
         let facts = match kind {
             Kind::HashMap | Kind::HashSet => Some(hash::Facts::of(self.map, value.offset)?),
             _ => None,
         };
-        let Some(contents) = Contents::open(self.map, kind, forms, value.offset)? else {
+        let Some(contents) = value.contents()? else {
             if facts.is_some_and(|facts| facts.len != 0) {
                 self.finding(value.offset, "a hash table that is not there but has entries");
             }
@@ -230,7 +231,7 @@ impl<'a> Check<'a> {
             return Ok(());
         }
         if kind == Kind::String {
-            if std::str::from_utf8(keys::text(value)?).is_err() {
+            if std::str::from_utf8(value.text()?).is_err() {
                 self.finding(value.offset, "a string that is not UTF-8");
             }
             return Ok(());

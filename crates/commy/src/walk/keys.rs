@@ -2,24 +2,14 @@
 //!
 //! A key may be damaged, so how deep it is followed and how much of it is looked at is bounded: see [`Keys`].
 
-use super::{Untyped, bytes_at};
+use super::Untyped;
 use crate::containers::untyped::{Contents, Step};
 use crate::error::{Error, Result};
 use crate::schema::{KeyHasher, Kind};
 use std::cmp::Ordering;
-use std::time::Duration;
 
 /// How deep keys are followed into blocks.
 const DEEPEST: usize = 64;
-
-/// Where a `Duration` has its nanoseconds, which std does not promise.
-pub(super) const NANOSECONDS_AT: u64 = {
-    let duration = Duration::new(7, 9);
-    // SAFETY: of its 16 bytes, 8 are the seconds and 4 the nanoseconds, each aligned to its size: whichever comes first,
-    // the third four bytes are a part of one of them.
-    let third = unsafe { (&raw const duration).cast::<u32>().add(2).read() };
-    if third == 9 { 8 } else { 0 }
-};
 
 /// Hashes and compares keys, for as long as there is work left that may be done.
 pub(super) struct Keys {
@@ -45,14 +35,14 @@ impl Keys {
         match node.kind {
             Kind::Unit => {}
             Kind::Unsigned | Kind::NonZeroUnsigned | Kind::Signed | Kind::NonZeroSigned | Kind::Bool | Kind::Char => {
-                let number = number(key)?;
+                let number = key.number()?;
                 hasher.word(number as u64);
                 if node.size == 16 {
                     hasher.word((number >> 64) as u64);
                 }
             }
             Kind::Duration => {
-                let (seconds, nanoseconds) = duration(key)?;
+                let (seconds, nanoseconds) = key.duration()?;
                 hasher.word(seconds);
                 hasher.word(u64::from(nanoseconds));
             }
@@ -71,7 +61,7 @@ impl Keys {
                 }
             }
             Kind::String => {
-                let text = text(key)?;
+                let text = key.text()?;
                 self.spend(text.len() as u64 / 8, key)?;
                 hasher.bytes(text);
             }
@@ -96,7 +86,7 @@ impl Keys {
     /// Hands over all elements of a vector, or the content of a box.
     fn each(&mut self, key: Untyped<'_>, mut visit: impl FnMut(&mut Keys, Untyped<'_>) -> Result<()>) -> Result<()> {
         let (forms, element) = (key.plan.forms(key.node), key.plan.entries(key.node).0);
-        let Some(mut contents) = Contents::open(key.map, key.type_of().kind, forms, key.offset)? else { return Ok(()) };
+        let Some(mut contents) = key.contents()? else { return Ok(()) };
         while let Step::Entry(place, _) = contents.step(key.map, forms, true)? {
             self.spend(1, key)?;
             visit(self, key.at(element.unwrap_or(key.node), place))?;
@@ -115,10 +105,10 @@ impl Keys {
         Ok(match node.kind {
             Kind::Unit => Ordering::Equal,
             Kind::Unsigned | Kind::NonZeroUnsigned | Kind::Bool | Kind::Char => {
-                (number(a)? as u128).cmp(&(number(b)? as u128))
+                (a.number()? as u128).cmp(&(b.number()? as u128))
             }
-            Kind::Signed | Kind::NonZeroSigned => number(a)?.cmp(&number(b)?),
-            Kind::Duration => duration(a)?.cmp(&duration(b)?),
+            Kind::Signed | Kind::NonZeroSigned => a.number()?.cmp(&b.number()?),
+            Kind::Duration => a.duration()?.cmp(&b.duration()?),
             Kind::Array => {
                 let (element, size) = a.plan.element(a.node);
                 for at in (0..node.size as u64).step_by(size) {
@@ -145,7 +135,7 @@ impl Keys {
                 Ordering::Equal
             }
             Kind::String => {
-                let (a_text, b_text) = (text(a)?, text(b)?);
+                let (a_text, b_text) = (a.text()?, b.text()?);
                 self.spend(a_text.len().min(b_text.len()) as u64 / 8, a)?;
                 a_text.cmp(b_text)
             }
@@ -159,12 +149,11 @@ impl Keys {
 
     fn compare_contents(&mut self, a: Untyped<'_>, b: Untyped<'_>, depth: usize) -> Result<Ordering> {
         let (forms, element) = (a.plan.forms(a.node), a.plan.entries(a.node).0.unwrap_or(a.node));
-        let open = |key: Untyped<'_>| Contents::open(key.map, key.type_of().kind, forms, key.offset);
         let next = |contents: &mut Option<Contents>| match contents {
             Some(contents) => contents.step(a.map, forms, true),
             None => Ok(Step::End),
         };
-        let (mut left, mut right) = (open(a)?, open(b)?);
+        let (mut left, mut right) = (a.contents()?, b.contents()?);
         loop {
             self.spend(1, a)?;
             match (next(&mut left)?, next(&mut right)?) {
@@ -187,40 +176,8 @@ fn too_deep(key: Untyped<'_>) -> Error {
     Error::corrupt(key.offset, "a key that is nested too deep to be looked at")
 }
 
-/// A number of up to 16 bytes, its sign extended if it has one.
-fn number(value: Untyped<'_>) -> Result<i128> {
-    let node = value.type_of();
-    let mut bytes = [0; 16];
-    let size = node.size.min(16);
-    value.copy(&mut bytes[..size])?;
-    if cfg!(target_endian = "big") {
-        bytes[..size].reverse();
-    }
-    let number = i128::from_le_bytes(bytes);
-    let unused = 128 - size as u32 * 8;
-    let signed = matches!(node.kind, Kind::Signed | Kind::NonZeroSigned);
-    Ok(if signed { number << unused >> unused } else { number })
-}
-
 /// A tag of so many bytes as a signed number.
 fn signed(tag: u64, size: usize) -> i64 {
     let unused = 64 - size.clamp(1, 8) as u32 * 8;
     (tag as i64) << unused >> unused
-}
-
-/// Seconds and nanoseconds.
-pub(super) fn duration(value: Untyped<'_>) -> Result<(u64, u32)> {
-    let seconds = bytes_at(value.map, value.offset + 8 - NANOSECONDS_AT, 8)?;
-    let nanoseconds = bytes_at(value.map, value.offset + NANOSECONDS_AT, 4)?;
-    let corrupt = |_| Error::corrupt(value.offset, "a duration outside the file");
-    let seconds = u64::from_ne_bytes(seconds.try_into().map_err(corrupt)?);
-    Ok((seconds, u32::from_ne_bytes(nanoseconds.try_into().map_err(corrupt)?)))
-}
-
-/// The bytes of a string.
-pub(super) fn text(value: Untyped<'_>) -> Result<&[u8]> {
-    match Contents::open(value.map, Kind::String, value.plan.forms(value.node), value.offset)? {
-        Some(Contents::Row(row)) => bytes_at(value.map, row.block, row.len),
-        _ => Ok(&[]),
-    }
 }

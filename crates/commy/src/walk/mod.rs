@@ -1,7 +1,7 @@
 //! The walk over a stored value by its description alone, without its Rust types.
 //!
 //! ```text
-//! value --inline: struct, enum, option, array--> headers of containers     Untyped
+//! value --inline: struct, enum, option, array--> headers of containers     Untyped (value)
 //! header --> Contents: a cursor over entries and blocks                    containers::untyped
 //! entry --> value, and so on                                               Walker: a stack of cursors
 //! ```
@@ -25,108 +25,23 @@ mod keys;
 mod plan;
 #[cfg(test)]
 mod tests;
+mod value;
 
 pub use check::Finding;
 pub(crate) use check::check;
 pub(crate) use claims::Claims;
 pub(crate) use plan::Plan;
+pub(crate) use value::Untyped;
 
 use crate::alloc::classes::class_of;
 use crate::containers::untyped::{Block, Contents, Step, WORDS};
 use crate::error::{Error, Result};
 use crate::map::Map;
-use crate::schema::{Field, Kind, Node};
+use crate::schema::Kind;
 use crate::tx::Cx;
 
 /// Cursors on the stack of a walk, at most.
 const DEEPEST: usize = 1 << 22;
-
-/// A value: where it is, and the node that describes it. It is in the file.
-#[derive(Clone, Copy)]
-pub(crate) struct Untyped<'a> {
-    pub map: &'a Map,
-    pub plan: &'a Plan,
-    pub node: usize,
-    pub offset: u64,
-}
-
-impl<'a> Untyped<'a> {
-    /// The value of the described type at an offset, if it is in the file.
-    pub(crate) fn root(map: &'a Map, plan: &'a Plan, offset: u64) -> Result<Untyped<'a>> {
-        let value = Untyped { map, plan, node: 0, offset };
-        let (size, align) = (value.type_of().size as u64, value.type_of().align as u64);
-        match map.at(offset, size, align) {
-            Some(_) => Ok(value),
-            None => Err(Error::corrupt(offset, "a value outside the file")),
-        }
-    }
-
-    /// The node that describes it.
-    pub(crate) fn type_of(&self) -> &'a Node {
-        self.plan.node(self.node)
-    }
-
-    /// A field of it.
-    fn field(self, field: &Field) -> Untyped<'a> {
-        Untyped { node: field.node, offset: self.offset + field.offset as u64, ..self }
-    }
-
-    /// A value of another node.
-    fn at(self, node: usize, offset: u64) -> Untyped<'a> {
-        Untyped { node, offset, ..self }
-    }
-
-    /// The tag of an enum or option.
-    fn tag(self) -> Result<u64> {
-        match self.type_of().size {
-            0 => Ok(0),
-            size @ 1..8 => Ok(self.small(size)?),
-            _ => Ok(self.map.word(self.offset)?.get()),
-        }
-    }
-
-    /// So many bytes, at most eight, as a number.
-    fn small(self, size: usize) -> Result<u64> {
-        let mut bytes = [0; 8];
-        self.copy(&mut bytes[..size])?;
-        Ok(if cfg!(target_endian = "little") {
-            u64::from_le_bytes(bytes)
-        } else {
-            u64::from_be_bytes(bytes) >> (64 - size * 8)
-        })
-    }
-
-    /// Copies the first bytes of it.
-    fn copy(self, bytes: &mut [u8]) -> Result<()> {
-        bytes.copy_from_slice(bytes_at(self.map, self.offset, bytes.len() as u64)?);
-        Ok(())
-    }
-
-    /// The fields that it has: of a struct, or of the variant that its tag names.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] if the tag names none.
-    fn fields(self) -> Result<&'a [Field]> {
-        let node = self.type_of();
-        match node.kind {
-            Kind::Struct => Ok(node.variants.first().map_or(&[], |variant| &variant.fields)),
-            Kind::Enum | Kind::SignedEnum | Kind::Option => {
-                let tag = self.tag()?;
-                let variant = node.variants.iter().find(|variant| variant.tag == tag);
-                let corrupt = || Error::corrupt(self.offset, "an enum's tag is that of no variant");
-                variant.map(|variant| &variant.fields[..]).ok_or_else(corrupt)
-            }
-            _ => Ok(&[]),
-        }
-    }
-}
-
-/// Bytes of the file; the lock of the object that they are part of is held, so nobody changes them.
-fn bytes_at(map: &Map, offset: u64, len: u64) -> Result<&[u8]> {
-    let place = map.at(offset, len, 1).ok_or_else(|| Error::corrupt(offset, "a value outside the file"))?;
-    // SAFETY: so many bytes in the file, which nobody changes.
-    Ok(unsafe { std::slice::from_raw_parts(place, len as usize) })
-}
 
 /// Words that a container which is being walked over fits in.
 pub(crate) const FRAME_WORDS: usize = WORDS + 1;
@@ -205,13 +120,12 @@ impl<'a> Walker<'a> {
                 let (element, size) = self.plan.element(value.node);
                 (0..node.size as u64).step_by(size).try_for_each(|at| self.enter(value.at(element, value.offset + at)))
             }
-            kind => {
-                let forms = self.plan.forms(value.node);
-                let Some(contents) = Contents::open(self.map, kind, forms, value.offset)? else { return Ok(()) };
+            _ => {
+                let Some(contents) = value.contents()? else { return Ok(()) };
                 if self.plan.entries_own(value.node) || matches!(contents, Contents::Table(_) | Contents::Node(_)) {
                     return self.push(Frame { node: value.node, contents });
                 }
-                let block = contents.block(self.map, forms)?;
+                let block = contents.block(self.map, self.plan.forms(value.node))?;
                 if block.bytes > 0 {
                     self.count()?;
                     self.ready.push(block);

@@ -1,0 +1,144 @@
+//! A value seen by its description: its parts, and what it is if it has none.
+
+use super::Plan;
+use crate::containers::untyped::Contents;
+use crate::error::{Error, Result};
+use crate::map::Map;
+use crate::schema::{Field, Kind, Node};
+use std::time::Duration;
+
+/// Where a `Duration` has its nanoseconds, which std does not promise.
+const NANOSECONDS_AT: u64 = {
+    let duration = Duration::new(7, 9);
+    // SAFETY: of its 16 bytes, 8 are the seconds and 4 the nanoseconds, each aligned to its size: whichever comes first,
+    // the third four bytes are a part of one of them.
+    let third = unsafe { (&raw const duration).cast::<u32>().add(2).read() };
+    if third == 9 { 8 } else { 0 }
+};
+
+/// A value: where it is, and the node that describes it. It is in the file.
+#[derive(Clone, Copy)]
+pub(crate) struct Untyped<'a> {
+    pub map: &'a Map,
+    pub plan: &'a Plan,
+    pub node: usize,
+    pub offset: u64,
+}
+
+impl<'a> Untyped<'a> {
+    /// The value of the described type at an offset, if it is in the file.
+    pub(crate) fn root(map: &'a Map, plan: &'a Plan, offset: u64) -> Result<Untyped<'a>> {
+        let value = Untyped { map, plan, node: 0, offset };
+        let (size, align) = (value.type_of().size as u64, value.type_of().align as u64);
+        match map.at(offset, size, align) {
+            Some(_) => Ok(value),
+            None => Err(Error::corrupt(offset, "a value outside the file")),
+        }
+    }
+
+    /// The node that describes it.
+    pub(crate) fn type_of(&self) -> &'a Node {
+        self.plan.node(self.node)
+    }
+
+    /// A field of it.
+    pub(crate) fn field(self, field: &Field) -> Untyped<'a> {
+        Untyped { node: field.node, offset: self.offset + field.offset as u64, ..self }
+    }
+
+    /// A value of another node.
+    pub(crate) fn at(self, node: usize, offset: u64) -> Untyped<'a> {
+        Untyped { node, offset, ..self }
+    }
+
+    /// The tag of an enum or option.
+    pub(crate) fn tag(self) -> Result<u64> {
+        match self.type_of().size {
+            0 => Ok(0),
+            size @ 1..8 => Ok(self.small(size)?),
+            _ => Ok(self.map.word(self.offset)?.get()),
+        }
+    }
+
+    /// So many bytes, at most eight, as a number.
+    pub(super) fn small(self, size: usize) -> Result<u64> {
+        let mut bytes = [0; 8];
+        self.copy(&mut bytes[..size])?;
+        Ok(if cfg!(target_endian = "little") {
+            u64::from_le_bytes(bytes)
+        } else {
+            u64::from_be_bytes(bytes) >> (64 - size * 8)
+        })
+    }
+
+    /// Copies the first bytes of it.
+    fn copy(self, bytes: &mut [u8]) -> Result<()> {
+        bytes.copy_from_slice(bytes_at(self.map, self.offset, bytes.len() as u64)?);
+        Ok(())
+    }
+
+    /// The fields that it has: of a struct, or of the variant that its tag names.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the tag names none.
+    pub(crate) fn fields(self) -> Result<&'a [Field]> {
+        let node = self.type_of();
+        match node.kind {
+            Kind::Struct => Ok(node.variants.first().map_or(&[], |variant| &variant.fields)),
+            Kind::Enum | Kind::SignedEnum | Kind::Option => {
+                let tag = self.tag()?;
+                let variant = node.variants.iter().find(|variant| variant.tag == tag);
+                let corrupt = || Error::corrupt(self.offset, "an enum's tag is that of no variant");
+                variant.map(|variant| &variant.fields[..]).ok_or_else(corrupt)
+            }
+            _ => Ok(&[]),
+        }
+    }
+
+    /// The containers' cursor over what it holds; `None` if it has no block.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if its header says what cannot be.
+    pub(crate) fn contents(self) -> Result<Option<Contents>> {
+        Contents::open(self.map, self.type_of().kind, self.plan.forms(self.node), self.offset)
+    }
+
+    /// The number that it is, of up to 16 bytes; its sign is extended if it has one.
+    pub(crate) fn number(self) -> Result<i128> {
+        let node = self.type_of();
+        let mut bytes = [0; 16];
+        let size = node.size.min(16);
+        self.copy(&mut bytes[..size])?;
+        if cfg!(target_endian = "big") {
+            bytes[..size].reverse();
+        }
+        let number = i128::from_le_bytes(bytes);
+        let unused = 128 - size as u32 * 8;
+        let signed = matches!(node.kind, Kind::Signed | Kind::NonZeroSigned);
+        Ok(if signed { number << unused >> unused } else { number })
+    }
+
+    /// Seconds and nanoseconds of a duration.
+    pub(crate) fn duration(self) -> Result<(u64, u32)> {
+        let seconds = bytes_at(self.map, self.offset + 8 - NANOSECONDS_AT, 8)?;
+        let nanoseconds = bytes_at(self.map, self.offset + NANOSECONDS_AT, 4)?;
+        let corrupt = |_| Error::corrupt(self.offset, "a duration outside the file");
+        let seconds = u64::from_ne_bytes(seconds.try_into().map_err(corrupt)?);
+        Ok((seconds, u32::from_ne_bytes(nanoseconds.try_into().map_err(corrupt)?)))
+    }
+
+    /// The bytes of a string, which may be no text.
+    pub(crate) fn text(self) -> Result<&'a [u8]> {
+        match self.contents()? {
+            Some(Contents::Row(row)) => bytes_at(self.map, row.block, row.len),
+            _ => Ok(&[]),
+        }
+    }
+}
+
+/// Bytes of the file; the lock of the object that they are part of is held, so nobody changes them.
+pub(super) fn bytes_at(map: &Map, offset: u64, len: u64) -> Result<&[u8]> {
+    let place = map.at(offset, len, 1).ok_or_else(|| Error::corrupt(offset, "a value outside the file"))?;
+    // SAFETY: so many bytes in the file, which nobody changes.
+    Ok(unsafe { std::slice::from_raw_parts(place, len as usize) })
+}
