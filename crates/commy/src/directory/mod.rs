@@ -44,12 +44,11 @@ fn directory(segment: &Segment) -> Result<Shared<Names>> {
 /// Looks a name up.
 pub(crate) fn find(segment: &Segment, name: &str) -> Result<Option<Found>> {
     names::check(name)?;
-    let directory = directory(segment)?;
-    let names = directory.read()?;
-    names.get(name).map(|object| found(segment, *object)).transpose()
+    // Without the lock: objects come and go in transactions of the directory.
+    directory(segment)?.survey(|names| names.load_value(name)?.map(|object| found(segment, object)).transpose())
 }
 
-/// What an object of the directory is, which is locked.
+/// What an object of the directory is, which is locked, or being watched.
 fn found(segment: &Segment, object: u64) -> Result<Found> {
     let map = segment.map();
     let control = control(map, object)?;
@@ -192,9 +191,9 @@ pub(crate) fn names_under(segment: &Segment, path: &str) -> Result<Vec<String>> 
 
 /// All names that begin so, in order.
 pub(crate) fn names(segment: &Segment, prefix: &str) -> Result<Vec<String>> {
-    let directory = directory(segment)?;
-    let names = directory.read()?;
-    let mut names: Vec<String> = names.keys().filter(|name| name.starts_with(prefix)).map(str::to_owned).collect();
+    let (all, _) = directory(segment)?.survey(|names| names.load_page(0, usize::MAX))?;
+    let mut names: Vec<String> =
+        all.into_iter().map(|(name, _)| name).filter(|name| name.starts_with(prefix)).collect();
     names.sort_unstable();
     Ok(names)
 }

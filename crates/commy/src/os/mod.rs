@@ -40,6 +40,9 @@ pub(crate) enum Access {
     ReadOnly,
     /// Loads and stores.
     ReadWrite,
+    /// Loads and stores, of which nobody else sees anything: pages that are stored to are copied. The file needs only
+    /// be open for reading.
+    Private,
 }
 
 /// What a [`Beacon`] says about the thread that took it.

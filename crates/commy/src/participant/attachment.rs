@@ -6,6 +6,7 @@
 //! thread is alive while its process is and its beacon is not dead. Both layers only ever err towards
 //! "alive"; whoever any layer calls dead is dead.
 
+use super::grace::READERS;
 use super::{ForkMutex, Unlocked, tag};
 use crate::error::{Error, Result};
 use crate::layout::{
@@ -33,6 +34,12 @@ pub(crate) enum Liveness {
     Dead,
 }
 
+/// The place of an attachment that is read-only: no slot has that index.
+const ONLOOKER: u64 = u64::MAX;
+
+/// No fork epoch: who cannot write has no place of its own in any.
+const NEVER: u32 = 0;
+
 /// A segment as one process has it attached.
 #[derive(Debug)]
 pub(crate) struct Attachment {
@@ -42,7 +49,7 @@ pub(crate) struct Attachment {
     rescue: Rescue,
     /// Which of the attachments that this process has had it is; of any segment.
     pub(crate) serial: u64,
-    /// Process slot and its generation, `generation << 32 | index`.
+    /// Process slot and its generation, `generation << 32 | index`. `ONLOOKER`: it has none, and cannot write.
     place: AtomicU64,
     /// Attachments are numbered as they come. A forked child has its parent's number: it has its handles, too.
     number: AtomicU64,
@@ -54,9 +61,16 @@ pub(crate) struct Attachment {
 impl Attachment {
     /// Takes a process slot in a mapped, formatted segment.
     pub(crate) fn new(map: Map, segment: u128, patience: Duration, rescue: Rescue) -> Result<Attachment> {
-        static SERIALS: AtomicU64 = AtomicU64::new(1);
         fork::install();
-        let attachment = Attachment {
+        let attachment = Attachment::with(map, segment, patience, rescue);
+        fork::watch(attachment.map.file());
+        attachment.take_place()?;
+        Ok(attachment)
+    }
+
+    fn with(map: Map, segment: u128, patience: Duration, rescue: Rescue) -> Attachment {
+        static SERIALS: AtomicU64 = AtomicU64::new(1);
+        Attachment {
             serial: SERIALS.fetch_add(1, Ordering::Relaxed),
             map,
             segment,
@@ -66,13 +80,29 @@ impl Attachment {
             number: AtomicU64::new(0),
             epoch: AtomicU32::new(fork::epoch()),
             registering: ForkMutex::default(),
-        };
-        fork::watch(attachment.map.file());
-        attachment.take_place()?;
+        }
+    }
+
+    /// An attachment that only reads, and is nobody's business: it takes no slot.
+    pub(crate) fn onlooker(map: Map, segment: u128, patience: Duration, rescue: Rescue) -> Result<Attachment> {
+        let attachment = Attachment::with(map, segment, patience, rescue);
+        let (file, path) = (attachment.map.file(), attachment.map.path());
+        if !os::try_lock_byte_shared(file, READERS).map_err(|e| Error::io("lock a byte of", path, e))? {
+            let what = format!("the opening of {}", path.display());
+            return Err(Error::LockTimeout { what, holder: 0, held_for: Duration::ZERO });
+        }
+        attachment.place.store(ONLOOKER, Ordering::Relaxed);
+        attachment.epoch.store(NEVER, Ordering::Relaxed);
         Ok(attachment)
     }
 
-    /// In a forked child, takes a place of the child's own. To be called before anything is done.
+    /// Whether it can only read.
+    #[inline(always)]
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.place.load(Ordering::Relaxed) == ONLOOKER
+    }
+
+    /// In a forked child, takes a place of the child's own. To be called before anything is changed.
     #[inline(always)]
     pub(crate) fn own_place(&self) -> Result<()> {
         if self.epoch.load(Ordering::Relaxed) == fork::epoch() { Ok(()) } else { self.take_place_in_child() }
@@ -86,6 +116,9 @@ impl Attachment {
 
     #[cold]
     fn take_place_in_child(&self) -> Result<()> {
+        if self.is_read_only() {
+            return Err(Error::ReadOnly);
+        }
         let _registering = self.registering.lock();
         let epoch = fork::epoch();
         if self.epoch.load(Ordering::Relaxed) == epoch {

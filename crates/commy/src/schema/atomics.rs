@@ -28,6 +28,9 @@ use std::sync::atomic::*;
 pub trait Object: Sized + 'static {
     /// The value as it lies in the segment.
     type Form: 'static;
+    /// Whether processes use it in place without a lock, as atomics are.
+    #[doc(hidden)]
+    const USED_IN_PLACE: bool;
 
     /// Moves a first value into the segment, as [`Share::store`] does.
     fn place(self, cx: Cx) -> Result<Self::Form>;
@@ -38,6 +41,7 @@ pub trait Object: Sized + 'static {
 
 impl<T: Share> Object for T {
     type Form = T::Stored;
+    const USED_IN_PLACE: bool = false;
 
     fn place(self, cx: Cx) -> Result<T::Stored> {
         self.store(cx)
@@ -85,6 +89,7 @@ macro_rules! object_of_atomics {
     ([$($generics:tt)*] $type:ty $(where [$($clause:tt)*])?) => {
         impl<$($generics)*> $crate::Object for $type $(where $($clause)*)? {
             type Form = $type;
+            const USED_IN_PLACE: bool = true;
 
             fn place(self, _: $crate::support::Cx) -> $crate::Result<$type> {
                 ::core::result::Result::Ok(self)

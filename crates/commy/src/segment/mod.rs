@@ -96,15 +96,10 @@ impl Segment {
     fn attach(file: File, path: &Path, reserve: u64, options: &Options) -> Result<Segment> {
         let gate = file.try_clone().map_err(|e| Error::io("open", path, e))?;
         let map = Map::new(file, path, reserve, Access::ReadWrite)?;
-        let header = map.header();
-        let (low, high) = (header.id[0].get(), header.id[1].get());
-        let id = u128::from(low) | u128::from(high) << 64;
+        let (id, header) = (id_of(&map), map.header());
         let gate = format::Gate::pass(&gate, path, options.patience)?;
         if header.boot.get() != os::boot_id() && header.clean.get() != 1 {
-            return Err(Error::Unclean {
-                path: path.to_path_buf(),
-                finding: "it was not closed in order before the machine restarted".into(),
-            });
+            return Err(unclean(path));
         }
         ensure_backed(&map)?;
         let attachment = Attachment::new(map, id, options.patience, recovery::rescue)?;
@@ -115,18 +110,39 @@ impl Segment {
         header.clean.publish(0);
         header.boot.publish(os::boot_id());
         drop(gate);
+        let segment = Segment::of(attachment);
+        recovery::sweep(segment.attachment())?;
+        // Who cannot have it now leaves it to the next.
+        let _ = segment.follow_limit();
+        let _ = directory::free_orphans(&segment);
+        Ok(segment)
+    }
+
+    /// Maps a file that is a segment, for reading only: nobody notices.
+    fn look_at(file: File, path: &Path, reserve: u64, options: &Options) -> Result<Segment> {
+        let map = Map::new(file, path, reserve, Access::ReadOnly)?;
+        let id = id_of(&map);
+        let attachment = Attachment::onlooker(map, id, options.patience, recovery::rescue)?;
+        let header = attachment.map.header();
+        if header.boot.get() != os::boot_id() && header.clean.get() != 1 {
+            return Err(unclean(path));
+        }
+        Ok(Segment::of(attachment))
+    }
+
+    fn of(attachment: Attachment) -> Segment {
         let roster = Arc::new(Roster::default());
         let mut attached = Arc::new(Attached { attachment, roster, reader: ReaderContext(None) });
         if let Some(inner) = Arc::get_mut(&mut attached) {
             // Made here, where the map has its final address.
             inner.reader.0 = Some(Context::of_reader(&inner.attachment.map));
         }
-        recovery::sweep(&attached.attachment)?;
-        let segment = Segment(Objects(attached));
-        // Who cannot have it now leaves it to the next.
-        let _ = segment.follow_limit();
-        let _ = directory::free_orphans(&segment);
-        Ok(segment)
+        Segment(Objects(attached))
+    }
+
+    /// Whether it was opened [`read_only`](Options::read_only).
+    pub fn is_read_only(&self) -> bool {
+        self.attachment().is_read_only()
     }
 
     /// Bytes that the file has now.
@@ -207,6 +223,16 @@ impl std::ops::Deref for Segment {
     fn deref(&self) -> &Objects {
         &self.0
     }
+}
+
+fn id_of(map: &Map) -> u128 {
+    let [low, high] = [0, 1].map(|half: usize| u128::from(map.header().id[half].get()));
+    low | high << 64
+}
+
+fn unclean(path: &Path) -> Error {
+    let finding = "it was not closed in order before the machine restarted".into();
+    Error::Unclean { path: path.to_path_buf(), finding }
 }
 
 /// Backs what should be backed and is not, as in a sparse copy of a segment. Whoever has the segment open did that.

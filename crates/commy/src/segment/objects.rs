@@ -66,6 +66,9 @@ impl Objects {
                 place,
             });
         }
+        if self.segment().is_read_only() && T::USED_IN_PLACE {
+            return Err(Error::ReadOnly);
+        }
         Shared::new(&self.segment(), name, &found)
     }
 

@@ -75,6 +75,33 @@ impl Options {
         self
     }
 
+    /// Opens it for reading only: the file is mapped so that a store faults, and no others notice; it needs no
+    /// permission to write. Such a segment gives copies: [`load`](crate::Shared::load), `get`, `len`, `scan` and the like.
+    /// Locks and changes are [`Error::ReadOnly`].
+    ///
+    /// Reading waits for nobody but who is just writing that very object; of a writer that died half-way it sees what was
+    /// there before.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("s.commy");
+    /// use commy::{Error, Segment, Shared};
+    /// use std::collections::HashMap;
+    /// let segment = Segment::create(&path)?;
+    /// let words: Shared<HashMap<String, u64>> = segment.open_or_create("words")?;
+    /// words.insert("hello".into(), 1)?;
+    ///
+    /// let onlooker = Segment::options().read_only(true).open(&path)?;
+    /// let words: Shared<HashMap<String, u64>> = onlooker.open("words")?;
+    /// assert_eq!(words.get("hello")?, Some(1));
+    /// assert!(matches!(words.insert("world".into(), 7), Err(Error::ReadOnly)));
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    pub fn read_only(mut self, only: bool) -> Options {
+        self.read_only = only;
+        self
+    }
+
     /// Unix permissions of a new file, 0600 unless said. No effect on Windows.
     pub fn mode(mut self, mode: u32) -> Options {
         self.mode = mode;
@@ -121,8 +148,14 @@ impl Options {
 
     fn open_path(&self, path: &Path, wanted: Wanted) -> Result<Segment> {
         self.check()?;
+        if self.read_only && wanted != Wanted::Existing {
+            return Err(Error::ReadOnly);
+        }
         let (file, made) = self.open_file(path, wanted)?;
         let reserve = super::format::recognise_or_format(&file, path, self, wanted != Wanted::Existing, made)?;
+        if self.read_only {
+            return Segment::look_at(file, path, reserve, self);
+        }
         Segment::attach(file, path, reserve, self)
     }
 
@@ -152,7 +185,7 @@ impl Options {
             return Err(Error::NotAFile { path: path.to_path_buf(), found });
         }
         let mut options = OpenOptions::new();
-        options.read(true).write(true);
+        options.read(true).write(!self.read_only);
         os::open_flags(&mut options, self.mode);
         loop {
             if wanted != Wanted::New {

@@ -2,6 +2,7 @@
 
 mod atomics;
 mod guard;
+mod onlooker;
 mod ops;
 mod transaction;
 mod unlocked;

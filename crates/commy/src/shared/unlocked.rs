@@ -20,12 +20,18 @@ impl<T: Share> Shared<T> {
     /// What `look` gives for the value as it is at one moment. It takes little time whatever it meets.
     #[inline(always)]
     pub(super) fn at_once<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R> {
+        if self.attachment().is_read_only() {
+            return self.look_on(look);
+        }
         let look = |_| look(self.stored(), self.reader());
         self.attempt(look).map_or_else(|| self.again(look), Ok)
     }
 
     /// The same for what may take long: `look` asks the context from time to time whether to go on.
     pub(super) fn at_length<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R> {
+        if self.attachment().is_read_only() {
+            return self.look_on(look);
+        }
         let control = self.control();
         self.again(|seen| {
             let (lock, version) = (NonNull::from(&control.lock), NonNull::from(control.version.atomic()));

@@ -11,7 +11,8 @@ impl<T: Share> Shared<T> {
     ///
     /// The version is the object's before it is looked at, and the wait for what came after: then no change is
     /// missed, though several may be seen as one. The wait sleeps; a change wakes it within microseconds, a change
-    /// whose maker was killed before it could wake anybody within 20 ms.
+    /// whose maker was killed before it could wake anybody within 20 ms. Through an attachment that is read-only it looks
+    /// every millisecond.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -35,6 +36,13 @@ impl<T: Share> Shared<T> {
     pub fn wait(&self, version: u64, timeout: Duration) -> Result<u64> {
         let start = Instant::now();
         let left = || timeout.saturating_sub(start.elapsed());
+        if self.attachment().is_read_only() {
+            // It can tell nobody that it waits.
+            while self.version() == version && self.is_there() && !left().is_zero() {
+                std::thread::sleep(left().min(Duration::from_millis(1)));
+            }
+            return if self.is_there() { Ok(self.version()) } else { Err(self.removed()) };
+        }
         let changed = self.notify().wait_changed(
             || self.version(),
             version,

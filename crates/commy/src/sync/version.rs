@@ -60,6 +60,12 @@ pub(crate) fn is_still<W: Word64>(lock: &W, version: &W, seen: u64) -> bool {
     lock.load(Ordering::Acquire) & OWNER == 0 && version.load(Ordering::Relaxed) == seen
 }
 
+/// The same for who began with a lock word that names an owner, who can do no more: whether nothing has changed.
+pub(crate) fn is_unchanged<W: Word64>(lock: &W, version: &W, word: u64, seen: u64) -> bool {
+    acquire_fence();
+    lock.load(Ordering::Acquire) == word && version.load(Ordering::Relaxed) == seen
+}
+
 #[inline(always)]
 fn acquire_fence() {
     #[cfg(all(test, loom))]

@@ -140,10 +140,7 @@ impl Record {
             };
             match closing.kind {
                 entry::UNDO => {
-                    for index in 0..closing.words {
-                        let old = self.word(map, end, start + index)?.get();
-                        map.word(closing.offset + index * 8)?.put(old);
-                    }
+                    self.undo(map, end, &closing, map)?;
                     forget();
                 }
                 entry::RESERVE => {
@@ -152,6 +149,29 @@ impl Record {
                 }
                 _ => forget(),
             }
+        }
+        Ok(())
+    }
+
+    /// Puts the old words of the entry that ends at `end` back, in the segment or a copy of it.
+    fn undo(&self, map: &Map, end: u64, closing: &Closing, to: &Map) -> Result<()> {
+        let start = end - 1 - closing.words;
+        for index in 0..closing.words {
+            let old = self.word(map, end, start + index)?.get();
+            to.word(closing.offset + index * 8)?.put(old);
+        }
+        Ok(())
+    }
+
+    /// Undoes all words, last to first, in a copy of the segment; the log stays as it is.
+    pub(crate) fn undo_words(&self, map: &Map, copy: &Map) -> Result<()> {
+        let mut end = self.len();
+        while end > 0 {
+            let closing = self.closing(map, end)?;
+            if closing.kind == entry::UNDO {
+                self.undo(map, end, &closing, copy)?;
+            }
+            end -= 1 + closing.words;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::schema::{Key, Lookup, Plain, Share, compare_unlocked};
 use crate::tx::Cx;
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
-use std::ops::{Index, RangeBounds};
+use std::ops::{Bound, Index, RangeBounds};
 
 /// A `BTreeMap<K, V>` in a segment, seen in place.
 ///
@@ -86,6 +86,17 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
     pub(crate) fn load_edge(&self, last: bool) -> Result<Option<(K, V)>> {
         let tree = self.tree();
         tree.edge_place(last).map(|place| load_at(tree, place)).transpose()
+    }
+
+    /// Copies of up to `many` entries behind a key, or from the first on, also without the lock.
+    pub(crate) fn load_behind<Q: ?Sized>(&self, after: Option<&Q>, many: usize) -> Result<Vec<(K, V)>>
+    where
+        K: Lookup<Q>,
+    {
+        let tree = self.tree();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut entries = tree.range(&(from, Bound::Unbounded));
+        std::iter::from_fn(|| entries.next()).take(many).map(|place| load_at(tree, place)).collect()
     }
 
     /// Where a key is, while others may write.

@@ -10,7 +10,7 @@
 use super::node::{Inner, Leaf};
 use super::tree::{Place, Step, Tree, descend};
 use crate::containers::vec::lend;
-use crate::schema::{Key, Lookup, Share};
+use crate::schema::{Key, Lookup, Share, compare_unlocked};
 use crate::tx::Cx;
 use std::fmt;
 use std::iter::FusedIterator;
@@ -235,7 +235,7 @@ impl<K: Key, V: Share> Tree<'_, K, V> {
         K: Lookup<Q>,
     {
         // SAFETY: stored keys, in the map.
-        let order = |key| unsafe { K::compare_with(key, self.cx, query) };
+        let order = |key| unsafe { compare_unlocked::<K, Q>(key, self.cx, query) };
         let (leaf, step) = descend::<K, V>(self.cx, root, |inner| inner.seek(order))?;
         let index = if behind { leaf.seek_behind(order) } else { leaf.seek(order).0 };
         Some(End { leaf, index, step })

@@ -82,6 +82,14 @@ impl<T: Key> BTreeSetView<T> {
         self.map().find_unlocked(element).is_some()
     }
 
+    /// Copies of up to `many` elements behind one, or from the first on, also without the lock.
+    pub(crate) fn load_behind<Q: ?Sized>(&self, after: Option<&Q>, many: usize) -> Result<Vec<T>>
+    where
+        T: Lookup<Q>,
+    {
+        Ok(self.map().load_behind(after, many)?.into_iter().map(|(element, ())| element).collect())
+    }
+
     /// A copy of the first element, or of the last, also without the lock.
     pub(crate) fn load_edge(&self, last: bool) -> Result<Option<T>> {
         Ok(self.map().load_edge(last)?.map(|(element, ())| element))

@@ -224,6 +224,15 @@ impl<T: Share> DequeView<T> {
         (index < slots.len).then(|| unsafe { T::view(slots.place(index), self.cx()) })
     }
 
+    /// Copies of up to `many` elements from an index on, also without the lock.
+    pub(crate) fn load_from(&self, start: usize, many: usize) -> Result<Vec<T>> {
+        let slots = self.slots();
+        let start = start.min(slots.len);
+        let end = start.saturating_add(many).min(slots.len);
+        // SAFETY: the end is not above the length.
+        unsafe { sequence::load(slots, start..end, self.cx()) }
+    }
+
     /// A copy of the element at an index, also without the lock, as [`Share::load`] is.
     #[inline(always)]
     pub(crate) fn load_at(&self, index: usize) -> Result<Option<T>> {

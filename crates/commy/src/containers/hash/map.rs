@@ -102,6 +102,20 @@ impl<K: Key, V: Share> HashMapView<K, V> {
         raw.find_unlocked(key).map(|slot| unsafe { V::load(&raw const (*slot).value, raw.cx) }).transpose()
     }
 
+    /// Copies of the entries of the next home groups, at least `many` unless the end comes before, and where to go
+    /// on; also without the lock.
+    pub(crate) fn load_page(&self, cursor: u64, many: usize) -> Result<(Vec<(K, V)>, Option<u64>)> {
+        let (raw, mut page) = (self.raw(), Vec::new());
+        let next = raw.scan(cursor, many, |slot| {
+            // SAFETY: a full slot in the map.
+            page.push(unsafe {
+                (K::load(&raw const (*slot).key, raw.cx)?, V::load(&raw const (*slot).value, raw.cx)?)
+            });
+            Ok(())
+        })?;
+        Ok((page, next))
+    }
+
     /// Whether there is an entry of that key, also without the lock.
     #[inline(always)]
     pub(crate) fn has_key_unlocked<Q: ?Sized>(&self, key: &Q) -> bool

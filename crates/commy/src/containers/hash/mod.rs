@@ -28,6 +28,7 @@ mod iter;
 mod map;
 mod migrate;
 mod raw;
+mod scan;
 mod set;
 mod slots;
 mod table;

@@ -64,6 +64,17 @@ impl<T: Key> HashSetView<T> {
         self.raw().find(element).is_some()
     }
 
+    /// Copies of the elements of the next home groups, as of a map's entries.
+    pub(crate) fn load_page(&self, cursor: u64, many: usize) -> Result<(Vec<T>, Option<u64>)> {
+        let (raw, mut page) = (self.raw(), Vec::new());
+        let next = raw.scan(cursor, many, |slot| {
+            // SAFETY: a full slot in the map.
+            page.push(unsafe { T::load(&raw const (*slot).key, raw.cx)? });
+            Ok(())
+        })?;
+        Ok((page, next))
+    }
+
     /// Whether it has an element, also without the lock.
     #[inline(always)]
     pub(crate) fn contains_unlocked<Q: ?Sized>(&self, element: &Q) -> bool

@@ -232,7 +232,7 @@ impl<T> Table<T> {
 
     /// The position behind that of a group.
     #[inline(always)]
-    fn after(self, position: usize) -> usize {
+    pub(super) fn after(self, position: usize) -> usize {
         let next = position + WIDTH;
         if next < self.slots { next } else { 0 }
     }

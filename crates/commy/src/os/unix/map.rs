@@ -45,15 +45,15 @@ impl Mapping {
             .checked_next_multiple_of(page_size())
             .filter(|&len| len != 0 && isize::try_from(len).is_ok())
             .ok_or(io::ErrorKind::InvalidInput)?;
-        let protection = match access {
-            Access::ReadOnly => libc::PROT_READ,
-            Access::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+        let (protection, sharing) = match access {
+            Access::ReadOnly => (libc::PROT_READ, libc::MAP_SHARED),
+            Access::ReadWrite => (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED),
+            Access::Private => (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE),
         };
         // SAFETY: no address is asked for, so the kernel picks a range that nothing else uses;
         // `file` keeps the descriptor open during the call.
-        let base = unsafe {
-            libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED | NO_RESERVE, file.as_raw_fd(), 0)
-        };
+        let base =
+            unsafe { libc::mmap(std::ptr::null_mut(), len, protection, sharing | NO_RESERVE, file.as_raw_fd(), 0) };
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }

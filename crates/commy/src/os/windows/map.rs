@@ -15,8 +15,8 @@ use std::os::windows::io::AsRawHandle;
 use std::ptr::{self, NonNull};
 
 use windows_sys::Win32::System::Memory::{
-    CreateFileMappingW, FILE_MAP_READ, FILE_MAP_WRITE, FlushViewOfFile, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile,
-    PAGE_READONLY, PAGE_READWRITE, UnmapViewOfFile,
+    CreateFileMappingW, FILE_MAP_COPY, FILE_MAP_READ, FILE_MAP_WRITE, FlushViewOfFile, MEMORY_MAPPED_VIEW_ADDRESS,
+    MapViewOfFile, PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY, UnmapViewOfFile,
 };
 
 use super::super::Access;
@@ -52,9 +52,9 @@ impl Mapping {
             .ok_or(io::ErrorKind::InvalidInput)?;
         let present = file.metadata()?.len();
         let (protection, view_access) = match access {
-            Access::ReadOnly => {
+            Access::ReadOnly | Access::Private => {
                 len = len.min(usize::try_from(present).unwrap_or(usize::MAX));
-                (PAGE_READONLY, FILE_MAP_READ)
+                if access == Access::Private { (PAGE_WRITECOPY, FILE_MAP_COPY) } else { (PAGE_READONLY, FILE_MAP_READ) }
             }
             Access::ReadWrite => {
                 if present < len as u64 {

@@ -38,6 +38,33 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         if is_small::<V>() { self.peek(|view| view.load_value(key)) } else { self.survey(|view| view.load_value(key)) }
     }
 
+    /// A page of a walk through all entries: copies of some of them, at least `many` unless the end comes before, and
+    /// the cursor of the next page. The walk begins with cursor 0 and ends when there is no next one.
+    ///
+    /// Each page is of one moment. An entry that is there all the time is given at least once, whatever happens in
+    /// between, and exactly once if the map does not grow or shrink.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// let squares: commy::Shared<std::collections::HashMap<u32, u32>> = segment.open_or_create("squares")?;
+    /// squares.extend((0..100).map(|n| (n, n * n)))?;
+    /// let (mut next, mut seen) = (Some(0), 0);
+    /// while let Some(cursor) = next {
+    ///     let (page, cursor) = squares.scan(cursor, 10)?;
+    ///     seen += page.len();
+    ///     next = cursor;
+    /// }
+    /// assert_eq!(seen, 100);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    pub fn scan(&self, cursor: u64, many: usize) -> Result<(Vec<(K, V)>, Option<u64>)> {
+        self.survey(|view| view.load_page(cursor, many))
+    }
+
     /// Whether there is an entry of that key.
     ///
     /// # Errors
@@ -117,6 +144,28 @@ impl<K: Key + Lookup<K> + Ord, V: Share> Shared<BTreeMap<K, V>> {
         K: Lookup<Q>,
     {
         if is_small::<V>() { self.peek(|view| view.load_value(key)) } else { self.survey(|view| view.load_value(key)) }
+    }
+
+    /// Copies of up to `many` entries behind a key, or from the first on, in order and of one moment: a page of a longer
+    /// walk.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// let squares: commy::Shared<std::collections::BTreeMap<u32, u32>> = segment.open_or_create("squares")?;
+    /// squares.extend((0..100).map(|n| (n, n * n)))?;
+    /// assert_eq!(squares.scan(None, 2)?, [(0, 0), (1, 1)]);
+    /// assert_eq!(squares.scan(Some(&1), 2)?, [(2, 4), (3, 9)]);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    pub fn scan<Q: ?Sized>(&self, after: Option<&Q>, many: usize) -> Result<Vec<(K, V)>>
+    where
+        K: Lookup<Q>,
+    {
+        self.survey(|view| view.load_behind(after, many))
     }
 
     /// Whether there is an entry of that key.

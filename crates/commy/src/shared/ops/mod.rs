@@ -41,7 +41,7 @@ impl<T: Guarded> Shared<T> {
     }
 
     /// The same for what takes as long as the value is large.
-    fn survey<R>(&self, read: impl Fn(&T::Target) -> Result<R>) -> Result<R> {
+    pub(crate) fn survey<R>(&self, read: impl Fn(&T::Target) -> Result<R>) -> Result<R> {
         // SAFETY: as in `peek`.
         self.at_length(|stored, cx| read(unsafe { T::target(stored, cx) }))
     }

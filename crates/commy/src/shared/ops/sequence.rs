@@ -34,6 +34,23 @@ impl<T: Share> Shared<Vec<T>> {
         if is_small::<T>() { self.peek(|view| view.load_at(index)) } else { self.survey(|view| view.load_at(index)) }
     }
 
+    /// Copies of up to `many` elements from an index on, of one moment: a page of a longer walk.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// let list: commy::Shared<Vec<u32>> = segment.open_or_create("list")?;
+    /// list.extend(0..5)?;
+    /// assert_eq!(list.scan(3, 100)?, [3, 4]);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    pub fn scan(&self, from: usize, many: usize) -> Result<Vec<T>> {
+        self.survey(|view| view.load_from(from, many))
+    }
+
     /// A copy of the first element.
     ///
     /// # Errors
@@ -120,6 +137,23 @@ impl<T: Share> Shared<VecDeque<T>> {
     #[inline]
     pub fn get(&self, index: usize) -> Result<Option<T>> {
         if is_small::<T>() { self.peek(|view| view.load_at(index)) } else { self.survey(|view| view.load_at(index)) }
+    }
+
+    /// Copies of up to `many` elements from an index on, of one moment: a page of a longer walk.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// let list: commy::Shared<std::collections::VecDeque<u32>> = segment.open_or_create("list")?;
+    /// list.extend(0..5)?;
+    /// assert_eq!(list.scan(3, 100)?, [3, 4]);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    pub fn scan(&self, from: usize, many: usize) -> Result<Vec<T>> {
+        self.survey(|view| view.load_from(from, many))
     }
 
     /// A copy of the element at the front.

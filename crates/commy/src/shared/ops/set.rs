@@ -25,6 +25,15 @@ impl<T: Key + Lookup<T> + Eq + Hash> Shared<HashSet<T>> {
         Ok(self.len()? == 0)
     }
 
+    /// A page of a walk through all elements, as of a map's entries: at least `many`
+    /// elements unless the end comes before, and the cursor of the next page. The walk begins with cursor 0.
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    pub fn scan(&self, cursor: u64, many: usize) -> Result<(Vec<T>, Option<u64>)> {
+        self.survey(|view| view.load_page(cursor, many))
+    }
+
     /// Whether it has an element.
     ///
     /// # Errors
@@ -92,6 +101,17 @@ impl<T: Key + Lookup<T> + Ord> Shared<BTreeSet<T>> {
     #[inline]
     pub fn is_empty(&self) -> Result<bool> {
         Ok(self.len()? == 0)
+    }
+
+    /// Copies of up to `many` elements behind one, or from the first on, in order and of one moment.
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read).
+    pub fn scan<Q: ?Sized>(&self, after: Option<&Q>, many: usize) -> Result<Vec<T>>
+    where
+        T: Lookup<Q>,
+    {
+        self.survey(|view| view.load_behind(after, many))
     }
 
     /// Whether it has an element.

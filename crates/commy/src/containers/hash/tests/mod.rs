@@ -3,6 +3,7 @@
 mod damage;
 mod growth;
 mod model;
+mod scan;
 
 use super::head::Head;
 use super::table::home;
