@@ -10,6 +10,8 @@ mod option;
 mod sequence;
 mod set;
 mod text;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 use super::Shared;
 use crate::error::Result;
