@@ -7,5 +7,6 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64", not(debug_assertions)))]
 
 mod judge;
+mod methods;
 mod scenarios;
 mod stepper;

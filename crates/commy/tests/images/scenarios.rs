@@ -9,7 +9,7 @@ use std::fmt::Debug;
 const SMALL: (u64, u64) = (64 << 10, 16 << 20);
 
 /// Judges a scenario and prints what was done.
-fn run(name: &'static str, prepare: fn(&Segment), act: fn(&Segment), observe: fn(&Segment) -> String) {
+pub(crate) fn run(name: &'static str, prepare: fn(&Segment), act: fn(&Segment), observe: fn(&Segment) -> String) {
     run_sized(name, SMALL, prepare, act, observe);
 }
 
@@ -28,11 +28,11 @@ fn run_sized(
 }
 
 /// The object named `x`.
-fn x<T: Share + Default>(segment: &Segment) -> Shared<T> {
+pub(crate) fn x<T: Share + Default>(segment: &Segment) -> Shared<T> {
     segment.open_or_create("x").expect("the object")
 }
 
-fn text<T: Share + Default + Debug>(segment: &Segment) -> String {
+pub(crate) fn text<T: Share + Default + Debug>(segment: &Segment) -> String {
     format!("{:?}", x::<T>(segment).load().expect("its value"))
 }
 
@@ -43,7 +43,9 @@ fn lengths(segment: &Segment) -> String {
 }
 
 /// A hash map in the order of its keys.
-fn sorted<K: commy::Lookup<K> + Ord + Eq + std::hash::Hash + Debug, V: Share + Debug>(segment: &Segment) -> String {
+pub(crate) fn sorted<K: commy::Lookup<K> + Ord + Eq + std::hash::Hash + Debug, V: Share + Debug>(
+    segment: &Segment,
+) -> String {
     let map = x::<HashMap<K, V>>(segment).load().expect("its value");
     format!("{:?}", map.into_iter().collect::<BTreeMap<K, V>>())
 }
@@ -214,7 +216,8 @@ fn memory() {
             let v = x::<Vec<Vec<u8>>>(s);
             let mut v = v.write().unwrap();
             for bytes in [20, 60, 200, 700, 1500, 3000, 9000] {
-                v.push(vec![bytes as u8; bytes]).unwrap();
+                v.push(Vec::new()).unwrap();
+                v.last_mut().unwrap().reserve_exact(bytes).unwrap();
             }
         },
         lengths,
@@ -229,7 +232,12 @@ fn memory() {
         "file: grown",
         (64 << 10, 4 << 20),
         |s| drop(x::<Vec<Vec<u8>>>(s)),
-        |s| x::<Vec<Vec<u8>>>(s).write().unwrap().push(vec![3; 70_000]).unwrap(),
+        |s| {
+            let v = x::<Vec<Vec<u8>>>(s);
+            let mut v = v.write().unwrap();
+            v.push(vec![3]).unwrap();
+            v.get_mut(0).unwrap().reserve(70_000).unwrap();
+        },
         lengths,
     );
 }
@@ -455,7 +463,12 @@ fn space_given_back() {
             with_gaps(s);
             s.shrink_to_usage().unwrap();
         },
-        |s| x::<Vec<Vec<u8>>>(s).write().unwrap().push(vec![7; 40_000]).unwrap(),
+        |s| {
+            let v = x::<Vec<Vec<u8>>>(s);
+            let mut v = v.write().unwrap();
+            v.push(Vec::new()).unwrap();
+            v.last_mut().unwrap().reserve(40_000).unwrap();
+        },
         lengths,
     );
     run(

@@ -1,0 +1,117 @@
+//! What changes hash maps.
+
+use super::stored;
+use crate::scenarios::{run, sorted, x};
+use std::collections::HashMap;
+
+type Numbers = HashMap<u64, u64>;
+type Texts = HashMap<String, String>;
+
+fn numbers(keys: std::ops::Range<u64>) -> Numbers {
+    keys.map(|n| (n, n * n)).collect()
+}
+
+#[test]
+fn hash_map_one_entry() {
+    run(
+        "hash map: one entry",
+        |s| stored::<Numbers>(s, numbers(0..6)),
+        |s| {
+            let v = x::<Numbers>(s);
+            let mut v = v.write().unwrap();
+            v.insert(9, 9).unwrap();
+            v.try_insert(10, 1).unwrap();
+            v.remove(&2).unwrap();
+            v.remove_entry(&3).unwrap();
+            *v.entry_or_insert(&7, 1).unwrap() += 1;
+            *v.entry_or_insert_with(&8, || 2).unwrap() += 1;
+            *v.entry_or_default(&11).unwrap() += 1;
+            v.entry(12).unwrap().or_insert(5).unwrap();
+        },
+        sorted::<u64, u64>,
+    );
+}
+
+#[test]
+fn hash_map_lent() {
+    run(
+        "hash map: lent",
+        |s| stored::<Numbers>(s, numbers(0..6)),
+        |s| {
+            let v = x::<Numbers>(s);
+            let mut v = v.write().unwrap();
+            *v.get_mut(&1).unwrap() = 9;
+            *v.try_get_mut(&2).unwrap().unwrap() = 8;
+            v.get_disjoint_mut([&3, &4]).unwrap().into_iter().for_each(|n| *n.unwrap() = 7);
+            v.iter_mut().for_each(|(_, n)| *n += 1);
+            v.values_mut().for_each(|n| *n += 1);
+        },
+        sorted::<u64, u64>,
+    );
+}
+
+#[test]
+fn hash_map_many_entries() {
+    run(
+        "hash map: many entries",
+        |s| stored::<Numbers>(s, numbers(0..8)),
+        |s| {
+            let v = x::<Numbers>(s);
+            let mut v = v.write().unwrap();
+            v.extend(numbers(5..12)).unwrap();
+            v.retain(|n, _| *n != 4).unwrap();
+            v.extract_if(|n, square| n % 3 == 0 && *square < 60).unwrap();
+        },
+        sorted::<u64, u64>,
+    );
+}
+
+#[test]
+fn hash_map_room() {
+    run(
+        "hash map: room",
+        |s| stored::<Numbers>(s, numbers(0..6)),
+        |s| {
+            let v = x::<Numbers>(s);
+            let mut v = v.write().unwrap();
+            v.reserve(20).unwrap();
+            v.shrink_to(12).unwrap();
+            v.shrink_to_fit().unwrap();
+        },
+        sorted::<u64, u64>,
+    );
+}
+
+#[test]
+fn hash_map_emptied() {
+    run(
+        "hash map: emptied",
+        |s| stored::<Numbers>(s, numbers(0..6)),
+        |s| {
+            let v = x::<Numbers>(s);
+            let mut v = v.write().unwrap();
+            v.drain().unwrap();
+            v.insert(1, 1).unwrap();
+            v.clear().unwrap();
+        },
+        sorted::<u64, u64>,
+    );
+}
+
+#[test]
+fn hash_map_of_texts_entries() {
+    run(
+        "hash map of texts: entries",
+        |s| stored::<Texts>(s, [("a".into(), "b".repeat(30))].into()),
+        |s| {
+            let v = x::<Texts>(s);
+            let mut v = v.write().unwrap();
+            v.insert("c".into(), "d".repeat(20)).unwrap();
+            v.insert("a".into(), "e".repeat(40)).unwrap();
+            v.get_mut("a").unwrap().push_str(" more").unwrap();
+            v.remove("a").unwrap();
+            v.extract_if(|key, _| key == "c").unwrap();
+        },
+        sorted::<String, String>,
+    );
+}

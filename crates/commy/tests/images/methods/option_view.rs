@@ -1,0 +1,43 @@
+//! What changes options.
+
+use super::stored;
+use crate::scenarios::{run, text, x};
+
+type Text = Option<String>;
+
+#[test]
+fn option_exchanged() {
+    run(
+        "option: exchanged",
+        |s| stored::<Text>(s, Some("one".into())),
+        |s| {
+            let v = x::<Text>(s);
+            let mut v = v.write().unwrap();
+            v.set(Some("two".repeat(9))).unwrap();
+            v.replace("three".into()).unwrap();
+            v.insert("four".into()).unwrap();
+            v.take().unwrap();
+            v.get_or_insert("five".into()).unwrap().push('!').unwrap();
+            v.take_if(|text| text.len() == 5).unwrap();
+            v.get_or_insert_with(|| "six".into()).unwrap();
+        },
+        text::<Text>,
+    );
+}
+
+#[test]
+fn option_lent() {
+    run(
+        "option: lent",
+        |s| stored::<Text>(s, None),
+        |s| {
+            let v = x::<Text>(s);
+            let mut v = v.write().unwrap();
+            v.get_or_insert_default().unwrap().push('1').unwrap();
+            v.get_mut().unwrap().push('2').unwrap();
+            v.try_get_mut().unwrap().unwrap().push('3').unwrap();
+            v.iter_mut().for_each(|text| text.push('4').unwrap());
+        },
+        text::<Text>,
+    );
+}
