@@ -192,6 +192,21 @@ fn vector() {
 }
 
 #[test]
+fn committed() {
+    run(
+        "a guard that replaces the value, and is committed",
+        |s| x::<Vec<String>>(s).store(vec!["one".into(), "two".repeat(20)]).unwrap(),
+        |s| {
+            let v = x::<Vec<String>>(s);
+            let mut v = v.write().unwrap();
+            v.store(vec!["three".repeat(9)]).unwrap();
+            v.commit().unwrap();
+        },
+        text::<Vec<String>>,
+    );
+}
+
+#[test]
 fn rolled_back() {
     run(
         "vec of strings: a guard rolled back",
