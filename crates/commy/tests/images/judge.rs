@@ -11,17 +11,17 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// An operation, with what surrounds it.
-pub struct Scenario {
+pub struct Scenario<'a> {
     /// Its name in the report.
-    pub name: &'static str,
+    pub name: &'a str,
     /// Size of the file and what it may grow to.
     pub sizes: (u64, u64),
     /// What is there before.
-    pub prepare: fn(&Segment),
+    pub prepare: &'a dyn Fn(&Segment),
     /// The operation; all of it is one atomic step.
-    pub act: fn(&Segment),
+    pub act: &'a dyn Fn(&Segment),
     /// The content, as text.
-    pub observe: fn(&Segment) -> String,
+    pub observe: &'a dyn Fn(&Segment) -> String,
 }
 
 /// What was done, for the report.
@@ -65,13 +65,13 @@ fn digest(image: &[u8]) -> u64 {
         })
 }
 
-fn look(segment: &Segment, observe: fn(&Segment) -> String) -> Outcome {
+fn look(segment: &Segment, observe: &dyn Fn(&Segment) -> String) -> Outcome {
     let content = observe(segment);
     Outcome { content, allocated: segment.stats().expect("stats").allocated }
 }
 
 /// Recovers a copy of an image and says what it is then.
-fn recover(image: &[u8], dir: &Path, observe: fn(&Segment) -> String) -> Result<Outcome, String> {
+fn recover(image: &[u8], dir: &Path, observe: &dyn Fn(&Segment) -> String) -> Result<Outcome, String> {
     let path = dir.join("image.commy");
     std::fs::write(&path, image).map_err(|e| e.to_string())?;
     let opened = Segment::options().lock_timeout(std::time::Duration::from_millis(200)).open(&path);
@@ -91,7 +91,7 @@ fn recover(image: &[u8], dir: &Path, observe: fn(&Segment) -> String) -> Result<
 }
 
 /// Runs the scenario, judges its images and those of their recoveries. Panics at the first violation.
-pub fn judge(scenario: &Scenario) -> Report {
+pub fn judge(scenario: &Scenario<'_>) -> Report {
     let dir = tempfile::Builder::new().prefix("commy-images").tempdir_in(fast_dir()).expect("a folder");
     let path = dir.path().join("worker.commy");
     let (initial, max) = scenario.sizes;

@@ -9,18 +9,23 @@ use std::fmt::Debug;
 const SMALL: (u64, u64) = (64 << 10, 16 << 20);
 
 /// Judges a scenario and prints what was done.
-pub(crate) fn run(name: &'static str, prepare: fn(&Segment), act: fn(&Segment), observe: fn(&Segment) -> String) {
+pub(crate) fn run(
+    name: &str,
+    prepare: impl Fn(&Segment),
+    act: impl Fn(&Segment),
+    observe: impl Fn(&Segment) -> String,
+) {
     run_sized(name, SMALL, prepare, act, observe);
 }
 
 fn run_sized(
-    name: &'static str,
+    name: &str,
     sizes: (u64, u64),
-    prepare: fn(&Segment),
-    act: fn(&Segment),
-    observe: fn(&Segment) -> String,
+    prepare: impl Fn(&Segment),
+    act: impl Fn(&Segment),
+    observe: impl Fn(&Segment) -> String,
 ) {
-    let report = judge(&Scenario { name, sizes, prepare, act, observe });
+    let report = judge(&Scenario { name, sizes, prepare: &prepare, act: &act, observe: &observe });
     println!(
         "{name:44} {:>8} instructions {:>6} images {:>4} recoveries stepped, 0 violations",
         report.steps, report.images, report.recoveries

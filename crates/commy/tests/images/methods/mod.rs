@@ -1,11 +1,13 @@
 //! Every method that changes something, of every view: a file for each view, which `tests/methods.rs` compares with the
-//! public methods of that view. What counts as covered is called in the third argument of `run`.
+//! public methods of that view. What counts as covered is called in the third argument of `run`. The operations
+//! of handles are in `forms`.
 
 mod box_view;
 mod btree_map_view;
 mod btree_set_view;
 mod deque_view;
 mod entries;
+mod forms;
 mod hash_map_view;
 mod hash_set_view;
 mod option_view;
