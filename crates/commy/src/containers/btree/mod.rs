@@ -26,7 +26,7 @@
 //! levels and of leaves walked over is bounded.
 //!
 //! `node` has the layout of nodes and the search in one, `tree` what concerns the whole, `insert` and `remove` change
-//! it, `range` walks over it, `map` and `set` are what users see.
+//! it, `range` walks over it; `map` and `set` are what users see, with `bulk` for many entries at once and `compare`.
 
 mod bulk;
 mod compare;

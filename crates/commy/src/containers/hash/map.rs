@@ -2,15 +2,15 @@
 
 use super::head::Head;
 use super::iter::{Iter, IterMut, Keys, Values, ValuesMut};
-use super::raw::{Place, Raw, Side, Slot, cannot_lend};
+use super::raw::{Place, Raw, cannot_lend};
 use super::table::Seek;
-use crate::containers::entry::{self, Entry, Found, Keyed};
+use crate::containers::entry::{self, Entry, Keyed};
 use crate::containers::load::go_on;
 use crate::error::Result;
 use crate::schema::{Key, Lookup, Plain, Share};
 use crate::tx::Cx;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash};
+use std::hash::Hash;
 use std::marker::PhantomData;
 
 /// A `HashMap<K, V>` in a segment.
@@ -42,7 +42,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     }
 
     #[inline(always)]
-    fn raw(&self) -> Raw<'_, K, V> {
+    pub(super) fn raw(&self) -> Raw<'_, K, V> {
         Raw::new(&self.head, self.cx())
     }
 
@@ -497,58 +497,6 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     }
 }
 
-impl<'a, K: Key, V: Share> Keyed<'a> for Raw<'a, K, V> {
-    type Key = K;
-    type Value = V;
-    type Here = (Side<'a, Slot<K, V>>, usize);
-    type Vacant = (Place<'a, Slot<K, V>>, usize);
-
-    #[inline(always)]
-    fn context(self) -> Cx {
-        self.cx
-    }
-    #[inline(always)]
-    fn key_at(self, (side, index): Self::Here) -> *const K::Stored {
-        self.key(self.slot(side, index))
-    }
-    #[inline(always)]
-    fn value_at(self, (side, index): Self::Here) -> *mut V::Stored {
-        // SAFETY: a slot of the table.
-        unsafe { &raw mut (*self.slot(side, index)).value }
-    }
-    #[inline(always)]
-    fn put_at(self, (place, index): Self::Vacant, key: K, value: V) -> Result<Self::Here> {
-        self.fill(place, index, || self.store_both(key, value))?;
-        Ok((place.side, index))
-    }
-    #[inline(always)]
-    fn replace_at(self, here: Self::Here, value: V) -> Result<V> {
-        let place = self.value_at(here);
-        // SAFETY: a full slot of that side, which the caller has for itself.
-        unsafe {
-            let old = V::load(place, self.cx)?;
-            self.replace::<V>(here.0, place, value)?;
-            Ok(old)
-        }
-    }
-    fn remove_at(self, (side, index): Self::Here) -> Result<()> {
-        let slot = self.empty(side, index)?;
-        // SAFETY: just taken out.
-        unsafe { self.drop_entry(slot) }
-    }
-}
-
-impl<'a, T> Place<'a, T> {
-    /// As entries see it.
-    #[inline(always)]
-    fn found(self) -> Found<(Side<'a, T>, usize), (Place<'a, T>, usize)> {
-        match self.seek {
-            Seek::Found(index) => Found::Here((self.side, index)),
-            Seek::Vacant(index) => Found::Vacant((self, index)),
-        }
-    }
-}
-
 impl<'a, K: Key, V: Share> IntoIterator for &'a HashMapView<K, V> {
     type Item = (K::Ref<'a>, V::Ref<'a>);
     type IntoIter = Iter<'a, K, V>;
@@ -575,50 +523,5 @@ impl<K: Key + Lookup<Q>, V: Plain, Q: ?Sized> std::ops::Index<&Q> for HashMapVie
     #[inline(always)]
     fn index(&self, key: &Q) -> &V {
         self.get(key).expect("no entry found for key")
-    }
-}
-
-impl<K: Key, V: Share> std::fmt::Debug for HashMapView<K, V>
-where
-    for<'a> K::Ref<'a>: std::fmt::Debug,
-    for<'a> V::Ref<'a>: std::fmt::Debug,
-{
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_map().entries(self).finish()
-    }
-}
-
-impl<K: Key + Lookup<K>, V: Share> PartialEq for HashMapView<K, V>
-where
-    for<'a, 'b> V::Ref<'a>: PartialEq<V::Ref<'b>>,
-{
-    fn eq(&self, other: &HashMapView<K, V>) -> bool {
-        let (own, theirs) = (self.raw(), other.raw());
-        // SAFETY: full slots hold stored keys and values, which do not change meanwhile.
-        let equal = |slot: *mut Slot<K, V>| unsafe {
-            let Some(found) = theirs.find_stored(own.key(slot), own.cx) else { return false };
-            V::view(&raw const (*slot).value, own.cx) == V::view(&raw const (*found).value, theirs.cx)
-        };
-        own.len() == theirs.len() && own.slots().all(equal)
-    }
-}
-
-impl<K: Key + Lookup<K>, V: Share> Eq for HashMapView<K, V> where for<'a, 'b> V::Ref<'a>: PartialEq<V::Ref<'b>> + Eq {}
-
-impl<K: Key + Lookup<K>, V: Share, S: BuildHasher> PartialEq<HashMap<K, V, S>> for HashMapView<K, V>
-where
-    for<'a, 'b> V::Ref<'a>: PartialEq<&'b V>,
-{
-    fn eq(&self, other: &HashMap<K, V, S>) -> bool {
-        self.len() == other.len() && other.iter().all(|(key, value)| self.get(key).is_some_and(|own| own == value))
-    }
-}
-
-impl<K: Key + Lookup<K>, V: Share, S: BuildHasher> PartialEq<HashMapView<K, V>> for HashMap<K, V, S>
-where
-    for<'a, 'b> V::Ref<'a>: PartialEq<&'b V>,
-{
-    fn eq(&self, other: &HashMapView<K, V>) -> bool {
-        other == self
     }
 }

@@ -15,13 +15,16 @@
 //!
 //! Each file has one part: `group` looks at 16 control bytes at once; `table` finds keys and free slots in
 //! one table; `migrate` replaces a table by another, a little with each insert; `raw` puts these together
-//! and keeps the log; `slots` walks over the entries; `map` and `set` are what users see.
+//! and keeps the log; `slots` walks over the entries; `map` and `set` are what users see, `entry` the places of
+//! keys, `compare` what maps are compared with.
 //!
 //! What is logged: the head once a transaction; the control bytes of a group before they change; the
 //! bytes of a slot only when it is filled after this transaction took something out of the table, since
 //! nobody minds what is in a slot that was free before. A table that this transaction made is not logged at
 //! all (its stamp tells).
 
+mod compare;
+mod entry;
 mod group;
 mod head;
 mod iter;
