@@ -231,4 +231,30 @@ mod tests {
         found(first - OBJECT_AT, 1, "a list where it does not belong");
         assert_eq!(check(&segment).unwrap(), []);
     }
+
+    #[test]
+    fn what_is_damaged_can_be_removed_and_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let segment = Segment::create(dir.path().join("s.commy")).unwrap();
+        let spoil = |offset: u64, value: u64| segment.map().word(offset).unwrap().put(value);
+        for name in ["length", "content", "description"] {
+            segment.open_or_create_with(name, || vec![vec!["text".to_string(); 20]; 20]).unwrap();
+        }
+        let whole = segment.open_or_create_with("whole", || vec!["text".to_string(); 200]).unwrap();
+        let found = |name: &str| super::find(&segment, name).unwrap().unwrap();
+        let content = segment.map().word(found("content").value).unwrap().get();
+        spoil(found("length").value + 8, 1 << 50);
+        spoil(content + 15 * 24, 1 << 50);
+        spoil(found("description").object - OBJECT_AT + 8, 1 << 50);
+        assert_eq!(check(&segment).unwrap().len(), 3);
+        for name in ["length", "content", "description"] {
+            segment.remove(name).unwrap();
+        }
+        assert_eq!(check(&segment).unwrap(), []);
+        assert_eq!(segment.objects().unwrap(), ["whole"]);
+        segment.recover().unwrap();
+        segment.remove("whole").unwrap();
+        assert!(whole.load().is_err());
+        segment.open_or_create_with("length", || 7u64).unwrap();
+    }
 }

@@ -15,6 +15,8 @@
 //! block of notes, 2048 B: containers, 7 words each
 //! ```
 //!
+//! What is found damaged stays where it is: nobody can tell what of it is its own.
+//!
 //! Without memory for a block of notes, and where more containers lie within each other than it has room for, a batch
 //! goes on until no more are left than can be noted.
 
@@ -68,7 +70,8 @@ pub(crate) fn free_orphans(segment: &Segment) -> Result<()> {
         match free_orphan(segment, &orphan) {
             // Somebody else is at it, or has done it.
             Err(Error::LockTimeout { .. } | Error::Removed { .. }) => {}
-            // One that is damaged does not keep the others.
+            // One that is damaged stays, and is in nobody's way.
+            Err(Error::Corrupt { .. }) => {}
             freed => result = result.and(freed),
         }
     }

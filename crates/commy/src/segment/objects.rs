@@ -120,7 +120,8 @@ impl Objects {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::BadName`]; [`Error::LockTimeout`] if somebody else has it locked for that long;
-    /// [`Error::Deadlock`] if this thread has a guard of it.
+    /// [`Error::Deadlock`] if this thread has a guard of it. One that is damaged can be removed, too; what it holds then
+    /// stays in use.
     pub fn remove(&self, name: &str) -> Result<()> {
         directory::remove(&self.segment(), name)
     }
