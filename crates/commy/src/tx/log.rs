@@ -25,6 +25,8 @@ use std::ptr::NonNull;
 const REMEMBERED: usize = 64;
 /// Reservations remembered, to give blocks back at once that are freed in the transaction that took them.
 const RECENT: usize = 8;
+/// Words that are logged without a call.
+const FEW_WORDS: u64 = 4;
 /// Blocks to be freed that are remembered, so that a short log need not be read for them.
 const FEW_FREES: usize = 4;
 /// More than that, or other than was remembered.
@@ -240,7 +242,24 @@ impl Log {
         self.round.get() << 52 | (count & 0xfff) << 40 | offset
     }
 
+    /// Keeps the old value of a few words, which may be overwritten afterwards, if there is room for them.
+    #[inline(always)]
+    pub(crate) fn keep_few(&self, offset: u64, first: &Word, count: u64) -> bool {
+        if count > FEW_WORDS || self.len.get() + count >= self.area_end.get() {
+            return false;
+        }
+        for index in 0..count {
+            // SAFETY: the caller hands in the first of `count` words in the map.
+            let old = unsafe { &*std::ptr::from_ref(first).add(index as usize) };
+            self.word(self.len.get() + index).put(old.get());
+        }
+        self.close(entry::UNDO, count, offset);
+        self.place(offset).set(self.key(offset, count));
+        true
+    }
+
     /// Keeps the old value of `count` words, which may be overwritten afterwards.
+    #[inline(never)]
     pub(crate) fn keep(&self, actor: &Actor<'_>, first: &Word, count: u64) -> Result<()> {
         let offset = actor.at.map.offset_of(first);
         let mut done = 0;
@@ -397,13 +416,8 @@ impl Log {
     /// Frees what was to be freed and makes the log ready for the next transaction.
     #[inline]
     pub(crate) fn finish(&self, actor: &Actor<'_>, local: &Local) -> Result<()> {
-        let count = self.free_count.replace(0);
-        if self.last_free.replace(0) != 0 && self.record().phase() == COMMITTED {
-            if count <= FEW_FREES && self.area_start.get() == 0 {
-                self.finish_few(actor, local, count)?;
-            } else {
-                self.record().finish_frees(actor, Some(local))?;
-            }
+        if self.last_free.replace(0) != 0 {
+            self.finish_frees(actor, local)?;
         }
         self.forget_what_is_logged();
         self.len.set(0);
@@ -416,9 +430,16 @@ impl Log {
         Ok(())
     }
 
-    /// As [`Record::finish_frees`], for a log whose frees are remembered.
-    #[inline]
-    fn finish_few(&self, actor: &Actor<'_>, local: &Local, count: usize) -> Result<()> {
+    /// As [`Record::finish_frees`], without reading the log if its frees are remembered.
+    #[inline(never)]
+    fn finish_frees(&self, actor: &Actor<'_>, local: &Local) -> Result<()> {
+        let count = self.free_count.replace(0);
+        if self.record().phase() != COMMITTED {
+            return Ok(());
+        }
+        if count > FEW_FREES || self.area_start.get() != 0 {
+            return self.record().finish_frees(actor, Some(local));
+        }
         for index in (0..count).rev() {
             let (offset, size, _) = self.frees[index].get();
             let (bytes, align) = unpack_size(size);

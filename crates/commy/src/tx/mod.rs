@@ -139,6 +139,14 @@ impl Cx {
         }
     }
 
+    /// Whether nothing was changed in the transaction so far, as when it is for a single operation.
+    #[inline(always)]
+    pub(crate) fn is_first(self) -> bool {
+        let context = self.context();
+        // SAFETY: the worker that the context is part of.
+        context.worker.is_some_and(|worker| unsafe { worker.as_ref() }.log(context.way).is_empty())
+    }
+
     /// Whether what is read is read without a lock.
     #[inline(always)]
     pub(crate) fn is_watched(self) -> bool {
@@ -183,7 +191,11 @@ impl Cx {
     pub(crate) fn keep(self, first: &Word, count: u64) -> Result<()> {
         let worker = self.worker()?;
         let log = worker.log(self.context().way);
-        if log.has(self.offset_of(first), count) { Ok(()) } else { log.keep(&worker.actor(), first, count) }
+        let offset = self.offset_of(first);
+        if log.has(offset, count) || log.keep_few(offset, first, count) {
+            return Ok(());
+        }
+        log.keep(&worker.actor(), first, count)
     }
 
     /// Keeps the old value of a word, then overwrites it.

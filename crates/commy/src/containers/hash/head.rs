@@ -149,6 +149,12 @@ impl Head {
         }
     }
 
+    /// Logs the counters.
+    #[inline(always)]
+    pub(super) fn keep_counters(&self, cx: Cx) -> Result<()> {
+        cx.keep(&self.len, 2)
+    }
+
     /// Logs the whole head, so that its words may be overwritten.
     #[inline(always)]
     pub(super) fn keep(&self, cx: Cx) -> Result<()> {

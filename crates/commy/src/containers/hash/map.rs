@@ -76,7 +76,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     {
         let raw = self.raw();
         // SAFETY: a full slot holds a stored value, which does not change while the view is borrowed.
-        raw.find(key).map(|slot| unsafe { V::view(&raw const (*slot).value, raw.cx) })
+        raw.find_wanted(key).map(|slot| unsafe { V::view(&raw const (*slot).value, raw.cx) })
     }
 
     /// A key and its value, as they are stored.
@@ -86,7 +86,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
         K: Lookup<Q>,
     {
         let raw = self.raw();
-        let slot = raw.find(key)?;
+        let slot = raw.find_wanted(key)?;
         // SAFETY: a full slot holds a stored key and value, which do not change while the view is borrowed.
         Some(unsafe { (K::view(&raw const (*slot).key, raw.cx), V::view(&raw const (*slot).value, raw.cx)) })
     }
@@ -99,7 +99,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     {
         let raw = self.raw();
         // SAFETY: the value of a slot that was found, in the map.
-        raw.find_unlocked(key).map(|slot| unsafe { V::load(&raw const (*slot).value, raw.cx) }).transpose()
+        raw.find_unlocked(key, true).map(|slot| unsafe { V::load(&raw const (*slot).value, raw.cx) }).transpose()
     }
 
     /// Copies of the entries of the next home groups, at least `many` unless the end comes before, and where to go
@@ -122,7 +122,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     where
         K: Lookup<Q>,
     {
-        self.raw().find_unlocked(key).is_some()
+        self.raw().find_unlocked(key, false).is_some()
     }
 
     /// Whether there is an entry of that key.
@@ -157,7 +157,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
         K: Lookup<Q>,
     {
         let raw = self.raw();
-        match raw.find(key) {
+        match raw.find_wanted(key) {
             // SAFETY: a full slot holds a stored value; the view is borrowed exclusively.
             Some(slot) => unsafe { V::view_mut(&raw mut (*slot).value, raw.cx).map(Some) },
             None => Ok(None),

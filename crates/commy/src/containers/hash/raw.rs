@@ -1,6 +1,6 @@
 //! A map as the views use it: finding, filling and emptying slots, with the log in mind.
 //!
-//! What changes an entry goes: log the head, and the group's control bytes unless this transaction made
+//! What changes an entry goes: log the counters, and the group's control bytes unless this transaction made
 //! the table; make what is to be stored; then store it. The first two can fail and change nothing, the
 //! last cannot fail. Freeing comes after that.
 
@@ -112,15 +112,23 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         hasher.finish()
     }
 
-    /// The slot that `recognise` finds among those of a hash.
+    /// The slot that `recognise` finds among those of a hash. If it is `wanted`, most likely it is there.
     #[inline(always)]
-    fn find_by(&self, hash: u64, recognise: impl Fn(*const K::Stored) -> bool) -> Option<*mut Slot<K, V>> {
+    fn find_by(
+        &self,
+        hash: u64,
+        wanted: bool,
+        recognise: impl Fn(*const K::Stored) -> bool,
+    ) -> Option<*mut Slot<K, V>> {
         let (head, file) = (self.head, File::of(self.cx));
         // All loads before the branch, so that a loop may do them once.
         let (control, slots, moving) = (peek(&head.control), peek(&head.slots), peek(&head.moving));
         let recognise = |slot| recognise(self.key(slot));
         if moving == 0 {
             let table: Table<Slot<K, V>> = Table::open(file, control, slots)?;
+            if wanted {
+                table.prefetch(hash);
+            }
             return table.find(hash, recognise).map(|found| found.slot);
         }
         let table = head.table_in_move(file, hash)?;
@@ -134,17 +142,27 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         K: Lookup<Q>,
     {
         // SAFETY: `find_by` hands in the keys of full slots, which hold stored keys.
-        self.find_by(self.hash(query), |key| unsafe { K::equals(key, self.cx, query) })
+        self.find_by(self.hash(query), false, |key| unsafe { K::equals(key, self.cx, query) })
     }
 
-    /// The slot of a key, while others may write.
+    /// The same for who expects to find it.
     #[inline(always)]
-    pub(super) fn find_unlocked<Q: ?Sized>(&self, query: &Q) -> Option<*mut Slot<K, V>>
+    pub(super) fn find_wanted<Q: ?Sized>(&self, query: &Q) -> Option<*mut Slot<K, V>>
+    where
+        K: Lookup<Q>,
+    {
+        // SAFETY: as in `find`.
+        self.find_by(self.hash(query), true, |key| unsafe { K::equals(key, self.cx, query) })
+    }
+
+    /// The slot of a key, while others may write. If it is `wanted`, most likely it is there.
+    #[inline(always)]
+    pub(super) fn find_unlocked<Q: ?Sized>(&self, query: &Q, wanted: bool) -> Option<*mut Slot<K, V>>
     where
         K: Lookup<Q>,
     {
         // SAFETY: `find_by` hands in keys in the map.
-        self.find_by(self.hash(query), |key| unsafe { compare_unlocked::<K, Q>(key, self.cx, query).is_eq() })
+        self.find_by(self.hash(query), wanted, |key| unsafe { compare_unlocked::<K, Q>(key, self.cx, query).is_eq() })
     }
 
     /// The slot with the stored key of another map or set of the same key type, whose context is `theirs`.
@@ -159,13 +177,13 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         let hash = unsafe { self.hash_stored(key, theirs) };
         if self.cx.map().base() == theirs.map().base() {
             // SAFETY: both are stored keys in the same segment.
-            return self.find_by(hash, |own| unsafe { K::compare(own, key, self.cx) == Ordering::Equal });
+            return self.find_by(hash, false, |own| unsafe { K::compare(own, key, self.cx) == Ordering::Equal });
         }
         // Another segment's key cannot be compared in place.
         // SAFETY: the caller's promise.
         let key = unsafe { K::load(key, theirs) }.ok()?;
         // SAFETY: as in `find`.
-        self.find_by(hash, |own| unsafe { K::equals(own, self.cx, &key) })
+        self.find_by(hash, false, |own| unsafe { K::equals(own, self.cx, &key) })
     }
 
     /// The table that keys of this hash belong to, for changing; `None` if there is none yet.
@@ -226,6 +244,9 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     {
         let hash = self.hash(query);
         let Some(side) = self.side(hash)? else { return Ok(None) };
+        if self.cx.is_first() {
+            side.table.prefetch(hash);
+        }
         // SAFETY: the keys of full slots, which hold stored keys.
         let found = side.table.find(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, query) });
         match found {
@@ -243,6 +264,9 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         self.make_room()?;
         let hash = self.hash(query);
         let side = self.side(hash)?.ok_or_else(|| self.head.corrupt())?;
+        if self.cx.is_first() {
+            side.table.prefetch(hash);
+        }
         // SAFETY: the keys of full slots, which hold stored keys.
         let seek = side.table.seek(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, query) });
         let seek = seek.ok_or_else(|| self.head.corrupt())?;
@@ -252,7 +276,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     /// Logs what changing the control byte of a slot and the counters overwrites.
     #[inline(always)]
     fn keep(&self, side: Side<'a, Slot<K, V>>, index: usize) -> Result<Stamp> {
-        self.head.keep(self.cx)?;
+        self.head.keep_counters(self.cx)?;
         let stamp = Stamp::of(side.stamp, self.cx)?;
         if stamp != Stamp::Made {
             self.cx.keep(side.table.word(index & !15), 2)?;
@@ -311,7 +335,8 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     #[inline(always)]
     pub(super) fn empty(&self, side: Side<'a, Slot<K, V>>, index: usize) -> Result<*mut Slot<K, V>> {
         let stamp = Stamp::removed(self.cx)?;
-        if self.keep(side, index)? != Stamp::Made {
+        if self.keep(side, index)? == Stamp::Older {
+            self.cx.keep(side.stamp, 1)?;
             side.stamp.put(stamp);
         }
         let (head, remains) = (self.head, side.table.remains(index));

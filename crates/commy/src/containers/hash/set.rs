@@ -81,7 +81,7 @@ impl<T: Key> HashSetView<T> {
     where
         T: Lookup<Q>,
     {
-        self.raw().find_unlocked(element).is_some()
+        self.raw().find_unlocked(element, false).is_some()
     }
 
     /// The element that equals this, as it is stored.

@@ -92,6 +92,18 @@ pub(super) fn slots_for(entries: u64) -> u64 {
     }
 }
 
+/// Has a line fetched into the cache.
+#[inline(always)]
+fn prefetch(place: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint, whatever the address; each x86-64 has it.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
 /// The position of the first slot of a key's home group.
 #[inline(always)]
 pub(super) fn home(hash: u64, slots: usize) -> usize {
@@ -211,6 +223,18 @@ impl<T> Table<T> {
         debug_assert!(position < self.slots);
         // SAFETY: `position` is below `slots`.
         unsafe { self.control.as_ptr().cast::<T>().sub(position) }
+    }
+
+    /// Has the slots of a hash's home group fetched into the cache, if they are small: while the control bytes are
+    /// waited for, and without knowing yet which of the slots it will be. Worth it if a slot will be looked at.
+    #[inline(always)]
+    pub(super) fn prefetch(self, hash: u64) {
+        if size_of::<T>() * WIDTH <= 256 {
+            let first = self.end_of_group(home(hash, self.slots)).cast::<u8>();
+            for line in 0..(size_of::<T>() * WIDTH).div_ceil(64) {
+                prefetch(first.wrapping_sub(64 * line + 1));
+            }
+        }
     }
 
     /// The group that begins at a position.
