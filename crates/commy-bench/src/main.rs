@@ -2,8 +2,8 @@
 //! figure: `RESULT`, workload, metric, peer, value, unit, separated by tabs. Metrics, keys, sizes, repetitions and clocks
 //! are those of the peers, so that the lines can stand in one table with theirs.
 //!
-//! `commy-bench scale [ENTRIES]` shows what does not fit there: sizes up to `ENTRIES` (a million unless said), pauses,
-//! participants, memory. Its curves go to `docs/scale.svg` under the current folder.
+//! `commy-bench scale [ENTRIES [PICTURE.svg]]` shows what does not fit there: sizes up to `ENTRIES` (a million unless
+//! said), pauses, participants, transactions, memory; and draws curves over the sizes.
 //!
 //! | label | what it does |
 //! |---|---|
@@ -47,10 +47,12 @@ fn main() {
         ["W4"] => w4::run(),
         ["W5"] => w5::run(),
         ["W6"] => w6::run(),
-        ["scale"] => scale::run(1_000_000),
-        ["scale", entries] if entries.parse::<usize>().is_ok() => scale::run(entries.parse().unwrap_or(0)),
+        ["scale", ref rest @ ..] if rest.len() <= 2 && rest.first().is_none_or(|n| n.parse::<usize>().is_ok()) => {
+            let entries = rest.first().and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
+            scale::run(entries, rest.get(1).copied());
+        }
         _ => {
-            eprintln!("usage: commy-bench W1|W2|W3|W4|W5|W6, or commy-bench scale [ENTRIES]");
+            eprintln!("usage: commy-bench W1|W2|W3|W4|W5|W6, or commy-bench scale [ENTRIES [PICTURE.svg]]");
             std::process::exit(2);
         }
     }

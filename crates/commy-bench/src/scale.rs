@@ -16,14 +16,14 @@ type StdHash = HashMap<u64, u64, foldhash::fast::RandomState>;
 /// Operations that a figure is the mean of, at least.
 const OPS: usize = 300_000;
 
-/// Sizes up to `most`; the curves go to `docs/scale.svg` if there is such a folder.
-pub fn run(most: usize) {
+/// Sizes up to `most`; the curves are drawn into the file `picture`, if one is wanted.
+pub fn run(most: usize, picture: Option<&str>) {
     let sizes: Vec<usize> =
         [1_000, 10_000, 100_000, 1_000_000, 10_000_000, 50_000_000].into_iter().filter(|n| *n <= most).collect();
     let keys: Vec<u64> = (0..sizes.last().copied().unwrap_or(1000) as u64).map(mix).collect();
     let panels = curves(&sizes, &keys);
-    if std::path::Path::new("docs").is_dir() {
-        std::fs::write("docs/scale.svg", plot::draw(&panels)).unwrap();
+    if let Some(picture) = picture {
+        std::fs::write(picture, plot::draw(&panels)).unwrap();
     }
     pauses(&keys[..keys.len().min(10_000_000)]);
     participants();
