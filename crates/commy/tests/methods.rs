@@ -29,7 +29,7 @@ const NO_HANDLES: [&str; 3] = ["Options", "ReadGuard", "RawBlocks"];
 
 /// Methods of handles that change nothing but what dies with the process or its guard, or that are another one's other
 /// form, which this names.
-const CHANGE_NOTHING: [(&str, &str); 36] = [
+const CHANGE_NOTHING: [(&str, &str); 38] = [
     ("Shared::name", ""),
     ("Shared::segment", ""),
     ("Shared::version", ""),
@@ -38,6 +38,7 @@ const CHANGE_NOTHING: [(&str, &str); 36] = [
     ("Shared::read_for", ""),
     ("Shared::try_read", ""),
     ("Shared::wait", ""),
+    ("Shared::wait_async", ""),
     ("Shared::write_for", "Shared::write"),
     ("Shared::try_write", "Shared::write"),
     ("WriteGuard::view", ""),
@@ -54,6 +55,7 @@ const CHANGE_NOTHING: [(&str, &str); 36] = [
     ("Segment::size", ""),
     ("Segment::limit", ""),
     ("Segment::path", ""),
+    ("Segment::is_read_only", ""),
     ("Segment::stats", ""),
     ("Segment::participants", ""),
     ("Segment::heartbeat", "one word that nobody recovers"),
@@ -226,7 +228,7 @@ fn no_handle_changes_a_segment_without_being_stepped_through() {
 }
 
 /// What operations of handles are called that change nothing.
-const LOOK: [&str; 14] = [
+const LOOK: [&str; 15] = [
     "len",
     "is_empty",
     "get",
@@ -241,6 +243,7 @@ const LOOK: [&str; 14] = [
     "is_some",
     "is_none",
     "load",
+    "scan",
 ];
 
 #[test]
@@ -257,7 +260,9 @@ fn no_operation_of_a_handle_changes_something_without_being_stepped_through() {
                 _ => {}
             }
         }
-        let missing = own.keys().filter(|name| !LOOK.contains(&name.as_str()) && !acts.called.contains(*name));
+        // A form for tasks does, between waits, what the other one does.
+        let act = |name: &str| name.strip_suffix("_async").unwrap_or(name).to_string();
+        let missing = own.keys().filter(|name| !LOOK.contains(&name.as_str()) && !acts.called.contains(&act(name)));
         let missing: Vec<_> = missing.collect();
         assert!(
             missing.is_empty(),
