@@ -6,6 +6,7 @@ use common::{Player, Stage, play, segment, text};
 use commy::{Error, Segment, Shared};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
+#[cfg(unix)]
 use std::path::Path;
 
 #[test]
@@ -100,6 +101,26 @@ fn the_limit_is_the_same_for_all_at_once_and_holds() {
     assert!(matches!(segment.resize(65 << 20), Err(Error::BadArgument { .. })));
     assert!(matches!(segment.resize(1 << 15), Err(Error::BadArgument { .. })));
     assert!(list.load().expect("load").iter().all(|b| *b == 1));
+}
+
+#[test]
+fn nothing_is_taken_away_from_beneath_a_read_only_attachment() {
+    let (_folder, path, segment) = segment(64 << 20);
+    let list: Shared<Vec<u8>> = segment.open_or_create("list").expect("list");
+    list.store(vec![1; 4 << 20]).expect("store");
+    list.store(Vec::new()).expect("store");
+    let onlooker = Segment::options().read_only(true).open(&path).expect("open");
+    let length = || std::fs::metadata(&path).expect("the file").len();
+    let size = segment.size();
+    assert_eq!(segment.shrink_to_usage().expect("shrink"), 0);
+    segment.resize(1 << 20).expect("resize");
+    assert_eq!((onlooker.limit(), segment.size()), (1 << 20, size));
+    assert!(length() >= size);
+    drop(onlooker);
+    segment.recover().expect("recover");
+    assert_eq!(segment.size(), 1 << 20);
+    #[cfg(unix)]
+    assert_eq!(length(), 1 << 20);
 }
 
 #[test]

@@ -226,3 +226,47 @@ fn a_copy_of_a_segment_with_holes_has_holes_and_can_be_filled() {
     }
     assert!(lists[1].load().expect("load").iter().all(|b| *b == 1));
 }
+
+/// Overwrites a word of a file's header.
+fn patch(path: &std::path::Path, offset: u64, value: u64) {
+    use std::io::{Seek, SeekFrom, Write};
+    let mut file = std::fs::OpenOptions::new().write(true).open(path).expect("open the file");
+    file.seek(SeekFrom::Start(offset)).expect("seek");
+    file.write_all(&value.to_ne_bytes()).expect("write");
+}
+
+/// Where the header has the boot under which the file was last open, and the table of thread slots.
+const BOOT: u64 = 80;
+const THREAD_PAGES: u64 = 1024;
+
+#[test]
+fn after_a_restart_what_was_closed_is_opened_and_what_was_in_use_is_refused_untouched() {
+    let (folder, path, segment) = segment(1 << 30);
+    let list: Shared<Vec<u64>> = segment.open_or_create("list").expect("list");
+    list.store((0..1000).collect()).expect("store");
+    let copied = folder.path().join("copied");
+    segment.snapshot(&copied).expect("snapshot");
+    let in_use = folder.path().join("in use");
+    std::fs::copy(&path, &in_use).expect("copy");
+    drop((list, segment));
+    for (path, whole) in [(&path, true), (&copied, true), (&in_use, false)] {
+        patch(path, BOOT, 12345);
+        let before = std::fs::read(path).expect("read");
+        match Segment::open(path) {
+            Ok(segment) => {
+                assert!(whole, "opened though it was in use");
+                let list: Shared<Vec<u64>> = segment.open("list").expect("list");
+                assert!(list.load().expect("load").into_iter().eq(0..1000));
+                list.write().expect("lock").push(7).expect("push");
+            }
+            Err(Error::Unclean { .. }) => {
+                assert!(!whole, "refused though it was closed in order");
+                assert!(std::fs::read(path).expect("read") == before, "changed by looking at it");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    patch(&in_use, THREAD_PAGES + 8, 1 << 50);
+    let Err(Error::Unclean { finding, .. }) = Segment::open(&in_use) else { panic!("opened with a torn header") };
+    assert!(finding.contains("thread slots"), "{finding}");
+}

@@ -13,7 +13,9 @@ use crate::os::{self, Access, Mapping};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+/// The largest step of growth whose pages are made present at once: some tenths of a millisecond.
+const POPULATED: u64 = 1 << 20;
 
 /// A mapped segment file.
 ///
@@ -22,7 +24,8 @@ use std::sync::{Mutex, PoisonError};
 /// the file; `header.size` shrinks only when nobody can hold a reference above the new size.
 #[derive(Debug)]
 pub(crate) struct Map {
-    mapping: Mutex<Option<Mapping>>,
+    /// Until `release_except`.
+    mapping: Option<Mapping>,
     base: *mut u8,
     reserved: u64,
     path: PathBuf,
@@ -34,7 +37,7 @@ pub(crate) struct Map {
 // SAFETY: the mapping may be used from any thread; what lies in it is accessed through atomics or
 // under the locks of `sync`, as for threads of several processes.
 unsafe impl Send for Map {}
-// SAFETY: as above; `file` is behind a mutex.
+// SAFETY: as above; `file` is an atomic pointer.
 unsafe impl Sync for Map {}
 
 impl Map {
@@ -48,7 +51,7 @@ impl Map {
         let mapping = Mapping::new(&file, length, access).map_err(|e| Error::io("map", path, e))?;
         let base = mapping.base();
         let file = AtomicPtr::new(Box::into_raw(Box::new(file)));
-        Ok(Map { mapping: Mutex::new(Some(mapping)), base, reserved, path: path.to_path_buf(), file })
+        Ok(Map { mapping: Some(mapping), base, reserved, path: path.to_path_buf(), file })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -156,20 +159,23 @@ impl Map {
             reason: format!("the disk of {} says: {e}", self.path.display()),
         })?;
         self.header().size.publish(size);
+        // Storing into new pages in any order would fault one by one, and some of these faults take milliseconds.
+        if let Some(mapping) = self.mapping.as_ref().filter(|_| size - from <= POPULATED) {
+            mapping.populate(from as usize..size as usize);
+        }
         Ok(())
     }
 
     /// Writes what is in the file to the disk.
     pub(crate) fn sync(&self) -> Result<()> {
-        let mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner);
-        let synced = mapping.as_ref().map_or(Ok(()), |mapping| os::sync(self.file(), mapping, self.size()));
+        let synced = self.mapping.as_ref().map_or(Ok(()), |mapping| os::sync(self.file(), mapping, self.size()));
         synced.map_err(|e| Error::io("sync", &self.path, e))
     }
 
     /// Unmaps, but leaves these ranges (of whole pages) mapped for the life of the process. The map is
     /// not used any more.
-    pub(crate) fn release_except(&self, keep: &[std::ops::Range<usize>]) {
-        if let Some(mapping) = self.mapping.lock().unwrap_or_else(PoisonError::into_inner).take() {
+    pub(crate) fn release_except(&mut self, keep: &[std::ops::Range<usize>]) {
+        if let Some(mapping) = self.mapping.take() {
             mapping.release_except(keep);
         }
     }

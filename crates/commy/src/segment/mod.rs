@@ -7,6 +7,7 @@ mod raw;
 mod snapshot;
 mod space;
 mod stats;
+mod unclean;
 
 pub use objects::Objects;
 pub use options::Options;
@@ -99,7 +100,7 @@ impl Segment {
         let (id, header) = (id_of(&map), map.header());
         let gate = format::Gate::pass(&gate, path, options.patience)?;
         if header.boot.get() != os::boot_id() && header.clean.get() != 1 {
-            return Err(unclean(path));
+            unclean::examine(&map)?;
         }
         ensure_backed(&map)?;
         let attachment = Attachment::new(map, id, options.patience, recovery::rescue)?;
@@ -125,7 +126,7 @@ impl Segment {
         let attachment = Attachment::onlooker(map, id, options.patience, recovery::rescue)?;
         let header = attachment.map.header();
         if header.boot.get() != os::boot_id() && header.clean.get() != 1 {
-            return Err(unclean(path));
+            unclean::examine(&attachment.map)?;
         }
         Ok(Segment::of(attachment))
     }
@@ -230,11 +231,6 @@ fn id_of(map: &Map) -> u128 {
     low | high << 64
 }
 
-fn unclean(path: &Path) -> Error {
-    let finding = "it was not closed in order before the machine restarted".into();
-    Error::Unclean { path: path.to_path_buf(), finding }
-}
-
 /// Backs what should be backed and is not, as in a sparse copy of a segment. Whoever has the segment open did that.
 fn ensure_backed(map: &Map) -> Result<()> {
     if is_attached(map) {
@@ -278,6 +274,6 @@ impl Drop for Attached {
                 attachment.map.header().clean.publish(1);
             }
         }
-        attachment.map.release_except(&keep);
+        self.attachment.map.release_except(&keep);
     }
 }
