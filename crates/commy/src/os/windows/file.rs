@@ -53,7 +53,7 @@ pub fn open_flags(options: &mut OpenOptions, _mode: u32) {
 
 pub fn reopen(file: &File, path: &Path, access: Access) -> io::Result<File> {
     let wanted = match access {
-        Access::ReadOnly => GENERIC_READ,
+        Access::ReadOnly | Access::Private => GENERIC_READ,
         Access::ReadWrite => GENERIC_READ | GENERIC_WRITE,
     };
     // SAFETY: an open file.
