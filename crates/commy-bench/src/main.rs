@@ -3,7 +3,8 @@
 //! are those of the peers, so that the lines can stand in one table with theirs.
 //!
 //! `commy-bench scale [ENTRIES [PICTURE.svg]]` shows what does not fit there: sizes up to `ENTRIES` (a million unless
-//! said), pauses, participants, transactions, memory; and draws curves over the sizes.
+//! said), pauses, participants, transactions, memory; and draws curves over the sizes. `commy-bench instructions [FILE]`
+//! counts the instructions of single operations, and fails if they are more than FILE says.
 //!
 //! | label | what it does |
 //! |---|---|
@@ -15,6 +16,8 @@
 
 #[cfg(target_os = "linux")]
 mod bench;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod instructions;
 #[cfg(target_os = "linux")]
 mod messages;
 #[cfg(target_os = "linux")]
@@ -51,8 +54,16 @@ fn main() {
             let entries = rest.first().and_then(|n| n.parse().ok()).unwrap_or(1_000_000);
             scale::run(entries, rest.get(1).copied());
         }
+        #[cfg(target_arch = "x86_64")]
+        ["instructions", ref rest @ ..] if rest.len() <= 1 => {
+            if !instructions::run(rest.first().copied()) {
+                std::process::exit(1);
+            }
+        }
         _ => {
-            eprintln!("usage: commy-bench W1|W2|W3|W4|W5|W6, or commy-bench scale [ENTRIES [PICTURE.svg]]");
+            eprintln!(
+                "usage: commy-bench W1|W2|W3|W4|W5|W6, commy-bench scale [ENTRIES [PICTURE.svg]] or commy-bench instructions [FILE]"
+            );
             std::process::exit(2);
         }
     }
