@@ -81,6 +81,26 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A memory map was given together with the path of another file.
+    #[error("the memory map given is not of {path}; map the file that you name", path = .path.display())]
+    OtherFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// What was to be freed is no block of that layout that was taken and not yet freed.
+    #[error(
+        "there is no block of {size} bytes aligned to {align} at {address:#x}: {reason}; free each block once, as it was taken"
+    )]
+    NotABlock {
+        /// The address given.
+        address: usize,
+        /// The size given.
+        size: usize,
+        /// The alignment given.
+        align: usize,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// The path no longer names the file that is mapped.
     #[error("{path} was replaced by another file since it was opened; open it anew", path = .path.display())]
     Replaced {
@@ -177,6 +197,11 @@ pub enum Error {
         /// How many there can be.
         limit: u32,
     },
+    /// A container was taken out of another one that was opened without an allocator, and is to be used in place.
+    #[error(
+        "this container came out of one that was opened without a FreeListAllocator; take its content out with into_inner"
+    )]
+    NoAllocator,
     /// A guard of the parent was used in a forked child.
     #[error("this guard belongs to the parent of this forked process; take a new one here")]
     Forked,

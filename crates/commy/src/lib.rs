@@ -17,6 +17,7 @@
 
 mod alloc;
 mod containers;
+mod direct;
 mod directory;
 mod error;
 mod layout;
@@ -32,6 +33,10 @@ mod tx;
 mod walk;
 
 pub use commy_derive::{Atomics, Key, Plain, Share};
+pub use direct::{
+    FreeListAllocator, SharedBTreeMap, SharedBTreeSet, SharedBox, SharedHashMap, SharedHashSet, SharedString,
+    SharedVec, SharedVecDeque, StringView,
+};
 pub use error::{Error, Result};
 pub use schema::{Atomics, Guarded, Key, Lookup, Object, Plain, Share, Viewed};
 pub use segment::{Objects, Options, Participant, Segment, Stats};

@@ -6,9 +6,9 @@
 //!   64 size              72 limit                          80 boot             88 clean
 //!   96 holes            104 span hint                     112 stranded classes 120 attachments
 //!  128 heap lock: word, waiters                            192 recovered: threads, rolled back, finished
-//!  216 space lock: word, waiters, version                  240 pause
+//!  216 space lock: word, waiters, version                  240 pause              248 space since
 //!  256 directory object: control block, 256 B
-//!  512 offsets of the pages of process slots, 16           640 --
+//!  512 offsets of the pages of process slots, 16           640 sameness           648 --
 //! 1024 offsets of the pages of thread slots, 128
 //! 2048 offsets of the chunks of the page bitmap, 256
 //! ```
@@ -66,11 +66,14 @@ pub(crate) struct Header {
     pub space_version: Word,
     /// Who has the writers pause, or 0: `participant::pause`.
     pub pause: Word,
-    pub unused: Word,
+    /// When the space lock was last taken, in ms since the machine started.
+    pub space_since: Word,
     /// The control block of the directory of named objects.
     pub directory: [Word; 32],
     pub process_pages: [Word; 16],
-    pub unused_1: [Word; 48],
+    /// Changed by who wants to know whether two maps are of one file: `segment::sameness`.
+    pub sameness: Word,
+    pub unused: [Word; 47],
     pub thread_pages: [Word; 128],
     pub bitmap_chunks: [Word; BITMAP_CHUNKS],
 }

@@ -29,6 +29,12 @@ unsafe impl<T: Send> Sync for ForkMutex<T> {}
 /// The mutex, locked.
 pub(crate) struct ForkGuard<'a, T>(&'a ForkMutex<T>);
 
+impl<T> ForkMutex<T> {
+    pub(crate) const fn new(value: T) -> ForkMutex<T> {
+        ForkMutex { word: AtomicU64::new(0), value: UnsafeCell::new(value) }
+    }
+}
+
 impl<T: Default> ForkMutex<T> {
     pub(crate) fn lock(&self) -> ForkGuard<'_, T> {
         let epoch = u64::from(fork::epoch());

@@ -4,6 +4,7 @@ mod format;
 mod objects;
 mod options;
 mod raw;
+mod sameness;
 mod snapshot;
 mod space;
 mod stats;

@@ -5,8 +5,10 @@ use crate::alloc::shrink::{self, Extent};
 use crate::directory;
 use crate::error::{Error, Result};
 use crate::layout::{MIN_SIZE, PAGE};
+use crate::os;
 use crate::participant::Actor;
-use crate::sync::Blocked;
+use crate::sync::{Blocked, Fate, OWNER, Surroundings};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The lock of those who change the size, give storage back or make a snapshot, held.
@@ -23,7 +25,10 @@ impl<'a> Space<'a> {
     fn lock_for(actor: &'a Actor<'a>, patience: Duration) -> Result<Space<'a>> {
         let what = || "the size of the segment".to_string();
         match actor.space_lock().write(actor.tag, patience) {
-            Ok(keep) => Ok(Space { actor, keep }),
+            Ok(keep) => {
+                actor.at.map.header().space_since.put(os::now_monotonic_ms());
+                Ok(Space { actor, keep })
+            }
             Err(Blocked::Circle | Blocked::Mine) => {
                 Err(Error::Deadlock { what: what(), reason: "a circle of waiters" })
             }
@@ -106,6 +111,18 @@ impl Segment {
         let _space = Space::lock(&actor)?;
         worker.trim()?;
         shrink::give_back(&actor, Extent::Usage, self.attachment().patience)
+    }
+
+    /// Whether a change of the size does not come to its end: who does it has died, or has been at it for longer than
+    /// `most`.
+    pub(crate) fn is_resize_stuck(&self, most: Duration) -> bool {
+        let (header, attachment) = (self.header(), self.attachment());
+        let owner = header.space_lock.load(Ordering::Acquire) & OWNER;
+        if owner == 0 {
+            return self.size() > self.limit() && !attachment.has_silent_readers();
+        }
+        let age = os::now_monotonic_ms().saturating_sub(header.space_since.get());
+        attachment.fate(owner) != Fate::Alive || u128::from(age) > most.as_millis()
     }
 
     /// Finishes or undoes a resize that was cut short, unless somebody is at it.

@@ -2,6 +2,7 @@
 
 mod atomics;
 mod guard;
+mod lent;
 mod onlooker;
 mod ops;
 mod transaction;

@@ -23,7 +23,7 @@
 //! Generic over the words, so that loom can run this very code.
 
 use super::lock::{OWNER, Word64};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bits that count what was undone.
 const UNDONE: u64 = 0xffff;
@@ -38,6 +38,12 @@ pub(crate) fn changes(word: u64) -> u64 {
 #[inline(always)]
 pub(crate) fn count_change<W: Word64>(version: &W) {
     version.publish(version.load(Ordering::Relaxed).wrapping_add(UNDONE + 1));
+}
+
+/// Counts a change by somebody who has no lock.
+#[inline(always)]
+pub(crate) fn count_unlocked(version: &AtomicU64) {
+    version.fetch_add(UNDONE + 1, Ordering::Release);
 }
 
 /// Counts that a change was undone. The caller has the lock.

@@ -66,7 +66,7 @@ pub(crate) struct Log {
 
 /// Hashes the offsets of blocks.
 #[derive(Default)]
-struct Spread(u64);
+pub(crate) struct Spread(u64);
 
 impl Hasher for Spread {
     fn write(&mut self, bytes: &[u8]) {

@@ -9,6 +9,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use log::Spread;
 pub(crate) use record::{OPEN, Record, pack_size, unpack_size};
 pub(crate) use worker::{Roster, Worker};
 

@@ -79,6 +79,16 @@ impl VecHeader {
         VecHeader { offset: Word::new(offset), len: Word::new(len), cap: Word::new(len) }
     }
 
+    /// For a block that has no elements.
+    pub(crate) fn empty_block(offset: u64, cap: u64) -> VecHeader {
+        VecHeader { offset: Word::new(offset), len: Word::new(0), cap: Word::new(cap) }
+    }
+
+    /// The offset of the block.
+    pub(crate) fn block(&self) -> u64 {
+        self.offset.get()
+    }
+
     /// The elements, if what the header says can be.
     #[inline(always)]
     pub(crate) fn slots<S>(&self, cx: Cx) -> Option<Slots<S>> {

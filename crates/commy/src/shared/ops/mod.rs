@@ -20,7 +20,7 @@ use crate::schema::{Guarded, Share};
 impl<T: Guarded> Shared<T> {
     /// Does one thing to the value under the lock; an error undoes it.
     #[inline(always)]
-    fn change<R>(&self, operation: impl FnOnce(&mut T::Target) -> Result<R>) -> Result<R> {
+    pub(crate) fn change<R>(&self, operation: impl FnOnce(&mut T::Target) -> Result<R>) -> Result<R> {
         let mut guard = self.write()?;
         match operation(&mut guard) {
             Ok(result) => {
@@ -36,7 +36,7 @@ impl<T: Guarded> Shared<T> {
 
     /// Reads something of the value without the lock.
     #[inline(always)]
-    fn peek<R>(&self, read: impl Fn(&T::Target) -> Result<R>) -> Result<R> {
+    pub(crate) fn peek<R>(&self, read: impl Fn(&T::Target) -> Result<R>) -> Result<R> {
         // SAFETY: this object's value. A view is all words, so that it may be looked at while others write; what is
         // read through it is copied.
         self.at_once(|stored, cx| read(unsafe { T::target(stored, cx) }))
