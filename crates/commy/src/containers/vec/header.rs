@@ -182,6 +182,7 @@ impl VecHeader {
 impl sequence::Header for VecHeader {
     type Run = Run;
 
+    #[inline(always)]
     fn run(&self) -> Run {
         Run { offset: self.offset.get(), len: self.len.get(), cap: self.cap.get() }
     }
