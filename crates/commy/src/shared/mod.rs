@@ -280,7 +280,8 @@ impl<T: Share> Shared<T> {
     /// As [`read`](Shared::read).
     pub fn load(&self) -> Result<T> {
         // SAFETY: `stored` is this object's value.
-        self.at_length(|stored, cx| unsafe { T::load(stored, cx) })
+        let load = |stored, cx| unsafe { T::load(stored, cx) };
+        if T::OWNS { self.at_length(load) } else { self.at_once(load) }
     }
 
     /// Replaces the whole value.

@@ -5,8 +5,11 @@
 //!   0 offset of block      0 slots 0 .. cap; element i is in slot (head + i) % cap
 //!   8 cap
 //!  16 head
-//!  24 len
+//!  24 tail: head + number of elements
 //! ```
+//!
+//! Head and tail are numbers that may grow beyond the capacity, and may wrap around: so one word is all that changes
+//! when an element is put in or taken out at either end.
 //!
 //! All zeros is the empty one, without a block. The capacity is a power of two, so that the remainder is a mask;
 //! it doubles. A ring that does not wrap grows in place if there is room behind it; any other is laid out
@@ -27,7 +30,7 @@ pub struct DequeHeader {
     offset: Word,
     cap: Word,
     head: Word,
-    len: Word,
+    tail: Word,
 }
 
 const _: () = assert!(size_of::<DequeHeader>() == 32);
@@ -61,8 +64,8 @@ impl<S> Copy for Slots<S> {}
 
 impl DequeHeader {
     pub(crate) fn of(ring: Ring) -> DequeHeader {
-        let [offset, cap, head, len] = [ring.offset, ring.cap, ring.head, ring.len].map(Word::new);
-        DequeHeader { offset, cap, head, len }
+        let [offset, cap, head, tail] = [ring.offset, ring.cap, ring.head, ring.head + ring.len].map(Word::new);
+        DequeHeader { offset, cap, head, tail }
     }
 
     /// The elements, if what the header says can be.
@@ -85,13 +88,21 @@ impl DequeHeader {
 
     #[inline(always)]
     pub(crate) fn put_len(&self, len: usize) {
-        self.len.put(len as u64);
+        self.tail.put(self.head.get().wrapping_add(len as u64));
     }
 
     #[inline(always)]
     pub(crate) fn put_ends(&self, head: usize, len: usize) {
         self.head.put(head as u64);
-        self.len.put(len as u64);
+        self.tail.put((head + len) as u64);
+    }
+
+    /// Makes one element more, or less, count at an end, by the one store that this is.
+    #[inline(always)]
+    pub(crate) fn move_end(&self, front: bool, outward: bool) {
+        let end = if front { &self.head } else { &self.tail };
+        let by = if front == outward { u64::MAX } else { 1 };
+        end.publish(end.get().wrapping_add(by));
     }
 
     /// Makes room for `needed` elements altogether.
@@ -201,7 +212,9 @@ impl Header for DequeHeader {
 
     #[inline(always)]
     fn run(&self) -> Ring {
-        Ring { offset: self.offset.get(), cap: self.cap.get(), head: self.head.get(), len: self.len.get() }
+        let (cap, head) = (self.cap.get(), self.head.get());
+        let len = self.tail.get().wrapping_sub(head);
+        Ring { offset: self.offset.get(), cap, head: head & cap.saturating_sub(1), len }
     }
 
     fn keep(&self, cx: Cx) -> Result<()> {
@@ -212,7 +225,7 @@ impl Header for DequeHeader {
         self.offset.put(ring.offset);
         self.cap.put(ring.cap);
         self.head.put(ring.head);
-        self.len.put(ring.len);
+        self.tail.put(ring.head + ring.len);
     }
 }
 

@@ -16,6 +16,10 @@ mod tokio;
 use super::Shared;
 use crate::error::Result;
 use crate::schema::{Guarded, Share};
+use crate::sync::version;
+
+/// What came of trying to do something by a single store: it was done, or it was not.
+type Outcome<R, N> = std::result::Result<R, N>;
 
 impl<T: Guarded> Shared<T> {
     /// Does one thing to the value under the lock; an error undoes it.
@@ -32,6 +36,27 @@ impl<T: Guarded> Shared<T> {
                 Err(error)
             }
         }
+    }
+
+    /// Does one thing to the value under the lock that is done by a single store, and so needs no transaction;
+    /// `operation` gives an error if it has done nothing.
+    #[inline(always)]
+    fn change_at_once<R, N>(
+        &self,
+        operation: impl FnOnce(&T::Target) -> std::result::Result<R, N>,
+    ) -> Result<Outcome<R, N>> {
+        let worker = self.segment.worker()?;
+        let keep = self.lock_for_writing(&worker, self.attachment().patience)?;
+        // SAFETY: this object's value, locked for this call alone.
+        let done = operation(unsafe { T::target(self.stored(), self.reader()) });
+        if done.is_ok() {
+            version::count_change(self.control().version.atomic());
+        }
+        self.lock().unlock_write(keep);
+        if done.is_ok() {
+            self.wake_sleepers();
+        }
+        Ok(done)
     }
 
     /// Reads something of the value without the lock.

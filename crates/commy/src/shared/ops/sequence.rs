@@ -73,6 +73,12 @@ impl<T: Share> Shared<Vec<T>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn push(&self, element: T) -> Result<()> {
+        if is_small::<T>() {
+            return match self.change_at_once(|view| view.push_at_once(element))? {
+                Ok(()) => Ok(()),
+                Err(element) => self.change(|view| view.push(element)),
+            };
+        }
         self.change(|view| view.push(element))
     }
 
@@ -82,6 +88,11 @@ impl<T: Share> Shared<Vec<T>> {
     /// As [`write`](Shared::write).
     #[inline]
     pub fn pop(&self) -> Result<Option<T>> {
+        if is_small::<T>()
+            && let Ok(element) = self.change_at_once(|view| view.pop_at_once().ok_or(()))?
+        {
+            return Ok(Some(element));
+        }
         self.change(|view| view.pop())
     }
 
@@ -178,6 +189,12 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn push_back(&self, element: T) -> Result<()> {
+        if is_small::<T>() {
+            return match self.change_at_once(|view| view.push_at_once(element, false))? {
+                Ok(()) => Ok(()),
+                Err(element) => self.change(|view| view.push_back(element)),
+            };
+        }
         self.change(|view| view.push_back(element))
     }
 
@@ -187,6 +204,12 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// As [`push_back`](Shared::push_back).
     #[inline]
     pub fn push_front(&self, element: T) -> Result<()> {
+        if is_small::<T>() {
+            return match self.change_at_once(|view| view.push_at_once(element, true))? {
+                Ok(()) => Ok(()),
+                Err(element) => self.change(|view| view.push_front(element)),
+            };
+        }
         self.change(|view| view.push_front(element))
     }
 
@@ -196,7 +219,15 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// As [`write`](Shared::write).
     #[inline]
     pub fn pop_back(&self) -> Result<Option<T>> {
-        if self.is_empty()? { Ok(None) } else { self.change(|view| view.pop_back()) }
+        if self.is_empty()? {
+            return Ok(None);
+        }
+        if is_small::<T>()
+            && let Ok(element) = self.change_at_once(|view| view.pop_at_once(false).ok_or(()))?
+        {
+            return Ok(Some(element));
+        }
+        self.change(|view| view.pop_back())
     }
 
     /// Takes the element at the front out. See [`pop_front_wait`](Shared::pop_front_wait) for waiting for one.
@@ -205,7 +236,15 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// As [`write`](Shared::write).
     #[inline]
     pub fn pop_front(&self) -> Result<Option<T>> {
-        if self.is_empty()? { Ok(None) } else { self.change(|view| view.pop_front()) }
+        if self.is_empty()? {
+            return Ok(None);
+        }
+        if is_small::<T>()
+            && let Ok(element) = self.change_at_once(|view| view.pop_at_once(true).ok_or(()))?
+        {
+            return Ok(Some(element));
+        }
+        self.change(|view| view.pop_front())
     }
 
     /// Puts all these elements at the back, or on an error none of them.
