@@ -2,6 +2,7 @@
 
 use super::vec::lend;
 use crate::error::{Error, Result};
+use crate::layout::store_whole;
 use crate::schema::{Key, Share};
 use crate::tx::Cx;
 use std::fmt;
@@ -319,5 +320,22 @@ impl<'a, M: Keyed<'a>> fmt::Debug for OccupiedEntry<'a, M> {
 impl<'a, M: Keyed<'a>> fmt::Debug for VacantEntry<'a, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VacantEntry").finish_non_exhaustive()
+    }
+}
+
+/// Overwrites a stored value by one store. Gives the old one, or the new one back if nothing was done.
+///
+/// # Safety
+/// There is a value, which is locked; it owns nothing, and is overwritten whole.
+#[inline(always)]
+pub(super) unsafe fn replace_at_once<V: Share>(place: *mut V::Stored, value: V, cx: Cx) -> std::result::Result<V, V> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let Ok(old) = V::load(place, cx) else { return Err(value) };
+        // What owns nothing is stored without an error.
+        if let Ok(stored) = value.store(cx) {
+            store_whole(place, stored);
+        }
+        Ok(old)
     }
 }

@@ -26,6 +26,7 @@ pub(crate) use slots::{
     CLASS_LISTS, Intent, MARKS, PROCESS_FREE, PROCESS_LIVE, ProcessSlot, SlotState, ThreadSlot, WAYS, thread_status,
 };
 pub use word::Word;
+pub(crate) use word::{is_whole, store_whole};
 
 /// Bytes of a page.
 pub(crate) const PAGE: u64 = 4096;

@@ -1,7 +1,33 @@
 //! A shared word: eight bytes that several processes may load and store at once.
 
 use super::{Point, at};
+use std::mem::{MaybeUninit, transmute_copy};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Whether values of this type can be overwritten by [`store_whole`].
+pub(crate) const fn is_whole<S>() -> bool {
+    matches!(size_of::<S>(), 1 | 2 | 4 | 8) && align_of::<S>() == size_of::<S>()
+}
+
+/// Overwrites a value by one store, so that there is no moment at which it is half another: who is killed has done it or
+/// has not.
+///
+/// # Safety
+/// `place` may be written to; the type [`is_whole`].
+#[inline(always)]
+pub(crate) unsafe fn store_whole<S>(place: *mut S, value: S) {
+    at(Point::WordPut);
+    // SAFETY: the caller's promise. Each is a value's bytes, padding included, as an integer-sized whole, which
+    // compilers store by one instruction when told that it is volatile.
+    unsafe {
+        match size_of::<S>() {
+            1 => place.cast::<MaybeUninit<u8>>().write_volatile(transmute_copy(&value)),
+            2 => place.cast::<MaybeUninit<u16>>().write_volatile(transmute_copy(&value)),
+            4 => place.cast::<MaybeUninit<u32>>().write_volatile(transmute_copy(&value)),
+            _ => place.cast::<MaybeUninit<u64>>().write_volatile(transmute_copy(&value)),
+        }
+    }
+}
 
 /// Eight bytes of a structure in the file, always loaded and stored whole.
 ///

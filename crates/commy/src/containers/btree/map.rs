@@ -2,9 +2,10 @@
 
 use super::range::{Iter, IterMut, Range, RangeMut};
 use super::tree::{Found, Head, Place, Tree};
-use crate::containers::entry::{self, Entry, Keyed, OccupiedEntry, load_at, store_both};
+use crate::containers::entry::{self, Entry, Keyed, OccupiedEntry, load_at, replace_at_once, store_both};
 use crate::containers::vec::{lend, store};
 use crate::error::Result;
+use crate::layout::is_whole;
 use crate::schema::{Key, Lookup, Plain, Share, compare_unlocked};
 use crate::tx::Cx;
 use std::iter::FusedIterator;
@@ -72,6 +73,20 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
         let place = self.find_unlocked(key);
         // SAFETY: the value of an entry that was found, in the map.
         place.map(|place| unsafe { V::load(place.leaf.value(place.index), self.tree().cx) }).transpose()
+    }
+
+    /// Overwrites the value of a key that is there, without a transaction: by one store. Gives the old value; an error
+    /// if there is no such key, or values are not overwritten so.
+    pub(crate) fn replace_at_once(&self, key: &K, value: V) -> std::result::Result<V, V>
+    where
+        K: Lookup<K>,
+    {
+        if V::OWNS || !is_whole::<V::Stored>() {
+            return Err(value);
+        }
+        let Some(place) = self.find(key) else { return Err(value) };
+        // SAFETY: the value of an entry, which is locked; a value that owns nothing has nothing to free.
+        unsafe { replace_at_once(place.leaf.value(place.index), value, self.tree().cx) }
     }
 
     /// Whether there is an entry of that key, also without the lock.

@@ -4,9 +4,10 @@ use super::head::Head;
 use super::iter::{Iter, IterMut, Keys, Values, ValuesMut};
 use super::raw::{Place, Raw, cannot_lend};
 use super::table::Seek;
-use crate::containers::entry::{self, Entry, Keyed};
+use crate::containers::entry::{self, Entry, Keyed, replace_at_once};
 use crate::containers::load::go_on;
 use crate::error::Result;
+use crate::layout::is_whole;
 use crate::schema::{Key, Lookup, Plain, Share};
 use crate::tx::Cx;
 use std::collections::HashMap;
@@ -114,6 +115,22 @@ impl<K: Key, V: Share> HashMapView<K, V> {
             Ok(())
         })?;
         Ok((page, next))
+    }
+
+    /// Overwrites the value of a key that is there, without a transaction: by one store. Gives the old value; an error
+    /// if there is no such key, or values are not overwritten so.
+    #[inline(always)]
+    pub(crate) fn replace_at_once(&self, key: &K, value: V) -> std::result::Result<V, V>
+    where
+        K: Lookup<K>,
+    {
+        let raw = self.raw();
+        if V::OWNS || !is_whole::<V::Stored>() {
+            return Err(value);
+        }
+        let Some(slot) = raw.find(key) else { return Err(value) };
+        // SAFETY: the value of a full slot, which is locked; a value that owns nothing has nothing to free.
+        unsafe { replace_at_once(&raw mut (*slot).value, value, raw.cx) }
     }
 
     /// Whether there is an entry of that key, also without the lock.

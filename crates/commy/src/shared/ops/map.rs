@@ -2,6 +2,7 @@
 
 use super::is_small;
 use crate::error::Result;
+use crate::layout::is_whole;
 use crate::schema::{Key, Lookup, Share};
 use crate::shared::Shared;
 use std::collections::{BTreeMap, HashMap};
@@ -83,7 +84,13 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn insert(&self, key: K, value: V) -> Result<Option<V>> {
-        self.change(|view| view.insert(key, value))
+        if !is_small::<V>() || !is_whole::<V::Stored>() {
+            return self.change(|view| view.insert(key, value));
+        }
+        match self.change_at_once(|view| view.replace_at_once(&key, value))? {
+            Ok(old) => Ok(Some(old)),
+            Err(value) => self.change(|view| view.insert(key, value)),
+        }
     }
 
     /// Takes an entry out. Gives its value.
@@ -186,7 +193,13 @@ impl<K: Key + Lookup<K> + Ord, V: Share> Shared<BTreeMap<K, V>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn insert(&self, key: K, value: V) -> Result<Option<V>> {
-        self.change(|view| view.insert(key, value))
+        if !is_small::<V>() || !is_whole::<V::Stored>() {
+            return self.change(|view| view.insert(key, value));
+        }
+        match self.change_at_once(|view| view.replace_at_once(&key, value))? {
+            Ok(old) => Ok(Some(old)),
+            Err(value) => self.change(|view| view.insert(key, value)),
+        }
     }
 
     /// Takes an entry out. Gives its value.

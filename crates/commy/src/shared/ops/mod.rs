@@ -17,6 +17,7 @@ use super::Shared;
 use crate::error::Result;
 use crate::schema::{Guarded, Share};
 use crate::sync::version;
+use crate::tx::Cx;
 
 /// What came of trying to do something by a single store: it was done, or it was not.
 type Outcome<R, N> = std::result::Result<R, N>;
@@ -38,25 +39,11 @@ impl<T: Guarded> Shared<T> {
         }
     }
 
-    /// Does one thing to the value under the lock that is done by a single store, and so needs no transaction;
-    /// `operation` gives an error if it has done nothing.
+    /// As [`by_one_store`](Shared::by_one_store), for who wants the view.
     #[inline(always)]
-    fn change_at_once<R, N>(
-        &self,
-        operation: impl FnOnce(&T::Target) -> std::result::Result<R, N>,
-    ) -> Result<Outcome<R, N>> {
-        let worker = self.segment.worker()?;
-        let keep = self.lock_for_writing(&worker, self.attachment().patience)?;
+    fn change_at_once<R, N>(&self, operation: impl FnOnce(&T::Target) -> Outcome<R, N>) -> Result<Outcome<R, N>> {
         // SAFETY: this object's value, locked for this call alone.
-        let done = operation(unsafe { T::target(self.stored(), self.reader()) });
-        if done.is_ok() {
-            version::count_change(self.control().version.atomic());
-        }
-        self.lock().unlock_write(keep);
-        if done.is_ok() {
-            self.wake_sleepers();
-        }
-        Ok(done)
+        self.by_one_store(|stored, cx| operation(unsafe { T::target(stored, cx) }))
     }
 
     /// Reads something of the value without the lock.
@@ -71,6 +58,31 @@ impl<T: Guarded> Shared<T> {
     pub(crate) fn survey<R>(&self, read: impl Fn(&T::Target) -> Result<R>) -> Result<R> {
         // SAFETY: as in `peek`.
         self.at_length(|stored, cx| read(unsafe { T::target(stored, cx) }))
+    }
+}
+
+impl<T: Share> Shared<T> {
+    /// Does one thing to the value under the lock that is done by a single store, and so needs no log; `operation` gives
+    /// an error if it has done nothing.
+    #[inline(always)]
+    pub(super) fn by_one_store<R, N>(
+        &self,
+        operation: impl FnOnce(*mut T::Stored, Cx) -> Outcome<R, N>,
+    ) -> Result<Outcome<R, N>> {
+        let worker = self.segment.worker()?;
+        let way = worker.begin()?;
+        let locked = self.lock_for_writing(&worker, self.attachment().patience);
+        let keep = locked.inspect_err(|_| worker.end_empty(way))?;
+        let done = operation(self.stored(), self.reader());
+        if done.is_ok() {
+            version::count_change(self.control().version.atomic());
+        }
+        self.lock().unlock_write(keep);
+        worker.end_empty(way);
+        if done.is_ok() {
+            self.wake_sleepers();
+        }
+        Ok(done)
     }
 }
 
