@@ -333,6 +333,11 @@ impl Word32 for AtomicU32 {
     }
 }
 
+/// Whether a slot in this state is no longer that of its occupant in a generation.
+fn is_other(state: SlotState, generation: u32) -> bool {
+    state.generation != generation || state.status == thread_status::FREE
+}
+
 impl Surroundings for Attachment {
     type W64 = AtomicU64;
     type W32 = AtomicU32;
@@ -371,13 +376,17 @@ impl Surroundings for Attachment {
     fn fate(&self, tag: u64) -> Fate {
         let Some((_, slot, generation)) = self.by_tag(tag) else { return Fate::Recovered };
         let state = self.state(slot);
-        if state.generation != generation || state.status == thread_status::FREE {
+        if is_other(state, generation) {
             Fate::Recovered
         } else if self.is_dead(slot, state) {
             Fate::Dead
         } else {
             Fate::Alive
         }
+    }
+
+    fn is_recovered(&self, tag: u64) -> bool {
+        self.by_tag(tag).is_none_or(|(_, slot, generation)| is_other(self.state(slot), generation))
     }
 
     fn rescue(&self, tag: u64) {

@@ -105,6 +105,8 @@ pub(crate) trait Surroundings {
     /// The tag of who has that slot now.
     fn tag_of(&self, slot: usize) -> u64;
     fn fate(&self, tag: u64) -> Fate;
+    /// Whether its fate is [`Fate::Recovered`]: a look at its slot, without asking the system.
+    fn is_recovered(&self, tag: u64) -> bool;
     /// Recovers what a dead owner left, or waits a little while somebody else does.
     fn rescue(&self, tag: u64);
     /// The lock was taken over, as a writer, from an owner that died.
@@ -170,7 +172,7 @@ impl<S: Surroundings> Lock<'_, S> {
             if owner == tag {
                 return Err(Blocked::Mine);
             }
-            let inherited = owner != 0 && self.around.fate(owner) == Fate::Recovered;
+            let inherited = owner != 0 && self.around.is_recovered(owner);
             if owner != 0 && !inherited {
                 self.wait_for_owner(word, tag, WRITER, waiting)?;
             } else if self.word.compare_exchange(word, word & !OWNER | tag, Ordering::SeqCst, Ordering::Relaxed).is_ok()
@@ -318,7 +320,7 @@ impl<S: Surroundings> Lock<'_, S> {
                 if word & OWNER == tag {
                     return Err(Blocked::Mine);
                 }
-                if self.around.fate(word & OWNER) == Fate::Recovered {
+                if self.around.is_recovered(word & OWNER) {
                     // Only a writer may overwrite what the dead left in the word.
                     let keep = self.write(tag, waiting.left())?;
                     self.unlock_write(keep);

@@ -453,6 +453,10 @@ impl Surroundings for Room {
         self.version.store(self.version.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
+    fn is_recovered(&self, tag: u64) -> bool {
+        self.fate(tag) == Fate::Recovered
+    }
+
     fn waits(&self, _: u64, _: u64) {}
 
     fn circular(&self, _object: u64, _owner: u64) -> bool {
