@@ -138,7 +138,8 @@ impl FreeListAllocator {
         }
         let taken = self.home.blocks.lock().take(&self.home, layout);
         let block = match taken {
-            Err(Error::OutOfSpace { .. }) if self.home.clear_out(self.patience)? => {
+            Err(Error::OutOfSpace { .. }) => {
+                self.home.clear_out(self.patience)?;
                 self.home.blocks.lock().take(&self.home, layout)?
             }
             taken => taken?,

@@ -1,17 +1,22 @@
 //! Raw blocks: memory that is handed out without a type, and belongs to the attachment that took it.
 //!
 //! ```text
-//! in the file, .direct/blocks/OWNER:            in the process:
-//!   a vector of vectors of bytes, each of        offset of a block -> its element, its layout
-//!   them empty, its capacity being a block       elements that have no block
-//!   [ |block| |block| |-| |block| ... ]
+//! in the file, .direct/blocks/OWNER/1:                in the process:
+//!   a vector of vectors of bytes, each of them          what is noted of each element: offset, layout, whether
+//!   having one block: full if it is handed out,           it is handed out, in stock, or without a block
+//!   empty if it is in stock                             offset of a block -> its element
+//!   [ |full| |full| |empty| |-| |full| ... ]            stock: elements by size class
 //! ```
 //!
 //! So a block is what a vector of bytes has, and whoever removes the object, in the name of a dead owner too, gives the
-//! blocks back with it; nobody needs to know more of it. Taking and giving back are each one transaction of that
-//! object. What is noted in the process only says where to look: of a forked child's parent it knows nothing.
+//! blocks back with it; nobody needs to know more of it. Small blocks are taken, and given back, several at a time, in
+//! one transaction of that object. In between they are in stock: handing one out is a note, and a store of one word,
+//! the length of its vector, by which others know how much is in stock.
+//!
+//! What is noted in the process is of this process: a forked child knows nothing of its parent's.
 
 use super::home::Home;
+use crate::alloc::classes::{CLASSES, class_of};
 use crate::alloc::footprint;
 use crate::containers::VecHeader;
 use crate::error::{Error, Result};
@@ -26,19 +31,19 @@ use std::ptr::NonNull;
 
 /// The largest alignment of a block.
 const MOST_ALIGN: usize = 4096;
+/// Blocks that are taken at once, at most.
+const MOST_AT_ONCE: u64 = 32;
+/// Of the limit, the part that the blocks taken at once may be.
+const PART: u64 = 1024;
 
-/// A block as a value: the memory of a vector of bytes that has no elements.
+/// A block as a value: the memory of a vector of bytes.
 struct Block {
-    bytes: u64,
+    room: u64,
     align: u64,
 }
 
-impl Block {
-    const NONE: Block = Block { bytes: 0, align: 1 };
-}
-
-/// The offset of a block.
-struct Place<'a>(u64, PhantomData<&'a ()>);
+/// Where the header of a block is.
+struct Place<'a>(*const VecHeader, PhantomData<&'a ()>);
 
 impl Share for Block {
     type Stored = VecHeader;
@@ -47,14 +52,12 @@ impl Share for Block {
     const OWNS: bool = true;
 
     fn store(self, cx: Cx) -> Result<VecHeader> {
-        // The bytes that it takes lead to the same size class again, without the alignment.
-        let room = if self.bytes == 0 { 0 } else { footprint(self.bytes, self.align) };
-        Ok(VecHeader::empty_block(cx.alloc(self.bytes, self.align)?, room))
+        // The room leads to the same size class again, without the alignment.
+        Ok(VecHeader::empty_block(cx.alloc(self.room, self.align)?, self.room))
     }
 
     unsafe fn view<'a>(stored: *const VecHeader, _: Cx) -> Place<'a> {
-        // SAFETY: the caller's promise; a header is all words.
-        Place(unsafe { (*stored).block() }, PhantomData)
+        Place(stored, PhantomData)
     }
 
     unsafe fn view_mut<'a>(stored: *mut VecHeader, cx: Cx) -> Result<Place<'a>> {
@@ -77,49 +80,52 @@ impl Share for Block {
     }
 }
 
-/// What is noted of a block.
+/// What is noted of an element.
+#[derive(Clone, Copy)]
 struct Note {
-    element: usize,
-    layout: Layout,
+    /// 0: it has no block.
+    offset: u64,
+    room: u64,
+    /// As what it is handed out.
+    layout: Option<Layout>,
 }
 
 /// The blocks of an attachment.
 #[derive(Default)]
 pub(super) struct Blocks {
     table: Option<Shared<Vec<Block>>>,
-    notes: HashMap<u64, Note, BuildHasherDefault<Spread>>,
+    /// The header of the first element.
+    first: Option<NonNull<VecHeader>>,
+    notes: Vec<Note>,
+    by_offset: HashMap<u64, usize, BuildHasherDefault<Spread>>,
+    stock: [Vec<usize>; CLASSES],
     vacant: Vec<usize>,
 }
 
+// SAFETY: the pointer is into the map, which lives as long as the table's handle, and what is there is all words.
+unsafe impl Send for Blocks {}
+
 impl Blocks {
-    pub(super) fn is_used(&self) -> bool {
-        self.table.is_some()
+    /// The name of the object in the file, if there is one.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.table.as_ref().map(Shared::name)
     }
 
     /// Takes a block.
     #[inline]
     pub(super) fn take(&mut self, home: &Home, layout: Layout) -> Result<NonNull<u8>> {
-        if layout.align() > MOST_ALIGN {
-            return Err(Error::BadArgument { what: "alignment", value: layout.align() as u64, rule: "at most 4096" });
-        }
-        if self.table.is_none() {
-            self.table = Some(home.segment.open_or_create_with(&home.blocks_name()?, Vec::new)?);
-        }
-        let Some(table) = &self.table else { return Err(Error::Forked) };
-        let block = Block { bytes: layout.size() as u64, align: layout.align() as u64 };
-        let vacant = self.vacant.last().copied();
-        let (element, offset) = table.change(|view| {
-            let element = vacant.unwrap_or(view.len());
-            match vacant {
-                Some(element) => view.set(element, block)?,
-                None => view.push(block)?,
-            }
-            Ok((element, view.get(element).map_or(0, |place| place.0)))
-        })?;
-        let place = home.segment.map().at(offset, layout.size() as u64, layout.align() as u64).and_then(NonNull::new);
-        let place = place.ok_or_else(|| Error::corrupt(offset, "a block outside the file"))?;
-        self.vacant.truncate(self.vacant.len() - usize::from(vacant.is_some()));
-        self.notes.insert(offset, Note { element, layout });
+        let (bytes, align) = (layout.size() as u64, layout.align() as u64);
+        let stocked = class_of(bytes, align).and_then(|class| self.stock[class].pop());
+        let element = match stocked {
+            Some(element) => element,
+            None => self.fetch(home, bytes, align)?,
+        };
+        let note = &mut self.notes[element];
+        let place = home.segment.map().at(note.offset, bytes, align).and_then(NonNull::new);
+        let place = place.ok_or_else(|| Error::corrupt(note.offset, "a block outside the file"))?;
+        note.layout = Some(layout);
+        let room = note.room;
+        self.mark(element, room);
         Ok(place)
     }
 
@@ -129,16 +135,137 @@ impl Blocks {
         let (size, align) = (layout.size(), layout.align());
         let no = |reason| Err(Error::NotABlock { address: address.as_ptr() as usize, size, align, reason });
         let offset = (address.as_ptr() as u64).wrapping_sub(home.segment.map().base() as u64);
-        let (Some(table), Some(note)) = (&self.table, self.notes.get(&offset)) else {
-            return no("it was not taken here, or is freed already");
+        let Some(&element) = self.by_offset.get(&offset) else {
+            return no("no block that was taken here begins there");
         };
-        if note.layout != layout {
-            return no("it was taken with another layout");
+        match self.notes[element].layout {
+            None => return no("it is freed already"),
+            Some(taken) if taken != layout => return no("it was taken with another layout"),
+            Some(_) => {}
         }
-        let element = note.element;
-        table.change(|view| view.set(element, Block::NONE))?;
-        self.notes.remove(&offset);
-        self.vacant.push(element);
+        match class_of(size as u64, align as u64) {
+            Some(class) => {
+                self.notes[element].layout = None;
+                self.mark(element, 0);
+                self.stock[class].push(element);
+                let most = at_once(home, self.notes[element].room) as usize;
+                // What is handed back is given back with others, and these first.
+                if self.stock[class].len() > 2 * most {
+                    let _ = self.release(class, most);
+                }
+                Ok(())
+            }
+            None => self.empty(&[element]),
+        }
+    }
+
+    /// Gives everything back that is in stock.
+    pub(super) fn clear_out(&mut self) -> Result<()> {
+        (0..CLASSES).try_for_each(|class| self.release(class, 0))
+    }
+
+    /// Notes in the file that a block is handed out, or in stock.
+    #[inline]
+    fn mark(&self, element: usize, len: u64) {
+        if let Some(first) = self.first {
+            // SAFETY: an element of the table, which is changed by this attachment only; a header is all words.
+            unsafe { first.add(element).as_ref() }.len.put(len);
+        }
+    }
+
+    /// Makes a new element with a block, and others for the stock.
+    #[cold]
+    fn fetch(&mut self, home: &Home, bytes: u64, align: u64) -> Result<usize> {
+        if align > MOST_ALIGN as u64 {
+            return Err(Error::BadArgument { what: "alignment", value: align, rule: "at most 4096" });
+        }
+        let room = footprint(bytes, align);
+        let class = class_of(bytes, align);
+        let many = if class.is_some() { at_once(home, room) } else { 1 };
+        let elements = match self.fill(home, Block { room, align }, many) {
+            Err(Error::OutOfSpace { .. }) if many > 1 => self.fill(home, Block { room, align }, 1)?,
+            filled => filled?,
+        };
+        let Some((first, others)) = elements.split_first() else { return Err(Error::Forked) };
+        if let Some(class) = class {
+            self.stock[class].extend(others);
+        }
+        Ok(*first)
+    }
+
+    /// Makes elements with blocks of that kind.
+    fn fill(&mut self, home: &Home, block: Block, many: u64) -> Result<Vec<usize>> {
+        if self.table.is_none() {
+            self.table = Some(home.segment.open_or_create_with(&home.blocks_name()?, Vec::new)?);
+        }
+        let Some(table) = &self.table else { return Err(Error::Forked) };
+        let Block { room, align } = block;
+        let mut elements: Vec<usize> = self.vacant.iter().rev().copied().take(many as usize).collect();
+        let vacant = elements.len();
+        let (first, offsets) = table.change(|view| {
+            for element in &elements {
+                view.set(*element, Block { room, align })?;
+            }
+            while (elements.len() as u64) < many {
+                elements.push(view.len());
+                view.push(Block { room, align })?;
+            }
+            let header = |element: usize| view.get(element).and_then(|place| NonNull::new(place.0.cast_mut()));
+            let missing = || Error::corrupt(0, "a table of blocks that lost some");
+            let first = header(0).ok_or_else(missing)?;
+            let mut offsets = Vec::with_capacity(elements.len());
+            for element in &elements {
+                // SAFETY: an element of the table, which is locked; a header is all words.
+                offsets.push(unsafe { header(*element).ok_or_else(missing)?.as_ref() }.block());
+            }
+            Ok((first, offsets))
+        })?;
+        self.first = Some(first);
+        self.vacant.truncate(self.vacant.len() - vacant);
+        for (element, offset) in elements.iter().zip(offsets) {
+            let note = Note { offset, room, layout: None };
+            if *element < self.notes.len() {
+                self.notes[*element] = note;
+            } else {
+                self.notes.push(note);
+            }
+            self.by_offset.insert(offset, *element);
+        }
+        Ok(elements)
+    }
+
+    /// Gives blocks in stock back, the oldest first, but for `keep` of them.
+    #[cold]
+    fn release(&mut self, class: usize, keep: usize) -> Result<()> {
+        let many = self.stock[class].len().saturating_sub(keep);
+        let elements: Vec<usize> = self.stock[class][..many].to_vec();
+        self.empty(&elements)?;
+        self.stock[class].drain(..many);
         Ok(())
     }
+
+    /// Gives the blocks of these elements back.
+    fn empty(&mut self, elements: &[usize]) -> Result<()> {
+        let Some(table) = &self.table else { return Ok(()) };
+        table.change(|view| elements.iter().try_for_each(|element| view.set(*element, Block { room: 0, align: 1 })))?;
+        for element in elements {
+            let note = &mut self.notes[*element];
+            self.by_offset.remove(&note.offset);
+            *note = Note { offset: 0, room: 0, layout: None };
+            self.vacant.push(*element);
+        }
+        Ok(())
+    }
+}
+
+/// How many blocks are taken at once: few where there is little room.
+fn at_once(home: &Home, room: u64) -> u64 {
+    (home.segment.limit() / PART / room.max(1)).clamp(1, MOST_AT_ONCE)
+}
+
+/// Bytes that an attachment has in stock, by its table.
+pub(super) fn in_stock(home: &Home, name: &str) -> Result<u64> {
+    let table: Shared<Vec<Vec<u8>>> = home.segment.open(name)?;
+    let table = table.read()?;
+    Ok(table.iter().filter(|block| block.is_empty()).map(|block| block.capacity() as u64).sum())
 }

@@ -12,7 +12,7 @@
 //! An owner that is dead holds nothing, whatever is noted. What nobody holds keeps its content until space is needed,
 //! and is then removed. Making, letting go and removing all happen under the lock of the list of holders.
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, in_stock};
 use crate::error::{Error, Result};
 use crate::participant::{ForkMutex, Liveness};
 use crate::schema::{Object, Share};
@@ -67,7 +67,6 @@ pub(super) struct Home {
     holders: Holders,
     /// How many containers of each kind were made.
     made: [AtomicU64; KINDS],
-    privates: AtomicU64,
     pub blocks: ForkMutex<Blocks>,
 }
 
@@ -85,7 +84,6 @@ impl Home {
             segment,
             holders,
             made: [const { AtomicU64::new(0) }; KINDS],
-            privates: AtomicU64::new(0),
             blocks: ForkMutex::default(),
         });
         home.bury_dead()?;
@@ -130,9 +128,7 @@ impl Home {
 
     /// A container of nobody else's.
     pub(super) fn private<T: Object>(&self, content: T) -> Result<Shared<T>> {
-        let number = self.privates.fetch_add(1, Ordering::Relaxed) + 1;
-        let name = format!("{PRIVATE}{:x}/{number}", self.owner()?);
-        self.segment.open_or_create_with(&name, || content)
+        self.segment.open_or_create_with(&self.own_name(PRIVATE)?, || content)
     }
 
     /// Ends the holding of a container by this attachment, which began in the name of `owner`.
@@ -143,7 +139,9 @@ impl Home {
         let mut holders = self.holders.write()?;
         let empty = match holders.get_mut(name) {
             Some(owners) => {
-                owners.retain(|other| *other != owner)?;
+                if let Some(place) = owners.iter().position(|other| *other == owner) {
+                    owners.swap_remove(place)?;
+                }
                 owners.is_empty()
             }
             None => false,
@@ -154,9 +152,15 @@ impl Home {
         holders.commit()
     }
 
-    /// The object of this attachment's blocks.
+    /// A name for an object of blocks.
     pub(super) fn blocks_name(&self) -> Result<String> {
-        Ok(format!("{BLOCKS}{:x}", self.owner()?))
+        self.own_name(BLOCKS)
+    }
+
+    /// A name that nobody else has.
+    fn own_name(&self, below: &str) -> Result<String> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        Ok(format!("{below}{:x}/{}", self.owner()?, NUMBERS.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// Removes what dead owners left.
@@ -190,9 +194,10 @@ impl Home {
         Ok(names)
     }
 
-    /// Removes what nobody holds. Gives whether there was anything.
+    /// Removes what nobody holds, and gives back what is in stock. Gives whether anything was removed.
     pub(super) fn clear_out(&self, patience: Duration) -> Result<bool> {
         self.bury_dead()?;
+        self.blocks.lock().clear_out()?;
         let mut holders = self.holders.write_for(patience)?;
         let names = self.abandoned(|name| holders.get(name).map(|owners| owners.to_vec().unwrap_or_default()))?;
         for name in &names {
@@ -212,8 +217,10 @@ impl Home {
         let holders = self.holders.load()?;
         let names = self.abandoned(|name| holders.get(name).cloned())?;
         let mut size = self.segment.stats()?.allocated;
-        for name in names {
-            match self.segment.object_size(&name) {
+        let unused = names.iter().map(|name| self.segment.object_size(name));
+        let blocks = self.segment.objects_under(BLOCKS)?;
+        for unused in unused.chain(blocks.iter().map(|name| in_stock(self, name))) {
+            match unused {
                 Ok(bytes) => size = size.saturating_sub(bytes),
                 Err(Error::NotFound { .. } | Error::Removed { .. }) => {}
                 Err(error) => return Err(error),
@@ -226,11 +233,10 @@ impl Home {
 impl Drop for Home {
     fn drop(&mut self) {
         // What cannot be removed now is removed by who comes next: the owner is gone then.
-        if let Ok(name) = self.blocks_name()
-            && self.segment.attachment().is_own()
-            && self.blocks.lock().is_used()
+        if self.segment.attachment().is_own()
+            && let Some(name) = self.blocks.lock().name()
         {
-            let _ = self.segment.remove(&name);
+            let _ = self.segment.remove(name);
         }
     }
 }

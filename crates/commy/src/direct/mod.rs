@@ -10,7 +10,7 @@
 //! NAME                            named_in(&allocator, "NAME")
 //! .direct/vec/3                   the third SharedVec::new_in of every allocator on the file; box, hashmap, ...
 //! .direct/private/OWNER/7         from_iter_in, from_str_in, SharedString::new_in: nobody else's
-//! .direct/blocks/OWNER            allocate: the raw blocks of an attachment
+//! .direct/blocks/OWNER/1          allocate: the raw blocks of an allocator
 //! .direct/holders                 which attachments hold which of the second kind
 //! ```
 //!

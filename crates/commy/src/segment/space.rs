@@ -118,11 +118,14 @@ impl Segment {
     pub(crate) fn is_resize_stuck(&self, most: Duration) -> bool {
         let (header, attachment) = (self.header(), self.attachment());
         let owner = header.space_lock.load(Ordering::Acquire) & OWNER;
-        if owner == 0 {
-            return self.size() > self.limit() && !attachment.has_silent_readers();
+        match if owner == 0 { Fate::Recovered } else { attachment.fate(owner) } {
+            Fate::Alive => {
+                let age = os::now_monotonic_ms().saturating_sub(header.space_since.get());
+                u128::from(age) > most.as_millis()
+            }
+            Fate::Dead => true,
+            Fate::Recovered => self.size() > self.limit() && !attachment.has_silent_readers(),
         }
-        let age = os::now_monotonic_ms().saturating_sub(header.space_since.get());
-        attachment.fate(owner) != Fate::Alive || u128::from(age) > most.as_millis()
     }
 
     /// Finishes or undoes a resize that was cut short, unless somebody is at it.

@@ -1,0 +1,17 @@
+//! The programs of the user's guide, written anew: with the same types, calls and shapes. Each of them works in the
+//! current folder.
+//!
+//! Where the guide ignores the result of `push`, so do they: it says nothing else there.
+
+#![allow(unused_must_use)]
+
+pub mod configuration;
+pub mod counter_reader;
+pub mod counter_writer;
+pub mod growing;
+pub mod minimal;
+pub mod mismatch;
+pub mod quick;
+pub mod ready;
+pub mod snippets;
+pub mod task_queue;
