@@ -3,7 +3,8 @@
 //!
 //! Where the guide ignores the result of `push`, so do they: it says nothing else there.
 
-#![allow(unused_must_use)]
+// A lint takes the loop that waits for another process's flag for one without end; and the guide writes `into_iter()`.
+#![allow(unused_must_use, clippy::while_immutable_condition, clippy::useless_conversion)]
 
 pub mod configuration;
 pub mod counter_reader;

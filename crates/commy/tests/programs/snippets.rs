@@ -26,7 +26,9 @@ pub fn main() -> Result<()> {
         vec.capacity()
     });
     assert_eq!(capacities, [1, 2, 3, 5]);
-    vec.get_mut(0).map(|first| *first += 10);
+    if let Some(first) = vec.get_mut(0) {
+        *first += 10;
+    }
     assert_eq!((vec.get(0), vec[1]), (Some(&11), 2));
     assert_eq!(vec.pop(), Some(4));
     vec.reserve(10)?;
