@@ -145,6 +145,36 @@ pub enum Error {
         /// Which rule it breaks.
         reason: &'static str,
     },
+    /// A type written as text that cannot be read, or is none that can be shared.
+    #[error("{reason}, in line {line_number} of the type:\n  {line}\n  {:column$}^", "")]
+    BadType {
+        /// The line.
+        line: String,
+        /// Its number, from 1 on.
+        line_number: usize,
+        /// Where in it, in characters from 0 on.
+        column: usize,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A path that leads nowhere in a value of that type.
+    #[error("the path \"{path}\" leads nowhere: {reason}")]
+    BadPath {
+        /// The path as given.
+        path: String,
+        /// Where it ends, and what there is instead.
+        reason: String,
+    },
+    /// A value that is none of the type that is wanted.
+    #[error("the value of {place} is {found}, {expected} is needed")]
+    BadValue {
+        /// Where in the value.
+        place: String,
+        /// What there is.
+        found: String,
+        /// The type, or what else is needed.
+        expected: String,
+    },
     /// An option, size or alignment out of range.
     #[error("{what} is {value}, {rule}")]
     BadArgument {

@@ -19,6 +19,7 @@ mod alloc;
 mod containers;
 mod direct;
 mod directory;
+pub mod dynamic;
 mod error;
 mod layout;
 mod map;

@@ -185,8 +185,11 @@ impl Description {
     pub fn of<T: super::Object>() -> Description {
         let mut registry = Registry::default();
         let root = T::describe_object(&mut registry);
-        let mut nodes = registry.nodes;
-        // A type may be described after those that it consists of.
+        Description::with_root(registry.nodes, root)
+    }
+
+    /// The description of the type with that node. A type may have been described after those that it consists of.
+    pub(crate) fn with_root(mut nodes: Vec<Node>, root: usize) -> Description {
         nodes.swap(0, root);
         for field in nodes.iter_mut().flat_map(|node| &mut node.variants).flat_map(|variant| &mut variant.fields) {
             field.node = match field.node {

@@ -2,6 +2,7 @@
 
 use super::{Attached, Segment};
 use crate::directory::{self, Found};
+use crate::dynamic::Dynamic;
 use crate::error::{Error, Result};
 use crate::schema::{Description, Object};
 use crate::shared::Shared;
@@ -70,6 +71,14 @@ impl Objects {
             return Err(Error::ReadOnly);
         }
         Shared::new(&self.segment(), name, &found)
+    }
+
+    /// The object of that name whatever its type is, to be used by its description: see [`dynamic`](crate::dynamic).
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::BadName`]; [`Error::Corrupt`] if the description cannot be that of any type.
+    pub fn dynamic(&self, name: &str) -> Result<Dynamic> {
+        Dynamic::open(&self.segment(), name)
     }
 
     /// The names of all objects, in order.

@@ -340,7 +340,7 @@ impl<T: Share> Shared<T> {
     }
 
     #[inline(always)]
-    fn reader(&self) -> Cx {
+    pub(crate) fn reader(&self) -> Cx {
         self.segment.reader()
     }
 }

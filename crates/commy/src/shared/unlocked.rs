@@ -28,7 +28,7 @@ impl<T: Share> Shared<T> {
     }
 
     /// The same for what may take long: `look` asks the context from time to time whether to go on.
-    pub(super) fn at_length<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R> {
+    pub(crate) fn at_length<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R> {
         if self.attachment().is_read_only() {
             return self.look_on(look);
         }

@@ -72,6 +72,11 @@ impl Plan {
         Ok(Plan { description, facts })
     }
 
+    /// The description.
+    pub(crate) fn description(&self) -> &Description {
+        &self.description
+    }
+
     /// How many nodes there are.
     pub(crate) fn nodes(&self) -> usize {
         self.facts.len()

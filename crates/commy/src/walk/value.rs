@@ -127,6 +127,21 @@ impl<'a> Untyped<'a> {
         Ok((seconds, u32::from_ne_bytes(nanoseconds.try_into().map_err(corrupt)?)))
     }
 
+    /// The bytes of an array, or of the elements of a vector, which lie in a row.
+    pub(crate) fn row_bytes(self) -> Result<Option<&'a [u8]>> {
+        match self.type_of().kind {
+            Kind::Array => bytes_at(self.map, self.offset, self.type_of().size as u64).map(Some),
+            Kind::Vec => match self.contents()? {
+                Some(Contents::Row(row)) => {
+                    let size = self.plan.forms(self.node).first.size;
+                    bytes_at(self.map, row.block, row.len * size).map(Some)
+                }
+                _ => Ok(Some(&[])),
+            },
+            _ => Ok(None),
+        }
+    }
+
     /// The bytes of a string, which may be no text.
     pub(crate) fn text(self) -> Result<&'a [u8]> {
         match self.contents()? {

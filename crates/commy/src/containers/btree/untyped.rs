@@ -6,6 +6,7 @@ use crate::containers::untyped::{Block, Forms, Step};
 use crate::error::{Error, Result};
 use crate::layout::Word;
 use crate::map::Map;
+use std::cmp::Ordering;
 use std::mem::offset_of;
 
 /// A cursor over the entries of a leaf, or the children of an inner node.
@@ -88,6 +89,20 @@ impl Node {
         Ok(Step::Block(block))
     }
 
+    /// How many keys there are before the first for which `before` is false.
+    fn partition(&self, forms: &Forms, mut before: impl FnMut(u64) -> Result<bool>) -> Result<u64> {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low.midpoint(high);
+            if before(self.key(forms, middle))? {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low)
+    }
+
     /// The block, which has not been given.
     pub(crate) fn block(&self, forms: &Forms) -> Block {
         let shape = shape(forms, self.levels);
@@ -101,6 +116,28 @@ impl Node {
 
     pub(crate) fn only_block_left(&self) -> bool {
         self.next == self.count + u64::from(self.levels > 1)
+    }
+}
+
+/// Where the entry of a key is: the key and the value. `order` compares a stored key with it.
+pub(crate) fn find(
+    map: &Map,
+    forms: &Forms,
+    head: u64,
+    mut order: impl FnMut(u64) -> Result<Ordering>,
+) -> Result<Option<(u64, u64)>> {
+    let Some(mut node) = Node::open(map, forms, head)? else { return Ok(None) };
+    while node.levels > 1 {
+        node.next = node.partition(forms, |key| Ok(order(key)?.is_le()))?;
+        match node.step(map, forms, false)? {
+            Step::Down(child) => node = child,
+            _ => return Err(Error::corrupt(node.offset, "a node of a tree without the child that was looked for")),
+        }
+    }
+    node.next = node.partition(forms, |key| Ok(order(key)?.is_lt()))?;
+    match node.step(map, forms, true)? {
+        Step::Entry(key, value) if order(key)?.is_eq() => Ok(Some((key, value))),
+        _ => Ok(None),
     }
 }
 

@@ -43,7 +43,7 @@ pub use head::Head;
 pub use iter::{Elements, Iter, IterMut, Keys, Values, ValuesMut};
 pub use map::HashMapView;
 pub use set::HashSetView;
-pub(crate) use untyped::{Facts, Places};
+pub(crate) use untyped::{Facts, Places, find};
 
 use crate::error::Result;
 use crate::schema::describe::elements;

@@ -214,6 +214,45 @@ impl Facts {
     }
 }
 
+/// Where the entry of a key is: the key and the value. `hash` gives the key's hash for a seed, `equal` recognises it.
+pub(crate) fn find(
+    map: &Map,
+    forms: &Forms,
+    head: u64,
+    hash: impl FnOnce(u64) -> Result<u64>,
+    mut equal: impl FnMut(u64) -> Result<bool>,
+) -> Result<Option<(u64, u64)>> {
+    let facts = Facts::of(map, head)?;
+    let Some(mut table) = Places::open(map, forms, head)? else { return Ok(None) };
+    let hash = hash(facts.seed)?;
+    if let Some((slots, cursor)) = facts.moving
+        && home(hash, slots as usize) as u64 >= cursor
+    {
+        // SAFETY: it is all words.
+        let moving = unsafe { map.get::<Moving>(table.moving)? };
+        table = Places::table(map, forms, moving.control.get(), moving.slots.get())?;
+    }
+    let (slot, home) = (Slot::of(forms), home(hash, table.slots as usize) as u64);
+    let mut group = home;
+    loop {
+        let mut ends = false;
+        for index in group..group + WIDTH as u64 {
+            let control = control_byte(map, &table, index)?;
+            ends |= control == EMPTY;
+            if control == tag(hash) && index < table.slots {
+                let place = table.control - (index + 1) * slot.size;
+                if equal(place)? {
+                    return Ok(Some((place, place + slot.value)));
+                }
+            }
+        }
+        group = if group + (WIDTH as u64) < table.slots { group + WIDTH as u64 } else { 0 };
+        if ends || group == home {
+            return Ok(None);
+        }
+    }
+}
+
 fn control_byte(map: &Map, table: &Places, index: u64) -> Result<u8> {
     let word = map.word(table.control + (index & !7))?.get();
     Ok(word.to_le_bytes()[(index & 7) as usize])

@@ -1,0 +1,607 @@
+//! From a type as text to its description, byte for byte as the Rust type describes itself.
+//!
+//! The nodes of a description are in the order in which the types come up while they describe themselves. So that is
+//! done here in the same way: each kind of type registers itself and its parts in the order of its `Share::describe`.
+//! Sizes and offsets are put in afterwards, by the rules of `repr(C)` that all stored forms follow; a type that would
+//! contain itself without a container between has none.
+
+use super::text::{Body, Declared, Expression, Form, Item, bad_type, parse};
+use crate::containers::{boxed::BoxStored, btree, deque::DequeHeader, hash, vec::VecHeader};
+use crate::error::{Error, Result};
+use crate::schema::describe::elements;
+use crate::schema::{Description, Field, Kind, Node, Variant};
+
+/// The description of a type written as text.
+pub(super) fn describe(text: &str) -> Result<Description> {
+    let declared = parse(text)?;
+    let mut builder = Builder { text, declared: &declared, types: Vec::new(), nodes: Vec::new(), depth: 0 };
+    let root = builder.describe(&declared.root)?;
+    if builder.nodes.len() > usize::from(u16::MAX) {
+        return Err(bad_type(text, 0, "it consists of too many types"));
+    }
+    let (types, items) = (&builder.types, &declared.items);
+    let mut sizes = Sizes { text, types, items, nodes: &mut builder.nodes, done: Vec::new() };
+    sizes.done.resize(sizes.nodes.len(), Progress::Open);
+    (0..sizes.nodes.len()).try_for_each(|node| sizes.lay_out(node).map(drop))?;
+    Ok(Description::with_root(builder.nodes, root))
+}
+
+/// A primitive: its kind, size and alignment.
+fn primitive(name: &str) -> Option<(Kind, usize, usize)> {
+    fn of<T>(kind: Kind) -> Option<(Kind, usize, usize)> {
+        Some((kind, size_of::<T>(), align_of::<T>()))
+    }
+    let (kind, number) = match name.strip_prefix("NonZero") {
+        Some("") | None => (None, name.to_owned()),
+        Some(rest) => (Some(()), rest.to_lowercase()),
+    };
+    let of_number = |unsigned: bool| match (kind, unsigned) {
+        (None, true) => Kind::Unsigned,
+        (None, false) => Kind::Signed,
+        (Some(()), true) => Kind::NonZeroUnsigned,
+        (Some(()), false) => Kind::NonZeroSigned,
+    };
+    match number.as_str() {
+        "u8" | "i8" => of::<u8>(of_number(number.starts_with('u'))),
+        "u16" | "i16" => of::<u16>(of_number(number.starts_with('u'))),
+        "u32" | "i32" => of::<u32>(of_number(number.starts_with('u'))),
+        "u64" | "i64" => of::<u64>(of_number(number.starts_with('u'))),
+        "u128" | "i128" => of::<u128>(of_number(number.starts_with('u'))),
+        "usize" | "isize" => of::<usize>(of_number(number.starts_with('u'))),
+        "f32" => of::<f32>(Kind::Float),
+        "f64" => of::<f64>(Kind::Float),
+        "bool" => of::<bool>(Kind::Bool),
+        "char" => of::<char>(Kind::Char),
+        "Duration" => of::<std::time::Duration>(Kind::Duration),
+        _ => None,
+    }
+    .filter(|(found, ..)| kind.is_none() || matches!(found, Kind::NonZeroUnsigned | Kind::NonZeroSigned))
+}
+
+/// What an atomic is of.
+fn atomic(name: &str) -> Option<String> {
+    let value = name.strip_prefix("Atomic")?.to_lowercase();
+    matches!(value.as_str(), "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize" | "bool")
+        .then_some(value)
+}
+
+/// The containers, and how many parameters they have.
+fn container(name: &str) -> Option<(Kind, usize)> {
+    Some(match name {
+        "Vec" => (Kind::Vec, 1),
+        "VecDeque" => (Kind::VecDeque, 1),
+        "HashMap" => (Kind::HashMap, 2),
+        "BTreeMap" => (Kind::BTreeMap, 2),
+        "HashSet" => (Kind::HashSet, 1),
+        "BTreeSet" => (Kind::BTreeSet, 1),
+        "Option" => (Kind::Option, 1),
+        "Box" => (Kind::Box, 1),
+        "Result" => (Kind::Enum, 2),
+        _ => return None,
+    })
+}
+
+struct Builder<'a> {
+    text: &'a str,
+    declared: &'a Declared,
+    /// The types that the nodes are of.
+    types: Vec<Expression>,
+    nodes: Vec<Node>,
+    depth: usize,
+}
+
+impl<'a> Builder<'a> {
+    fn error(&self, at: &Expression, reason: impl Into<String>) -> Error {
+        bad_type(self.text, at.at, reason)
+    }
+
+    fn known(&self, expression: &Expression) -> Option<usize> {
+        self.types.iter().position(|known| known.to_string() == expression.to_string())
+    }
+
+    /// As `Registry::node`.
+    fn node(
+        &mut self,
+        expression: &Expression,
+        kind: Kind,
+        name: String,
+        fill: impl FnOnce(&mut Self) -> Result<Vec<Variant>>,
+    ) -> Result<(usize, bool)> {
+        if let Some(known) = self.known(expression) {
+            return Ok((known, false));
+        }
+        let index = self.nodes.len();
+        self.types.push(expression.clone());
+        self.nodes.push(Node { kind, name, size: 0, align: 1, variants: Vec::new() });
+        self.nodes[index].variants = fill(self)?;
+        Ok((index, true))
+    }
+
+    fn leaf(&mut self, expression: &Expression, kind: Kind, (size, align): (usize, usize)) -> Result<usize> {
+        let name = expression.to_string();
+        let (node, _) = self.node(expression, kind, name, |_| Ok(vec![Variant::default()]))?;
+        (self.nodes[node].size, self.nodes[node].align) = (size, align);
+        Ok(node)
+    }
+
+    fn name(&self, node: usize) -> String {
+        self.nodes[node].name.clone()
+    }
+
+    /// Registers a type as it does itself; gives its node.
+    fn describe(&mut self, expression: &Expression) -> Result<usize> {
+        self.depth += 1;
+        if self.depth > 500 {
+            return Err(self.error(expression, "this type consists of itself too often"));
+        }
+        let node = self.describe_form(expression)?;
+        self.depth -= 1;
+        Ok(node)
+    }
+
+    fn describe_form(&mut self, expression: &Expression) -> Result<usize> {
+        match &expression.form {
+            Form::Constant(_) => Err(self.error(expression, "a type is expected here, not a number")),
+            Form::Tuple(all) if all.is_empty() => self.leaf(expression, Kind::Unit, (0, 1)),
+            Form::Tuple(all) => self.tuple(expression, all),
+            Form::Array(element, _) => self.array(expression, element),
+            Form::Named(name, parameters) => self.named(expression, name, parameters),
+        }
+    }
+
+    fn tuple(&mut self, expression: &Expression, all: &[Expression]) -> Result<usize> {
+        if all.len() > 8 {
+            return Err(self.error(expression, "a tuple has at most 8 values"));
+        }
+        let nodes = all.iter().map(|one| self.describe(one)).collect::<Result<Vec<_>>>()?;
+        let names: Vec<_> = nodes.into_iter().map(|node| self.name(node)).collect();
+        let name = match &names[..] {
+            [one] => format!("({one},)"),
+            all => format!("({})", all.join(", ")),
+        };
+        let fields: Vec<_> = all.iter().enumerate().map(|(index, one)| (index.to_string(), one.clone())).collect();
+        let filled = self.node(expression, Kind::Struct, name, |own| Ok(vec![own.part("", 0, &fields)?]))?;
+        Ok(filled.0)
+    }
+
+    fn array(&mut self, expression: &Expression, element: &Expression) -> Result<usize> {
+        let Form::Array(_, count) = expression.form else { return Err(self.error(expression, "no array")) };
+        if self.is_of_atomics(element) {
+            let node = self.describe(element)?;
+            let name = format!("[{}; {count}]", self.name(node));
+            let filled = self.node(expression, Kind::Array, name, |_| Ok(elements(&[("element", node)])))?;
+            return Ok(filled.0);
+        }
+        let (node, new) = self.node(expression, Kind::Array, String::new(), |own| {
+            let node = own.describe(element)?;
+            if !own.is_plain(node) {
+                return Err(
+                    own.error(element, "arrays are of plain types; use Vec for what is not stored byte for byte")
+                );
+            }
+            Ok(elements(&[("element", node)]))
+        })?;
+        if new {
+            let element = self.nodes[node].variants[0].fields[0].node;
+            self.nodes[node].name = format!("[{}; {count}]", self.name(element));
+        }
+        Ok(node)
+    }
+
+    /// Whether a type can be `Plain`.
+    fn is_plain(&self, node: usize) -> bool {
+        let node = &self.nodes[node];
+        let mut fields = node.variants.iter().flat_map(|part| &part.fields);
+        match node.kind {
+            Kind::Struct if node.name.starts_with('(') => false,
+            Kind::Struct | Kind::Array => fields.all(|field| self.is_plain(field.node)),
+            Kind::Enum | Kind::SignedEnum => node.size > 0,
+            Kind::Atomic | Kind::Option | Kind::String => false,
+            kind => !matches!(
+                kind,
+                Kind::Vec
+                    | Kind::VecDeque
+                    | Kind::HashMap
+                    | Kind::HashSet
+                    | Kind::BTreeMap
+                    | Kind::BTreeSet
+                    | Kind::Box
+            ),
+        }
+    }
+
+    fn is_of_atomics(&self, expression: &Expression) -> bool {
+        match &expression.form {
+            Form::Array(element, _) => self.is_of_atomics(element),
+            Form::Named(name, _) if atomic(name).is_some() => true,
+            // A struct of atomics has nothing else.
+            Form::Named(..) => match self.item(expression).map(|item| &item.body) {
+                Some(Body::Struct(fields)) => fields.first().is_some_and(|(_, field)| self.is_of_atomics(field)),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    fn item(&self, expression: &Expression) -> Option<&'a Item> {
+        self.declared.items.iter().find(|item| item.name.to_string() == expression.to_string())
+    }
+
+    fn named(&mut self, expression: &Expression, name: &str, parameters: &[Expression]) -> Result<usize> {
+        if let Some(item) = self.item(expression) {
+            return self.declared(expression, item);
+        }
+        if let Some((kind, size, align)) = primitive(name).filter(|_| parameters.is_empty()) {
+            return self.leaf(expression, kind, (size, align));
+        }
+        if name == "String" && parameters.is_empty() {
+            return self.leaf(expression, Kind::String, (size_of::<VecHeader>(), align_of::<VecHeader>()));
+        }
+        if let Some(value) = atomic(name).filter(|_| parameters.is_empty()) {
+            let value = Expression { form: Form::Named(value, Vec::new()), at: expression.at };
+            let value = self.describe(&value)?;
+            let filled = self.node(expression, Kind::Atomic, name.into(), |_| Ok(elements(&[("value", value)])))?;
+            return Ok(filled.0);
+        }
+        let Some((kind, count)) = container(name) else {
+            let reason = match name {
+                "str" => "String is the type of texts here".into(),
+                "Rc" | "Arc" | "Cell" | "RefCell" | "Mutex" => format!("a {name} cannot be shared between processes"),
+                _ => format!("there is no type {expression}; declare it before: struct {name} {{ .. }}"),
+            };
+            return Err(self.error(expression, reason));
+        };
+        if parameters.len() != count {
+            let reason = format!("{name} has {count} parameter{}", if count == 1 { "" } else { "s" });
+            return Err(self.error(expression, reason));
+        }
+        match (kind, parameters) {
+            (Kind::Vec | Kind::VecDeque, [element]) => {
+                let (node, _) = self.node(expression, kind, String::new(), |own| {
+                    let element = own.describe(element)?;
+                    Ok(elements(&[("element", element)]))
+                })?;
+                let element = self.describe(element)?;
+                self.nodes[node].name = format!("{name}<{}>", self.name(element));
+                Ok(node)
+            }
+            (Kind::HashMap | Kind::BTreeMap, [key, value]) => {
+                let (node, new) = self.node(expression, kind, name.into(), |own| {
+                    let (key_node, value) = (own.describe(key)?, own.describe(value)?);
+                    own.check_key(key, key_node)?;
+                    Ok(elements(&[("key", key_node), ("value", value)]))
+                })?;
+                if new {
+                    let [key, value] = [0, 1].map(|index| self.name(self.nodes[node].variants[0].fields[index].node));
+                    self.nodes[node].name = format!("{name}<{key}, {value}>");
+                }
+                Ok(node)
+            }
+            (Kind::HashSet | Kind::BTreeSet, [element]) => {
+                let (node, new) = self.node(expression, kind, name.into(), |own| {
+                    let node = own.describe(element)?;
+                    own.check_key(element, node)?;
+                    Ok(elements(&[("element", node)]))
+                })?;
+                if new {
+                    let element = self.name(self.nodes[node].variants[0].fields[0].node);
+                    self.nodes[node].name = format!("{name}<{element}>");
+                }
+                Ok(node)
+            }
+            (Kind::Box, [content]) => {
+                let content = self.describe(content)?;
+                let name = format!("Box<{}>", self.name(content));
+                let filled = self.node(expression, kind, name, |_| Ok(elements(&[("content", content)])))?;
+                Ok(filled.0)
+            }
+            (Kind::Option, [value]) => {
+                let node = self.describe(value)?;
+                let name = format!("Option<{}>", self.name(node));
+                let some = [("0".to_owned(), value.clone())];
+                let filled = self.node(expression, kind, name, |own| {
+                    Ok(vec![own.part("None", 0, &[])?, own.part("Some", 1, &some)?])
+                })?;
+                Ok(filled.0)
+            }
+            (_, [value, error]) => {
+                let nodes = (self.describe(value)?, self.describe(error)?);
+                let name = format!("Result<{}, {}>", self.name(nodes.0), self.name(nodes.1));
+                let [ok, err] = [value, error].map(|one| [("0".to_owned(), one.clone())]);
+                let filled = self
+                    .node(expression, kind, name, |own| Ok(vec![own.part("Ok", 0, &ok)?, own.part("Err", 1, &err)?]))?;
+                Ok(filled.0)
+            }
+            _ => Err(self.error(expression, "that is not understood")),
+        }
+    }
+
+    fn part(&mut self, name: &str, tag: u64, fields: &[(String, Expression)]) -> Result<Variant> {
+        let field = |(name, expression): &(String, Expression)| {
+            Ok(Field { name: name.clone(), node: self.describe(expression)?, offset: 0 })
+        };
+        Ok(Variant { name: name.into(), tag, fields: fields.iter().map(field).collect::<Result<_>>()? })
+    }
+
+    /// As the derives do.
+    fn declared(&mut self, expression: &Expression, item: &Item) -> Result<usize> {
+        let Form::Named(own_name, parameters) = &expression.form else {
+            return Err(self.error(expression, "a name is expected here"));
+        };
+        let mut names = Vec::new();
+        for parameter in parameters {
+            names.push(match &parameter.form {
+                Form::Constant(text) => text.clone(),
+                _ => {
+                    let node = self.describe(parameter)?;
+                    self.name(node)
+                }
+            });
+        }
+        let name = if names.is_empty() { own_name.clone() } else { format!("{own_name}<{}>", names.join(", ")) };
+        let (kind, size) = match &item.body {
+            Body::Struct(_) => (Kind::Struct, None),
+            Body::Enum(variants) => match &item.repr.integer {
+                Some(integer) if variants.iter().all(|(.., fields)| fields.is_empty()) => {
+                    let (kind, size, _) = primitive(integer)
+                        .filter(|(kind, size, _)| matches!(kind, Kind::Unsigned | Kind::Signed) && *size <= 8)
+                        .ok_or_else(|| self.error(&item.name, format!("an enum cannot be stored as {integer}")))?;
+                    (if kind == Kind::Signed { Kind::SignedEnum } else { Kind::Enum }, Some(size))
+                }
+                _ => (Kind::Enum, None),
+            },
+        };
+        let (node, new) = self.node(expression, kind, name, |own| match &item.body {
+            Body::Struct(fields) => Ok(vec![own.part("", 0, fields)?]),
+            Body::Enum(variants) => {
+                let mut next = 0;
+                let mut parts: Vec<Variant> = Vec::new();
+                for (index, (name, discriminant, fields)) in variants.iter().enumerate() {
+                    let value = discriminant.unwrap_or(next);
+                    next = value + 1;
+                    let tag = match size {
+                        None => index as u64,
+                        Some(size) => own.tag(item, kind, size, value)?,
+                    };
+                    if parts.iter().any(|part| part.tag == tag || part.name == *name) {
+                        return Err(own.error(&item.name, format!("the variant {name} is the same as another")));
+                    }
+                    parts.push(own.part(name, tag, fields)?);
+                }
+                Ok(parts)
+            }
+        })?;
+        if new && let Some(size) = size {
+            (self.nodes[node].size, self.nodes[node].align) = (size, size);
+        }
+        Ok(node)
+    }
+
+    /// The discriminant of a plain enum as its bytes, if it fits.
+    fn tag(&self, item: &Item, kind: Kind, size: usize, value: i128) -> Result<u64> {
+        let bits = size as u32 * 8;
+        let range = if kind == Kind::SignedEnum { -(1 << (bits - 1))..1 << (bits - 1) } else { 0..1 << bits };
+        if !range.contains(&value) {
+            return Err(self.error(&item.name, format!("the discriminant {value} does not fit into {size} bytes")));
+        }
+        Ok((value as u128 & ((1 << bits) - 1)) as u64)
+    }
+
+    /// Floats, and what hashes, are no keys.
+    fn check_key(&self, expression: &Expression, node: usize) -> Result<()> {
+        let (mut seen, mut open) = (vec![node], vec![node]);
+        while let Some(node) = open.pop() {
+            let kind = self.nodes[node].kind;
+            let no_key = matches!(kind, Kind::Float | Kind::Atomic | Kind::VecDeque)
+                || matches!(kind, Kind::HashMap | Kind::HashSet | Kind::BTreeMap | Kind::BTreeSet);
+            if no_key {
+                let reason = format!("{expression} cannot be a key: it has a {} in it", self.nodes[node].name);
+                return Err(self.error(expression, reason));
+            }
+            for field in self.nodes[node].variants.iter().flat_map(|part| &part.fields) {
+                if !seen.contains(&field.node) {
+                    seen.push(field.node);
+                    open.push(field.node);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Progress {
+    Open,
+    Begun,
+    Done,
+}
+
+/// Puts sizes, alignments and offsets into nodes.
+struct Sizes<'a> {
+    text: &'a str,
+    types: &'a [Expression],
+    items: &'a [Item],
+    nodes: &'a mut [Node],
+    done: Vec<Progress>,
+}
+
+impl Sizes<'_> {
+    /// The size and alignment of a node.
+    fn lay_out(&mut self, node: usize) -> Result<(usize, usize)> {
+        match self.done[node] {
+            Progress::Done => return Ok((self.nodes[node].size, self.nodes[node].align)),
+            Progress::Begun => {
+                let reason = format!("{} contains itself; put a Box, Vec or Option<Box> between", self.types[node]);
+                return Err(bad_type(self.text, self.types[node].at, reason));
+            }
+            Progress::Open => self.done[node] = Progress::Begun,
+        }
+        let (size, align) = match self.nodes[node].kind {
+            Kind::Vec => (size_of::<VecHeader>(), 8),
+            Kind::VecDeque => (size_of::<DequeHeader>(), 8),
+            Kind::HashMap | Kind::HashSet => (size_of::<hash::Head>(), 8),
+            Kind::BTreeMap | Kind::BTreeSet => (size_of::<btree::Head>(), 8),
+            Kind::Box => (size_of::<BoxStored>(), 8),
+            Kind::Atomic => self.lay_out(self.nodes[node].variants[0].fields[0].node)?,
+            Kind::Array => {
+                let (size, align) = self.lay_out(self.nodes[node].variants[0].fields[0].node)?;
+                let Form::Array(_, count) = self.types[node].form else { return Ok((0, 1)) };
+                (size.saturating_mul(count), align)
+            }
+            Kind::Struct => {
+                let name = self.types[node].to_string();
+                let item = self.items.iter().find(|item| item.name.to_string() == name);
+                let least = item.map_or(1, |item| if item.repr.c { item.repr.align.max(1) } else { 1 });
+                let (size, align) = self.fields(node, 0, 0)?;
+                (size.next_multiple_of(least), align.max(least))
+            }
+            Kind::Option | Kind::Enum | Kind::SignedEnum if self.nodes[node].size == 0 => self.payload(node)?,
+            _ => (self.nodes[node].size, self.nodes[node].align),
+        };
+        if size > u32::MAX as usize {
+            return Err(bad_type(self.text, self.types[node].at, "a value of this type is too large"));
+        }
+        (self.nodes[node].size, self.nodes[node].align) = (size, align);
+        self.done[node] = Progress::Done;
+        Ok((size, align))
+    }
+
+    /// Lays out the fields of a part from `base` on; gives the size and alignment of a `repr(C)` struct of them.
+    fn fields(&mut self, node: usize, part: usize, base: usize) -> Result<(usize, usize)> {
+        let (mut end, mut most) = (0usize, 1);
+        for index in 0..self.nodes[node].variants[part].fields.len() {
+            let field = self.nodes[node].variants[part].fields[index].node;
+            let (size, align) = self.lay_out(field)?;
+            let offset = end.next_multiple_of(align);
+            self.nodes[node].variants[part].fields[index].offset = base + offset;
+            (end, most) = (offset.saturating_add(size).min(1 << 40), most.max(align));
+        }
+        Ok((end.next_multiple_of(most), most))
+    }
+
+    /// A tag of eight bytes and room for any part.
+    fn payload(&mut self, node: usize) -> Result<(usize, usize)> {
+        let parts = self.nodes[node].variants.len();
+        let (mut size, mut align) = (0, 1);
+        for part in 0..parts {
+            let (part_size, part_align) = self.fields(node, part, 0)?;
+            (size, align) = (size.max(part_size), align.max(part_align));
+        }
+        let base = 8usize.next_multiple_of(align);
+        for part in 0..parts {
+            self.fields(node, part, base)?;
+        }
+        let whole = 8.max(align);
+        Ok(((base + size.next_multiple_of(align)).next_multiple_of(whole), whole))
+    }
+}
+
+/// A described type as text, from which it can be described again.
+pub(super) fn text_of(description: &Description) -> String {
+    let nodes = &description.nodes;
+    let mut items = Vec::new();
+    for (index, node) in nodes.iter().enumerate() {
+        let declared = match node.kind {
+            Kind::Struct => !node.name.starts_with('('),
+            Kind::Enum | Kind::SignedEnum => !is_result(node),
+            _ => false,
+        };
+        if !declared {
+            continue;
+        }
+        let fields = |part: &Variant| {
+            let field = |field: &Field| expression_of(nodes, field.node, 0);
+            let named = |one: &Field| format!("{}: {}", one.name, field(one));
+            let list = |all: Vec<String>| all.join(", ");
+            match &part.fields[..] {
+                [] => String::new(),
+                all if is_tuple(all) => format!("({})", list(all.iter().map(field).collect())),
+                all => format!(" {{ {} }}", list(all.iter().map(named).collect())),
+            }
+        };
+        let item = match node.kind {
+            Kind::Struct => {
+                let fields = node.variants.first().map(fields).unwrap_or_default();
+                let end = if fields.ends_with('}') { "" } else { ";" };
+                let inner =
+                    node.variants.iter().flat_map(|part| &part.fields).map(|field| nodes[field.node].align).max();
+                let repr = match node.align {
+                    align if align > inner.unwrap_or(1) => format!("#[repr(C, align({align}))] "),
+                    _ => String::new(),
+                };
+                format!("{repr}struct {}{fields}{end}", node.name)
+            }
+            kind => {
+                let integer = (node.size < 8
+                    || kind == Kind::SignedEnum
+                    || node.variants.iter().enumerate().any(|(i, v)| v.tag != i as u64))
+                .then(|| format!("{}{}", if kind == Kind::SignedEnum { 'i' } else { 'u' }, node.size * 8));
+                let variant = |part: &Variant| match &integer {
+                    Some(_) if kind == Kind::SignedEnum => {
+                        let unused = 64 - node.size.clamp(1, 8) as u32 * 8;
+                        format!("{} = {}", part.name, (part.tag as i64) << unused >> unused)
+                    }
+                    Some(_) => format!("{} = {}", part.name, part.tag),
+                    None => format!("{}{}", part.name, fields(part)),
+                };
+                let variants: Vec<_> = node.variants.iter().map(variant).collect();
+                let repr = integer.as_ref().map(|integer| format!("#[repr({integer})] ")).unwrap_or_default();
+                format!("{repr}enum {} {{ {} }}", node.name, variants.join(", "))
+            }
+        };
+        items.push((index, item));
+    }
+    let root_is_item = items.iter().any(|(index, _)| *index == 0);
+    // The last item is the type itself, if it is one.
+    items.sort_by_key(|(index, _)| *index == 0);
+    let mut lines: Vec<_> = items.into_iter().map(|(_, item)| item).collect();
+    if !root_is_item {
+        lines.push(expression_of(nodes, 0, 0));
+    }
+    lines.join("\n")
+}
+
+/// Whether these are the fields of a tuple, a tuple struct or such a variant.
+pub(super) fn is_tuple(fields: &[Field]) -> bool {
+    !fields.is_empty() && fields.iter().enumerate().all(|(index, field)| field.name == index.to_string())
+}
+
+fn is_result(node: &Node) -> bool {
+    let names: Vec<_> = node.variants.iter().map(|part| (part.name.as_str(), part.fields.len())).collect();
+    node.name.starts_with("Result<") && names == [("Ok", 1), ("Err", 1)]
+}
+
+/// The type of a node as an expression.
+pub(super) fn expression_of(nodes: &[Node], node: usize, depth: usize) -> String {
+    let node = &nodes[node];
+    if depth > 64 {
+        return node.name.clone();
+    }
+    let part = |part: usize, field: usize| {
+        let field = node.variants.get(part).and_then(|part| part.fields.get(field));
+        field.map_or_else(String::new, |field| expression_of(nodes, field.node, depth + 1))
+    };
+    let one = |name: &str| format!("{name}<{}>", part(0, 0));
+    let two = |name: &str| format!("{name}<{}, {}>", part(0, 0), part(0, 1));
+    match node.kind {
+        Kind::Vec => one("Vec"),
+        Kind::VecDeque => one("VecDeque"),
+        Kind::HashSet => one("HashSet"),
+        Kind::BTreeSet => one("BTreeSet"),
+        Kind::Box => one("Box"),
+        Kind::HashMap => two("HashMap"),
+        Kind::BTreeMap => two("BTreeMap"),
+        Kind::Option => format!("Option<{}>", part(1, 0)),
+        Kind::Enum if is_result(node) => format!("Result<{}, {}>", part(0, 0), part(1, 0)),
+        Kind::Struct if node.name.starts_with('(') => {
+            let count = node.variants.first().map_or(0, |part| part.fields.len());
+            let all: Vec<_> = (0..count).map(|field| part(0, field)).collect();
+            if let [one] = &all[..] { format!("({one},)") } else { format!("({})", all.join(", ")) }
+        }
+        Kind::Array => match node.name.rsplit_once(';') {
+            Some((_, count)) => format!("[{};{count}", part(0, 0)),
+            None => node.name.clone(),
+        },
+        _ => node.name.clone(),
+    }
+}

@@ -1,0 +1,140 @@
+//! Objects without their Rust types: by the description that each object carries.
+//!
+//! [`Objects::dynamic`](crate::Objects::dynamic) opens any object as a [`Dynamic`], whose values are [`Value`]s and whose
+//! type is a [`Type`], which can also be written as text. Locks and transactions are those of [`Shared`](crate::Shared).
+//!
+//! ```text
+//! text --text--> expressions --describe--> Description = Type          the same bytes as the derives make
+//! stored form --path--> place in it --load--> Value                    Untyped: a place and a node (walk)
+//! Value --fit--> its parts in the order of the type's                  or an error that names the place
+//! ```
+//!
+//! ```
+//! # let dir = tempfile::tempdir()?;
+//! # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+//! use commy::dynamic::Value;
+//! use std::collections::HashMap;
+//! let series: commy::Shared<HashMap<String, Vec<f32>>> = segment.open_or_create("series")?;
+//! series.write()?.insert("a".into(), vec![0.5, 1.5])?;
+//!
+//! let series = segment.dynamic("series")?;
+//! assert_eq!(series.type_of().to_string(), "HashMap<String, Vec<f32>>");
+//! assert_eq!(series.get("a/-1")?, Some(Value::Float32(1.5)));
+//! assert_eq!(series.len("a")?, Some(2));
+//! # Ok::<(), commy::Error>(())
+//! ```
+
+mod describe;
+mod fit;
+#[cfg(feature = "json")]
+mod json;
+mod load;
+mod path;
+mod text;
+mod types;
+mod value;
+mod view;
+
+#[cfg(feature = "json")]
+pub use json::Missing;
+pub use path::{Path, Step};
+pub use types::Type;
+pub use value::Value;
+pub use view::{Entries, ReadView, View};
+
+use crate::directory::{self, Found};
+use crate::error::{Error, Result};
+use crate::schema::Description;
+use crate::segment::Segment;
+use crate::shared::Shared;
+
+/// An object whose type is known by its description alone, with its lock: what [`Shared`] is for a Rust type.
+///
+/// Reading takes no lock unless others change the object all the time, and works through read-only attachments, too.
+#[derive(Clone, Debug)]
+pub struct Dynamic {
+    lock: Shared<()>,
+    /// Offset of the value.
+    value: u64,
+    described: Type,
+}
+
+impl Dynamic {
+    /// The object of that name.
+    pub(crate) fn open(segment: &Segment, name: &str) -> Result<Dynamic> {
+        match directory::find(segment, name)? {
+            Some(found) => Dynamic::new(segment, name, &found),
+            None => Err(Error::NotFound { name: name.into() }),
+        }
+    }
+
+    fn new(segment: &Segment, name: &str, found: &Found) -> Result<Dynamic> {
+        let described = Type::described(Description::from_bytes(&found.description)?)?;
+        let lock = Shared::<()>::lock_of(segment, name, found.object, found.generation)?;
+        Ok(Dynamic { lock, value: found.value, described })
+    }
+
+    /// The name it was opened by.
+    pub fn name(&self) -> &str {
+        self.lock.name()
+    }
+
+    /// Its type.
+    pub fn type_of(&self) -> &Type {
+        &self.described
+    }
+
+    /// How often it was changed since it was made; equal versions mean equal content. It stays the same for atomics.
+    pub fn version(&self) -> u64 {
+        self.lock.version()
+    }
+
+    /// Waits until it is another version, or for so long. Gives the version it has then; see
+    /// [`Shared::wait`](crate::Shared::wait).
+    ///
+    /// # Errors
+    /// As [`Shared::wait`](crate::Shared::wait).
+    pub fn wait(&self, version: u64, patience: std::time::Duration) -> Result<u64> {
+        self.lock.wait(version, patience)
+    }
+
+    /// What `look` gives for the value as it is at one moment.
+    fn at_one_moment<R>(&self, look: impl Fn(&View<'_>) -> Result<R>) -> Result<R> {
+        self.lock.at_length(|_, cx| look(&View::new(cx, &self.described, self.value)))
+    }
+
+    /// A copy of the whole value, of one moment.
+    ///
+    /// # Errors
+    /// [`Error::LockTimeout`]; [`Error::Deadlock`] if this thread has a write guard of it; [`Error::Removed`];
+    /// [`Error::Corrupt`] if it is damaged.
+    pub fn load(&self) -> Result<Value> {
+        self.at_one_moment(|view| view.load())
+    }
+
+    /// A copy of what is at a path, `None` if nothing is. See [`View::get`] for ranges.
+    ///
+    /// # Errors
+    /// [`Error::BadPath`] if no value of the type has anything there; as [`load`](Dynamic::load).
+    pub fn get(&self, path: impl Into<Path>) -> Result<Option<Value>> {
+        let path = path.into();
+        self.at_one_moment(|view| view.get(&path))
+    }
+
+    /// How many elements or entries the container at a path has, in a text bytes; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`get`](Dynamic::get).
+    pub fn len(&self, path: impl Into<Path>) -> Result<Option<u64>> {
+        let path = path.into();
+        self.at_one_moment(|view| view.len(&path))
+    }
+
+    /// Locks it for reading; see [`Shared::read`](crate::Shared::read).
+    ///
+    /// # Errors
+    /// As [`Shared::read`](crate::Shared::read); [`Error::ReadOnly`] through a read-only attachment, which cannot lock.
+    pub fn read(&self) -> Result<ReadView<'_>> {
+        Ok(ReadView::new(self.lock.read()?, View::new(self.lock.reader(), &self.described, self.value)))
+    }
+}
