@@ -127,7 +127,7 @@ fn one_way(scratch: &Scratch) {
         let start = Instant::now();
         let sum = (0..N).fold(0, |sum, _| sum + usize::from(poll(&ends.there)[0]));
         let time = start.elapsed().as_nanos() as f64 / N as f64;
-        assert_eq!(sum, (0..N).map(|i| i % 256).sum());
+        assert_eq!(sum, (0..N).map(|i| i % 256).sum::<usize>());
         emit("W5", "64 B one way", PEER, time, "ns");
         wait(child);
     }

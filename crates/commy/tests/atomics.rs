@@ -98,5 +98,5 @@ fn a_transaction_that_is_rolled_back_takes_no_count_back() {
     hits.fetch_add(1, Ordering::Relaxed);
     guard.rollback();
     assert_eq!(two.open::<AtomicU64>("hits").unwrap().load(Ordering::Relaxed), 1);
-    assert_eq!(log.load().unwrap(), []);
+    assert_eq!(log.load().unwrap(), [0u32; 0]);
 }

@@ -1,5 +1,7 @@
 //! Types written as text: what they make is what the Rust types make, byte for byte.
 
+#![allow(clippy::box_collection)]
+
 use commy::dynamic::Type;
 use commy::{Atomics, Error, Key, Object, Plain, Share};
 use std::collections::*;
@@ -76,7 +78,7 @@ struct Knot {
 }
 
 #[derive(Share, Clone)]
-#[allow(clippy::box_collection)]
+
 struct Knot2 {
     back: Vec<Option<Knot2>>,
     map: Option<Box<HashMap<String, Knot2>>>,
