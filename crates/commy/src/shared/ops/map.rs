@@ -3,10 +3,28 @@
 use super::is_small;
 use crate::error::Result;
 use crate::layout::is_whole;
-use crate::schema::{Key, Lookup, Share};
+use crate::schema::{Guarded, Key, Lookup, Share};
 use crate::shared::Shared;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
+
+impl<T: Guarded> Shared<T> {
+    /// Overwrites a value by one store, which needs no log; or else, if that did nothing, inserts what it gave back.
+    #[inline(always)]
+    fn replace_or_insert<K, V>(
+        &self,
+        key: K,
+        value: V,
+        replace: impl FnOnce(&T::Target, &K, V) -> std::result::Result<V, V>,
+        insert: impl FnOnce(&mut T::Target, K, V) -> Result<Option<V>>,
+    ) -> Result<Option<V>> {
+        let mut guard = self.write()?;
+        match replace(&guard, &key, value) {
+            Ok(old) => guard.close_changed().map(|()| Some(old)),
+            Err(value) => super::close(insert(&mut guard, key, value), guard),
+        }
+    }
+}
 
 impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     /// How many entries there are.
@@ -87,10 +105,12 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         if !is_small::<V>() || !is_whole::<V::Stored>() {
             return self.change(|view| view.insert(key, value));
         }
-        match self.change_at_once(|view| view.replace_at_once(&key, value))? {
-            Ok(old) => Ok(Some(old)),
-            Err(value) => self.change(|view| view.insert(key, value)),
-        }
+        self.replace_or_insert(
+            key,
+            value,
+            |view, key, value| view.replace_at_once(key, value),
+            |view, key, value| view.insert(key, value),
+        )
     }
 
     /// Takes an entry out. Gives its value.
@@ -196,10 +216,12 @@ impl<K: Key + Lookup<K> + Ord, V: Share> Shared<BTreeMap<K, V>> {
         if !is_small::<V>() || !is_whole::<V::Stored>() {
             return self.change(|view| view.insert(key, value));
         }
-        match self.change_at_once(|view| view.replace_at_once(&key, value))? {
-            Ok(old) => Ok(Some(old)),
-            Err(value) => self.change(|view| view.insert(key, value)),
-        }
+        self.replace_or_insert(
+            key,
+            value,
+            |view, key, value| view.replace_at_once(key, value),
+            |view, key, value| view.insert(key, value),
+        )
     }
 
     /// Takes an entry out. Gives its value.

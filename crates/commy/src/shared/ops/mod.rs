@@ -13,7 +13,7 @@ mod text;
 #[cfg(feature = "tokio")]
 mod tokio;
 
-use super::Shared;
+use super::{Shared, WriteGuard};
 use crate::error::Result;
 use crate::schema::{Guarded, Share};
 use crate::sync::version;
@@ -27,16 +27,7 @@ impl<T: Guarded> Shared<T> {
     #[inline(always)]
     pub(crate) fn change<R>(&self, operation: impl FnOnce(&mut T::Target) -> Result<R>) -> Result<R> {
         let mut guard = self.write()?;
-        match operation(&mut guard) {
-            Ok(result) => {
-                guard.commit()?;
-                Ok(result)
-            }
-            Err(error) => {
-                guard.rollback();
-                Err(error)
-            }
-        }
+        close(operation(&mut guard), guard)
     }
 
     /// As [`by_one_store`](Shared::by_one_store), for who wants the view.
@@ -83,6 +74,18 @@ impl<T: Share> Shared<T> {
             self.wake_sleepers();
         }
         Ok(done)
+    }
+}
+
+/// Commits what was done, or undoes it if it is an error.
+#[inline(always)]
+fn close<T: Share, R>(done: Result<R>, guard: WriteGuard<'_, T>) -> Result<R> {
+    match done {
+        Ok(result) => guard.commit().map(|()| result),
+        Err(error) => {
+            guard.rollback();
+            Err(error)
+        }
     }
 }
 
