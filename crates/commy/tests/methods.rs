@@ -29,7 +29,8 @@ const NO_HANDLES: [&str; 3] = ["Options", "ReadGuard", "RawBlocks"];
 
 /// Methods of handles that change nothing but what dies with the process or its guard, or that are another one's other
 /// form, which this names.
-const CHANGE_NOTHING: [(&str, &str); 38] = [
+const CHANGE_NOTHING: [(&str, &str); 39] = [
+    ("Objects::dynamic", ""),
     ("Shared::name", ""),
     ("Shared::segment", ""),
     ("Shared::version", ""),

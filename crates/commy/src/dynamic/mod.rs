@@ -1,7 +1,7 @@
 //! Objects without their Rust types: by the description that each object carries.
 //!
 //! [`Objects::dynamic`](crate::Objects::dynamic) opens any object as a [`Dynamic`], whose values are [`Value`]s and whose
-//! type is a [`Type`], which can also be written as text. Locks and transactions are those of [`Shared`](crate::Shared).
+//! type is a [`Type`], which can also be written as text. Locks and transactions are those of [`Shared`].
 //!
 //! ```text
 //! text --text--> expressions --describe--> Description = Type          the same bytes as the derives make
