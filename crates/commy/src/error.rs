@@ -1,5 +1,6 @@
 //! What can go wrong, each variant naming the thing, the reason and, in its text, the way out.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,22 +10,24 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can go wrong.
 ///
-/// An error never leaves half a change behind: the operation that returned it did nothing.
+/// An error never leaves half a change behind: the operation that returned it did nothing. Its text names the thing,
+/// the reason and the way out; `Debug` gives the same text, so that this is what `unwrap` and a `main` that returns it
+/// show.
 ///
 /// ```
 /// let error = commy::Segment::open("/nowhere/at/all").unwrap_err();
 /// assert!(matches!(error, commy::Error::Io { .. }));
 /// assert!(error.to_string().contains("/nowhere/at/all"));
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused; the text says what was being done to which file.
-    #[error("{what} {path}: {source}", path = .path.display())]
+    #[error("{}", io_text(.what, .path, .source))]
     Io {
         /// What was being done, for example `open`.
         what: &'static str,
-        /// The file.
+        /// The file; empty if the error was made from an [`io::Error`] alone.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
@@ -186,7 +189,7 @@ pub enum Error {
         rule: &'static str,
     },
     /// The limit of the segment, or the disk, is reached. Nothing was changed; freeing still works.
-    #[error("out of space: {needed} bytes more are needed, {reason}; remove something, or raise max_size")]
+    #[error("out of space: {needed} bytes more are needed, {reason}; remove something, or make room")]
     OutOfSpace {
         /// Bytes that could not be had.
         needed: u64,
@@ -194,7 +197,7 @@ pub enum Error {
         reason: String,
     },
     /// A living process holds the lock for longer than the time-out.
-    #[error("{what} is locked by process {holder} for at least {held_for:?}; wait longer, or look at that process")]
+    #[error("{what} is locked by {} for at least {held_for:?}; wait longer, or look at that process", who(*.holder))]
     LockTimeout {
         /// The object's name, or the part of the segment.
         what: String,
@@ -236,7 +239,7 @@ pub enum Error {
     #[error("this guard belongs to the parent of this forked process; take a new one here")]
     Forked,
     /// Something in the file contradicts itself. Nothing was changed.
-    #[error("the segment is damaged at offset {offset}: {what}; run check, restore a snapshot")]
+    #[error("the segment is damaged at offset {offset}: {what}; see what check_objects finds, restore a snapshot")]
     Corrupt {
         /// Where, in bytes from the segment's start.
         offset: u64,
@@ -246,9 +249,53 @@ pub enum Error {
     /// A change was asked of a read-only attachment.
     #[error("the segment was opened read-only; open it for writing to change it")]
     ReadOnly,
+    /// An error of the program's own, with which it ended a transaction; see [`Error::other`].
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn who(process: u32) -> String {
+    match process {
+        0 => "a process that could not be told".into(),
+        _ => format!("process {process}"),
+    }
+}
+
+fn io_text(what: &str, path: &Path, source: &io::Error) -> String {
+    match path.as_os_str().is_empty() {
+        true => source.to_string(),
+        false => format!("{what} {}: {source}", path.display()),
+    }
 }
 
 impl Error {
+    /// An error of the program's own: a text, or any other error. Returned from a [transaction](crate::Segment::transaction)
+    /// it undoes everything, and is what the transaction gives.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// use commy::{Error, Shared};
+    /// let balance: Shared<i64> = segment.open_or_create_with("balance", || 30)?;
+    /// let paid = segment.transaction(|tx| {
+    ///     let mut balance = tx.write(&balance)?;
+    ///     *balance -= 70;
+    ///     if *balance < 0 { Err(Error::other("not that much")) } else { Ok(()) }
+    /// });
+    /// assert_eq!(paid.unwrap_err().to_string(), "not that much");
+    /// assert_eq!(balance.load()?, 30);
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Other(error.into())
+    }
+
     /// Wraps what the system said about a file.
     pub(crate) fn io(what: &'static str, path: &Path, source: io::Error) -> Error {
         Error::Io { what, path: path.to_path_buf(), source }
@@ -263,6 +310,6 @@ impl Error {
 
 impl From<io::Error> for Error {
     fn from(source: io::Error) -> Error {
-        Error::Io { what: "work on", path: PathBuf::new(), source }
+        Error::Io { what: "", path: PathBuf::new(), source }
     }
 }

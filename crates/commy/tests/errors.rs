@@ -443,3 +443,11 @@ mod unix {
         assert_eq!(mode(&open), 0o640);
     }
 }
+
+#[test]
+fn unwrap_and_main_show_the_text_of_an_error_and_not_its_fields() {
+    let error = Segment::open("/nowhere/at/all").unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+    let own = Error::from(std::io::Error::other("of the program's own"));
+    assert_eq!(own.to_string(), "of the program's own");
+}

@@ -274,8 +274,13 @@ impl<'a> Heap<'a> {
 
     #[cold]
     fn at_limit(&self, pages: u64) -> Error {
-        let limit = self.header().limit.get();
-        Error::OutOfSpace { needed: pages * PAGE, reason: format!("the limit is {limit} bytes") }
+        let (limit, most) = (self.header().limit.get(), self.header().maximum.get());
+        let reason = if limit < most {
+            format!("the limit is {limit} bytes, and can be raised to {most} by resize")
+        } else {
+            format!("the limit is {limit} bytes, the max_size that the segment was made with")
+        };
+        Error::OutOfSpace { needed: pages * PAGE, reason }
     }
 
     /// Gives the bitmap another chunk if the file has outgrown it. The chunk lies in a free run if there is

@@ -151,5 +151,5 @@ pub(super) fn must<R>(result: Result<R>) -> R {
 #[cold]
 #[track_caller]
 fn fail(error: &Error) -> ! {
-    panic!("{error} ({error:?})")
+    panic!("{error}")
 }

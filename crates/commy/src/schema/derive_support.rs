@@ -130,7 +130,7 @@ pub fn lent<R>(lent: Result<R>) -> R {
 #[cold]
 #[track_caller]
 fn cannot_lend(error: &Error) -> ! {
-    panic!("cannot lend the value for changing, and the transaction is rolled back: {error} ({error:?})")
+    panic!("cannot lend the value for changing, and the transaction is rolled back: {error}")
 }
 
 fn offset_of<S>(cx: Cx, stored: *const S) -> u64 {
@@ -151,7 +151,7 @@ pub fn corrupt_tag<S>(cx: Cx, stored: *const S) -> Error {
 pub fn invalid_tag<S>(cx: Cx, stored: *const S, name: &str, tag: u64) -> ! {
     let at = offset_of(cx, stored);
     panic!(
-        "the segment is damaged at offset {at}: {tag} is the tag of no variant of {name}; run check, restore a snapshot"
+        "the segment is damaged at offset {at}: {tag} is the tag of no variant of {name}; see what check_objects finds, restore a snapshot"
     )
 }
 
@@ -163,7 +163,7 @@ pub fn invalid_tag<S>(cx: Cx, stored: *const S, name: &str, tag: u64) -> ! {
 pub(crate) fn dangling_box<S>(cx: Cx, stored: *const S) -> ! {
     let at = offset_of(cx, stored);
     panic!(
-        "the segment is damaged at offset {at}: the content of a box is outside the file; run check, restore a snapshot"
+        "the segment is damaged at offset {at}: the content of a box is outside the file; see what check_objects finds, restore a snapshot"
     )
 }
 

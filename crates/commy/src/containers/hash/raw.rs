@@ -478,5 +478,5 @@ unsafe fn free_tables<K: Key, V: Share>(cx: Cx, [control, slots, moving]: [u64; 
 #[cold]
 #[track_caller]
 pub(super) fn cannot_lend(error: &Error) -> ! {
-    panic!("cannot lend an entry for changing: {error} (OutOfSpace of the log, most often; the try_ forms return it)")
+    panic!("cannot lend an entry for changing: {error}")
 }

@@ -147,7 +147,7 @@ pub(crate) fn lend<M>(lent: Result<M>) -> M {
 #[cold]
 #[inline(never)]
 fn cannot_lend(error: &Error) -> ! {
-    panic!("cannot lend an element for changing: {error} ({error:?})")
+    panic!("cannot lend an element for changing: {error}")
 }
 
 /// Start and end of a range in a sequence of `len` elements.
