@@ -158,12 +158,18 @@ impl Local {
         slab
     }
 
-    /// Does it once more if it finds no room, after giving back what is kept for later.
+    /// Does it once more if it finds no room, after giving back what is kept for later; and then again, if those above
+    /// have something that nobody needs.
     fn with_reclaim<R>(&self, actor: &Actor<'_>, mut find: impl FnMut() -> Result<R>) -> Result<R> {
-        match find() {
-            Err(Error::OutOfSpace { .. }) if self.reclaim(actor)? => find(),
-            result => result,
+        let mut result = find();
+        if matches!(result, Err(Error::OutOfSpace { .. })) && self.reclaim(actor)? {
+            result = find();
         }
+        if matches!(result, Err(Error::OutOfSpace { .. })) && actor.at.relieve() {
+            self.reclaim(actor)?;
+            result = find();
+        }
+        result
     }
 
     /// Gives empty slabs back that are kept for the next need, own ones and those of slots without occupant. Tells

@@ -139,8 +139,9 @@ impl FreeListAllocator {
         let taken = self.home.blocks.lock().take(&self.home, layout);
         let block = match taken {
             Err(Error::OutOfSpace { .. }) => {
-                self.home.clear_out(self.patience)?;
-                self.home.blocks.lock().take(&self.home, layout)?
+                let mut blocks = self.home.blocks.lock();
+                blocks.clear_out()?;
+                blocks.take(&self.home, layout)?
             }
             taken => taken?,
         };
@@ -196,7 +197,7 @@ impl FreeListAllocator {
     /// As [`Segment::resize`].
     pub fn resize_file(&self, new_size: u64) -> Result<()> {
         match self.home.segment.resize(new_size) {
-            Err(Error::OutOfSpace { .. }) if self.home.clear_out(self.patience)? => self.home.segment.resize(new_size),
+            Err(Error::OutOfSpace { .. }) if self.home.clear_out()? => self.home.segment.resize(new_size),
             resized => resized,
         }
     }
@@ -207,7 +208,7 @@ impl FreeListAllocator {
     /// # Errors
     /// As [`Segment::shrink_to_usage`].
     pub fn shrink_to_usage(&self) -> Result<()> {
-        self.home.clear_out(self.patience)?;
+        self.home.clear_out()?;
         self.home.segment.shrink_to_usage().map(drop)
     }
 
@@ -232,7 +233,7 @@ impl FreeListAllocator {
     /// [`Error::LockTimeout`], naming the process, if one that is alive is at it; [`Error::Corrupt`].
     pub fn cleanup_failed_resize(&mut self) -> Result<()> {
         self.home.segment.recover()?;
-        self.home.bury_dead()
+        self.home.bury_dead().map(drop)
     }
 }
 

@@ -159,9 +159,11 @@ impl Blocks {
         }
     }
 
-    /// Gives everything back that is in stock.
-    pub(super) fn clear_out(&mut self) -> Result<()> {
-        (0..CLASSES).try_for_each(|class| self.release(class, 0))
+    /// Gives everything back that is in stock. Gives whether there was anything.
+    pub(super) fn clear_out(&mut self) -> Result<bool> {
+        let any = self.stock.iter().any(|stock| !stock.is_empty());
+        (0..CLASSES).try_for_each(|class| self.release(class, 0))?;
+        Ok(any)
     }
 
     /// Notes in the file that a block is handed out, or in stock.
@@ -238,6 +240,9 @@ impl Blocks {
     #[cold]
     fn release(&mut self, class: usize, keep: usize) -> Result<()> {
         let many = self.stock[class].len().saturating_sub(keep);
+        if many == 0 {
+            return Ok(());
+        }
         let elements: Vec<usize> = self.stock[class][..many].to_vec();
         self.empty(&elements)?;
         self.stock[class].drain(..many);

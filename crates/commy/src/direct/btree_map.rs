@@ -35,7 +35,7 @@ use std::time::Duration;
 /// # Ok::<(), commy::Error>(())
 /// ```
 pub struct SharedBTreeMap<K: Key + Lookup<K> + Ord, V: Share> {
-    handle: Handle<BTreeMap<K, V>>,
+    pub(super) handle: Handle<BTreeMap<K, V>>,
 }
 
 common!(SharedBTreeMap [K: Key + Lookup<K> + Ord, V: Share] [K, V] of BTreeMap<K, V>);

@@ -36,7 +36,7 @@ use std::time::Duration;
 /// # Ok::<(), commy::Error>(())
 /// ```
 pub struct SharedHashMap<K: Key + Lookup<K> + Eq + Hash, V: Share> {
-    handle: Handle<HashMap<K, V>>,
+    pub(super) handle: Handle<HashMap<K, V>>,
 }
 
 common!(SharedHashMap [K: Key + Lookup<K> + Eq + Hash, V: Share] [K, V] of HashMap<K, V>);

@@ -14,11 +14,13 @@
 
 use super::blocks::{Blocks, in_stock};
 use crate::error::{Error, Result};
-use crate::participant::{ForkMutex, Liveness};
+use crate::map::Map;
+use crate::participant::{Attachment, ForkMutex, Liveness};
 use crate::schema::{Object, Share};
 use crate::segment::Segment;
 use crate::shared::Shared;
 use crate::tx::Cx;
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -87,6 +89,7 @@ impl Home {
             blocks: ForkMutex::default(),
         });
         home.bury_dead()?;
+        home.segment.attachment().relieve_by(relieve);
         let mut homes = HOMES.lock();
         homes.retain(|home| home.strong_count() > 0);
         homes.push(Arc::downgrade(&home));
@@ -95,8 +98,12 @@ impl Home {
 
     /// The home of who works in this context, if it was reached through an allocator.
     pub(super) fn of(cx: Cx) -> Option<Arc<Home>> {
-        let homes = HOMES.lock();
-        homes.iter().filter_map(Weak::upgrade).find(|home| std::ptr::eq(home.segment.map(), cx.map()))
+        Home::on(cx.map())
+    }
+
+    fn on(map: &Map) -> Option<Arc<Home>> {
+        let homes: Vec<_> = HOMES.lock().iter().filter_map(Weak::upgrade).collect();
+        homes.into_iter().find(|home| std::ptr::eq(home.segment.map(), map))
     }
 
     /// This attachment, in this very process.
@@ -164,7 +171,9 @@ impl Home {
     }
 
     /// Removes what dead owners left.
-    pub(super) fn bury_dead(&self) -> Result<()> {
+    /// Gives whether there was anything.
+    pub(super) fn bury_dead(&self) -> Result<bool> {
+        let mut any = false;
         let mut alive: HashMap<u64, bool> = HashMap::new();
         for name in self.segment.objects_under(OWN)? {
             let rest = name.strip_prefix(BLOCKS).or_else(|| name.strip_prefix(PRIVATE));
@@ -172,9 +181,10 @@ impl Home {
             let Some(owner) = owner.and_then(|owner| u64::from_str_radix(owner, 16).ok()) else { continue };
             if !*alive.entry(owner).or_insert_with(|| self.is_alive(owner)) {
                 self.remove(&name)?;
+                any = true;
             }
         }
-        Ok(())
+        Ok(any)
     }
 
     /// Removes a container; another may have been quicker.
@@ -195,9 +205,14 @@ impl Home {
     }
 
     /// Removes what nobody holds, and gives back what is in stock. Gives whether anything was removed.
-    pub(super) fn clear_out(&self, patience: Duration) -> Result<bool> {
-        self.bury_dead()?;
+    pub(super) fn clear_out(&self) -> Result<bool> {
         self.blocks.lock().clear_out()?;
+        self.abandon(self.segment.attachment().patience)
+    }
+
+    /// Removes what nobody holds. Gives whether there was anything.
+    fn abandon(&self, patience: Duration) -> Result<bool> {
+        let dead = self.bury_dead()?;
         let mut holders = self.holders.write_for(patience)?;
         let names = self.abandoned(|name| holders.get(name).map(|owners| owners.to_vec().unwrap_or_default()))?;
         for name in &names {
@@ -208,7 +223,7 @@ impl Home {
         let known: HashSet<String> = self.segment.objects_under(OWN)?.into_iter().collect();
         holders.retain(|name, _| known.contains(name))?;
         holders.commit()?;
-        Ok(!names.is_empty())
+        Ok(dead || !names.is_empty())
     }
 
     /// Bytes that are handed out, without what nobody holds.
@@ -228,6 +243,23 @@ impl Home {
         }
         Ok(size)
     }
+}
+
+/// Removes what nobody holds, for somebody who finds the segment full, and may be in the middle of anything: what cannot
+/// be had at once is let be.
+fn relieve(attachment: &Attachment) -> bool {
+    thread_local! {
+        static RELIEVING: Cell<bool> = const { Cell::new(false) };
+    }
+    if RELIEVING.replace(true) {
+        return false;
+    }
+    let relieved = Home::on(&attachment.map).is_some_and(|home| {
+        let stock = home.blocks.try_lock().is_some_and(|mut blocks| blocks.clear_out().unwrap_or(false));
+        home.abandon(Duration::ZERO).unwrap_or(false) || stock
+    });
+    RELIEVING.set(false);
+    relieved
 }
 
 impl Drop for Home {

@@ -18,6 +18,8 @@
 //! is removed by whoever comes next.
 
 mod allocator;
+#[cfg(feature = "allocator-api2")]
+mod api2;
 mod blocks;
 mod btree_map;
 mod btree_set;
@@ -28,6 +30,7 @@ mod hash_set;
 mod home;
 mod single;
 mod string;
+mod text_mut;
 mod vec;
 mod vec_deque;
 
@@ -38,5 +41,6 @@ pub use hash_map::SharedHashMap;
 pub use hash_set::SharedHashSet;
 pub use single::SharedBox;
 pub use string::{SharedString, StringView};
+pub use text_mut::TextMut;
 pub use vec::SharedVec;
 pub use vec_deque::SharedVecDeque;

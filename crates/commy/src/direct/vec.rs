@@ -35,7 +35,7 @@ use std::time::Duration;
 /// # Ok::<(), commy::Error>(())
 /// ```
 pub struct SharedVec<T: Share> {
-    handle: Handle<Vec<T>>,
+    pub(super) handle: Handle<Vec<T>>,
 }
 
 common!(SharedVec [T: Share] [T] of Vec<T>);

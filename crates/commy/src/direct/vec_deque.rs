@@ -36,7 +36,7 @@ use std::time::Duration;
 /// # Ok::<(), commy::Error>(())
 /// ```
 pub struct SharedVecDeque<T: Share> {
-    handle: Handle<VecDeque<T>>,
+    pub(super) handle: Handle<VecDeque<T>>,
 }
 
 common!(SharedVecDeque [T: Share] [T] of VecDeque<T>);

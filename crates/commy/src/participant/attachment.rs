@@ -16,12 +16,16 @@ use crate::layout::{
 use crate::map::Map;
 use crate::os::{self, BeaconState, ProcessId, WaitKey, fork};
 use crate::sync::{Bed, Fate, OWNER, Surroundings, Word32, Word64, version};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Recovers what the dead occupant of a thread slot left behind: `recovery::rescue`, which is above
 /// this room.
 pub(crate) type Rescue = fn(&Attachment, usize, u32) -> Result<()>;
+
+/// Removes from the segment what nobody needs, and tells whether there was anything: `direct`, which is above this room.
+pub(crate) type Relief = fn(&Attachment) -> bool;
 
 /// What a look at a process slot tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,7 @@ pub(crate) struct Attachment {
     pub(crate) segment: u128,
     pub(crate) patience: Duration,
     rescue: Rescue,
+    relief: OnceLock<Relief>,
     /// Which of the attachments that this process has had it is; of any segment.
     pub(crate) serial: u64,
     /// Process slot and its generation, `generation << 32 | index`. `ONLOOKER`: it has none, and cannot write.
@@ -76,6 +81,7 @@ impl Attachment {
             segment,
             patience,
             rescue,
+            relief: OnceLock::new(),
             place: AtomicU64::new(0),
             number: AtomicU64::new(0),
             epoch: AtomicU32::new(fork::epoch()),
@@ -270,6 +276,16 @@ impl Attachment {
     /// Recovers a dead thread slot, if it is still in that generation.
     pub(crate) fn rescue_slot(&self, index: usize, generation: u32) -> Result<()> {
         (self.rescue)(self, index, generation)
+    }
+
+    /// Has those above remove what nobody needs when the segment is full. The same for all who ask for it.
+    pub(crate) fn relieve_by(&self, relief: Relief) {
+        let _ = self.relief.set(relief);
+    }
+
+    /// Whether more room was made by that.
+    pub(crate) fn relieve(&self) -> bool {
+        self.relief.get().is_some_and(|relief| relief(self))
     }
 
     /// Thread slots that exist.

@@ -37,12 +37,22 @@ impl<T> ForkMutex<T> {
 
 impl<T: Default> ForkMutex<T> {
     pub(crate) fn lock(&self) -> ForkGuard<'_, T> {
+        loop {
+            match self.try_lock() {
+                Some(guard) => return guard,
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
+    /// As `lock`, unless some thread of this process has it.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<ForkGuard<'_, T>> {
         let epoch = u64::from(fork::epoch());
         loop {
             let word = self.word.load(Ordering::Relaxed);
             if word == epoch << 1 | 1 {
-                std::thread::yield_now();
-                continue;
+                return None;
             }
             let locked = self.word.compare_exchange(word, epoch << 1 | 1, Ordering::Acquire, Ordering::Relaxed);
             if locked.is_ok() {
@@ -51,7 +61,7 @@ impl<T: Default> ForkMutex<T> {
                     // may be half changed.
                     unsafe { self.value.get().write(T::default()) }
                 }
-                return ForkGuard(self);
+                return Some(ForkGuard(self));
             }
         }
     }
