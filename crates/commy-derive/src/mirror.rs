@@ -51,7 +51,7 @@ impl Mirror<'_> {
         let name = &self.name;
         let stores = self.fields.iter().map(|field| {
             let Field { member, bind, ty, .. } = field;
-            quote_spanned!(field.span=> #member: <#ty as ::commy::Share>::store(#bind, cx)?)
+            quote_spanned!(field.span=> #member: <#ty as ::commy::Share>::into_stored(#bind, cx)?)
         });
         let marker = match self.shape {
             Fields::Named(_) => quote!(commy_parameters),

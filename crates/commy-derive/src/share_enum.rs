@@ -323,7 +323,7 @@ impl Shape<'_> {
                     }
                 }
 
-                fn store(self, cx: ::commy::support::Cx) -> ::commy::Result<Self::Stored> {
+                fn into_stored(self, cx: ::commy::support::Cx) -> ::commy::Result<Self::Stored> {
                     let _nesting = ::commy::support::Nesting::enter(<Self as ::commy::Share>::OWNS)?;
                     let mut payload = ::core::mem::MaybeUninit::<#payload #type_generics>::zeroed();
                     let tag: u64 = match self { #(#stores)* };

@@ -95,7 +95,7 @@ fn share(name: &Ident, mirror: &Mirror<'_>, view: &Ident) -> TokenStream {
                 unsafe { true #(&& #valid)* }
             }
 
-            fn store(self, cx: ::commy::support::Cx) -> ::commy::Result<Self::Stored> {
+            fn into_stored(self, cx: ::commy::support::Cx) -> ::commy::Result<Self::Stored> {
                 let _nesting = ::commy::support::Nesting::enter(<Self as ::commy::Share>::OWNS)?;
                 let Self { #(#members: #binds),* } = self;
                 ::core::result::Result::Ok(#store)

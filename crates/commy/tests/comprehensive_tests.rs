@@ -185,7 +185,7 @@ fn a_file_can_be_filled_to_the_last_block_and_emptied_again() {
         counts.push(blocks.len());
         blocks.into_iter().for_each(|block| allocator.deallocate(block.cast(), layout(1000, 8)));
     }
-    assert!(counts[0] > 850 && counts.iter().all(|count| count.abs_diff(counts[0]) < 16), "{counts:?}");
+    assert!(counts[0] > 600 && counts.iter().all(|count| count.abs_diff(counts[0]) < 16), "{counts:?}");
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn another_type_is_refused_by_name_and_by_number_naming_both() {
     let other = map(&path);
     let _list: SharedVec<i32> = SharedVec::new_in(&one);
     let _named: SharedBox<i32> = SharedBox::named_in(&one, "number");
-    let refused = SharedVec::<u32>::try_new_in(&other).err().expect("refused").to_string();
+    let refused = SharedVec::<u32>::try_new_in(&other).expect_err("refused").to_string();
     assert!(refused.contains("Vec<i32>") && refused.contains("Vec<u32>"), "{refused}");
     let said = panic_of(|| drop(SharedVec::<String>::new_in(&other)));
     assert!(said.contains("Vec<i32>") && said.contains("Vec<String>"), "{said}");
@@ -358,15 +358,15 @@ fn what_nobody_holds_makes_room_when_it_is_needed() {
     let (_folder, path, allocator) = fresh();
     let other = map(&path);
     let mut large: SharedVec<u64> = SharedVec::new_in(&other);
-    large.extend(0..100_000);
+    large.extend(0..70_000);
     let mut list: SharedVec<u64> = SharedVec::named_in(&allocator, "list");
-    assert!(matches!(list.try_extend(0..100_000), Err(Error::OutOfSpace { .. })), "it is held");
+    assert!(matches!(list.try_extend(0..70_000), Err(Error::OutOfSpace { .. })), "it is held");
     drop(large);
     let found: SharedVec<u64> = SharedVec::new_in(&allocator);
-    assert_eq!(found.len(), 100_000, "it is there until then");
+    assert_eq!(found.len(), 70_000, "it is there until then");
     drop(found);
-    list.try_extend(0..100_000).expect("room is made");
-    assert_eq!(list.len(), 100_000);
+    list.try_extend(0..70_000).expect("room is made");
+    assert_eq!(list.len(), 70_000);
     assert!(SharedVec::<u64>::new_in(&map(&path)).is_empty());
 }
 
@@ -563,7 +563,7 @@ fn a_push_into_a_full_file_is_an_error_and_works_after_a_resize() {
     list.push([pushed; 8]).expect("room");
     assert!((0..=pushed).all(|number| list[number as usize] == [number; 8]));
     let mut set: SharedHashSet<u64> = SharedHashSet::new_in(&allocator);
-    let said = panic_of(|| (0..).for_each(|number| drop(set.insert(number))));
+    let said = panic_of(|| while set.insert(set.len() as u64) {});
     assert!(said.contains("out of space"), "{said}");
     let len = set.len();
     assert!(set.try_insert(u64::MAX).is_err() && set.len() == len);
@@ -578,7 +578,7 @@ fn a_string_does_what_one_of_std_does() {
     text.push_str("gr").expect("room");
     text.push('ü').expect("room");
     text.insert_str(0, "sehr ").expect("room");
-    write!(text, "{}", 'n').expect("room");
+    write!(text, "{:n<1}", "").expect("room");
     assert_eq!((text.len(), &*text, text.to_uppercase()), (10, "sehr grün", "SEHR GRÜN".to_string()));
     assert_eq!((text.pop(), text.as_str()), (Some('n'), "sehr grü"));
     assert!(text.truncate(8).is_err() && text.truncate(7).is_ok());
@@ -592,7 +592,7 @@ fn a_string_does_what_one_of_std_does() {
     text.shrink_to_fit().expect("smaller");
     assert_eq!(text.capacity(), 9);
     text.store("other").expect("room");
-    assert!(text == "other" && text == *"other" && text == "other".to_string());
+    assert!(text == "other" && text == *"other" && text == String::from_iter(["oth", "er"]));
     text.clear();
     assert!(text.is_empty());
     assert_eq!(SharedString::from_iter_in(["a", "b"], &allocator).into_inner().expect("text"), "ab");
@@ -683,7 +683,7 @@ fn a_hash_map_does_what_one_of_std_does() {
     shared.extend([(1, 2)]);
     assert_eq!(format!("{shared:?}"), "{1: 2}");
     assert_eq!(SharedHashMap::from_iter_in([(1u32, 2u64)], &allocator), shared);
-    assert!(panic_of(|| drop(shared[&9])).is_empty() || shared.get(&9).is_none());
+    assert!(std::panic::catch_unwind(AssertUnwindSafe(|| shared[&9])).is_err());
     assert_eq!(shared.into_iter().collect::<Vec<_>>(), [(1, 2)]);
 }
 

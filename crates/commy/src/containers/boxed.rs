@@ -132,8 +132,8 @@ impl<T: Share> Share for Box<T> {
     type Mut<'a> = &'a mut BoxView<T>;
     const OWNS: bool = true;
 
-    fn store(self, cx: Cx) -> Result<BoxStored> {
-        let value = (*self).store(cx)?;
+    fn into_stored(self, cx: Cx) -> Result<BoxStored> {
+        let value = (*self).into_stored(cx)?;
         let block = cx.alloc(size::<T>(), align_of::<T::Stored>() as u64)?;
         let place = cx.slice::<T::Stored>(block, 1).ok_or_else(|| Error::corrupt(block, "a block outside the file"))?;
         // SAFETY: in the file, and this transaction's own.

@@ -12,9 +12,9 @@ use std::marker::PhantomData;
 #[inline(always)]
 pub(crate) fn store_both<K: Share, V: Share>(key: K, value: V, cx: Cx) -> Result<(K::Stored, V::Stored)> {
     if K::OWNS || V::OWNS {
-        return cx.atomically(|| Ok((key.store(cx)?, value.store(cx)?)));
+        return cx.atomically(|| Ok((key.into_stored(cx)?, value.into_stored(cx)?)));
     }
-    Ok((key.store(cx)?, value.store(cx)?))
+    Ok((key.into_stored(cx)?, value.into_stored(cx)?))
 }
 
 /// A map in which places of keys can be named.
@@ -333,7 +333,7 @@ pub(super) unsafe fn replace_at_once<V: Share>(place: *mut V::Stored, value: V, 
     unsafe {
         let Ok(old) = V::load(place, cx) else { return Err(value) };
         // What owns nothing is stored without an error.
-        if let Ok(stored) = value.store(cx) {
+        if let Ok(stored) = value.into_stored(cx) {
             store_whole(place, stored);
         }
         Ok(old)

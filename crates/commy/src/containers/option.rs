@@ -89,10 +89,10 @@ impl<T: Share> Share for Option<T> {
         unsafe { (*stored).tag.get() <= SOME && OptionStored::value(stored).is_none_or(|value| T::is_valid(value)) }
     }
 
-    fn store(self, cx: Cx) -> Outcome<Self::Stored> {
+    fn into_stored(self, cx: Cx) -> Outcome<Self::Stored> {
         Ok(match self {
             None => OptionStored { tag: Word::new(NONE), value: MaybeUninit::zeroed() },
-            Some(value) => OptionStored { tag: Word::new(SOME), value: MaybeUninit::new(value.store(cx)?) },
+            Some(value) => OptionStored { tag: Word::new(SOME), value: MaybeUninit::new(value.into_stored(cx)?) },
         })
     }
 
@@ -467,17 +467,17 @@ impl<T: Share, E: Share> Share for Result<T, E> {
         }
     }
 
-    fn store(self, cx: Cx) -> Outcome<Self::Stored> {
+    fn into_stored(self, cx: Cx) -> Outcome<Self::Stored> {
         let mut payload = MaybeUninit::<ResultPayload<T::Stored, E::Stored>>::zeroed();
         // SAFETY: the union has room for either.
         let tag = unsafe {
             match self {
                 Ok(value) => {
-                    payload.as_mut_ptr().cast::<T::Stored>().write(value.store(cx)?);
+                    payload.as_mut_ptr().cast::<T::Stored>().write(value.into_stored(cx)?);
                     OK
                 }
                 Err(error) => {
-                    payload.as_mut_ptr().cast::<E::Stored>().write(error.store(cx)?);
+                    payload.as_mut_ptr().cast::<E::Stored>().write(error.into_stored(cx)?);
                     ERR
                 }
             }

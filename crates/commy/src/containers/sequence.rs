@@ -119,7 +119,7 @@ pub(crate) fn add_all<T: Share, H: Header>(
                 filling.room(cx, shape, 1)?;
                 places = filling.places(cx)?;
             }
-            let stored = value.store(cx)?;
+            let stored = value.into_stored(cx)?;
             // SAFETY: below the capacity and out of reach.
             unsafe { places.place(len as usize).write(stored) };
             filling.run = filling.run.with_len(len + 1);
@@ -158,7 +158,7 @@ pub(crate) fn fill<T: Share>(places: impl Slotted<T::Stored>, cx: Cx, mut value:
         places.keep(cx, 0, places.count())?;
         cx.atomically(|| {
             for index in 0..places.count() {
-                let stored = value().store(cx)?;
+                let stored = value().into_stored(cx)?;
                 let place = places.place(index);
                 drop_slots::<T>(place, 1, cx)?;
                 place.write(stored);

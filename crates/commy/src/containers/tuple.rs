@@ -26,8 +26,8 @@ macro_rules! tuple {
                 unsafe { $($type::is_valid(&raw const (*stored).$index))&&+ }
             }
 
-            fn store(self, cx: Cx) -> Result<Self::Stored> {
-                Ok($stored($(self.$index.store(cx)?),+))
+            fn into_stored(self, cx: Cx) -> Result<Self::Stored> {
+                Ok($stored($(self.$index.into_stored(cx)?),+))
             }
 
             #[inline]

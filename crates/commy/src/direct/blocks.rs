@@ -51,7 +51,7 @@ impl Share for Block {
     type Mut<'a> = Place<'a>;
     const OWNS: bool = true;
 
-    fn store(self, cx: Cx) -> Result<VecHeader> {
+    fn into_stored(self, cx: Cx) -> Result<VecHeader> {
         // The room leads to the same size class again, without the alignment.
         Ok(VecHeader::empty_block(cx.alloc(self.room, self.align)?, self.room))
     }

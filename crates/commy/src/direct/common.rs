@@ -119,7 +119,7 @@ macro_rules! collection {
             /// # Errors
             /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
             pub fn try_from_iter_in(items: impl IntoIterator<Item = $item>, allocator: &FreeListAllocator) -> Result<Self> {
-                Ok($name { handle: Handle::own(allocator.home(), items.into_iter().collect())? })
+                Ok($name { handle: Handle::own(allocator.home(), Some(items.into_iter().collect()))? })
             }
 
             /// Takes the content out, and leaves it empty for everybody who has it.
@@ -201,8 +201,8 @@ macro_rules! collection {
             const OWNS: bool = <$std as Share>::OWNS;
             const ANY_BYTES: bool = <$std as Share>::ANY_BYTES;
 
-            fn store(self, cx: Cx) -> Result<Self::Stored> {
-                self.handle.take()?.store(cx)
+            fn into_stored(self, cx: Cx) -> Result<Self::Stored> {
+                self.handle.take()?.into_stored(cx)
             }
             unsafe fn view<'a>(stored: *const Self::Stored, cx: Cx) -> Self::Ref<'a> {
                 // SAFETY: the caller's promise.

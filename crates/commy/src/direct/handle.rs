@@ -51,11 +51,11 @@ impl<T: Share + Default> Handle<T> {
 
     /// The one of that name.
     pub(super) fn named(home: &Arc<Home>, name: &str) -> Result<Handle<T>> {
-        Handle::placed(home, home.segment.open_or_create(name)?, Claim::Named)
+        Handle::placed(home, home.named(name)?, Claim::Named)
     }
 
     /// One of nobody else's.
-    pub(super) fn own(home: &Arc<Home>, content: T) -> Result<Handle<T>> {
+    pub(super) fn own(home: &Arc<Home>, content: Option<T>) -> Result<Handle<T>> {
         Handle::placed(home, home.private(content)?, Claim::Own)
     }
 
@@ -96,7 +96,7 @@ impl<T: Share + Default> Handle<T> {
         let mut loose = self.loose.lock().unwrap_or_else(PoisonError::into_inner);
         if self.placed.get().is_none() {
             let home = self.home.as_ref().ok_or(Error::NoAllocator)?;
-            let (shared, owner) = (home.private(loose.take().unwrap_or_default())?, home.owner()?);
+            let (shared, owner) = (home.private(loose.take())?, home.owner()?);
             // Nobody else sets it, for the lock is held.
             let _ = self.placed.set(Placed { shared, claim: Claim::Own, owner });
         }

@@ -16,7 +16,7 @@ use super::blocks::{Blocks, in_stock};
 use crate::error::{Error, Result};
 use crate::map::Map;
 use crate::participant::{Attachment, ForkMutex, Liveness};
-use crate::schema::{Object, Share};
+use crate::schema::Share;
 use crate::segment::Segment;
 use crate::shared::Shared;
 use crate::tx::Cx;
@@ -122,6 +122,10 @@ impl Home {
 
     /// The next container of a kind, and its name; held from now on.
     pub(super) fn next<T: Share + Default>(&self, kind: Kind) -> Result<(Shared<T>, String)> {
+        self.with_room(|| self.hold_next(kind))
+    }
+
+    fn hold_next<T: Share + Default>(&self, kind: Kind) -> Result<(Shared<T>, String)> {
         let (owner, made) = (self.owner()?, &self.made[kind as usize]);
         let mut holders = self.holders.write()?;
         let number = made.load(Ordering::Relaxed) + 1;
@@ -133,9 +137,31 @@ impl Home {
         Ok((shared, name))
     }
 
+    /// The container of a name of the user's.
+    pub(super) fn named<T: Share + Default>(&self, name: &str) -> Result<Shared<T>> {
+        self.with_room(|| self.segment.open_or_create(name))
+    }
+
     /// A container of nobody else's.
-    pub(super) fn private<T: Object>(&self, content: T) -> Result<Shared<T>> {
-        self.segment.open_or_create_with(&self.own_name(PRIVATE)?, || content)
+    pub(super) fn private<T: Share + Default>(&self, content: Option<T>) -> Result<Shared<T>> {
+        let name = self.own_name(PRIVATE)?;
+        let shared: Shared<T> = self.named(&name)?;
+        if let Some(content) = content
+            && let Err(error) = shared.store(content)
+        {
+            self.remove(&name)?;
+            return Err(error);
+        }
+        Ok(shared)
+    }
+
+    /// Makes a container; once more, if there was no room for it, after making some. Under the lock of the directory
+    /// nobody can make room.
+    fn with_room<R>(&self, make: impl Fn() -> Result<R>) -> Result<R> {
+        match make() {
+            Err(Error::OutOfSpace { .. }) if self.clear_out()? => make(),
+            made => made,
+        }
     }
 
     /// Ends the holding of a container by this attachment, which began in the name of `owner`.

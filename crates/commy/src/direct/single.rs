@@ -53,7 +53,7 @@ impl<T: Plain + Default> SharedBox<T> {
     /// # Errors
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
     pub fn try_from_value_in(value: T, allocator: &FreeListAllocator) -> Result<Self> {
-        Ok(SharedBox { handle: Handle::own(allocator.home(), value)? })
+        Ok(SharedBox { handle: Handle::own(allocator.home(), Some(value))? })
     }
 
     /// A copy of the value, of one moment.
@@ -120,7 +120,7 @@ impl<T: Plain + Default> Share for SharedBox<T> {
     const OWNS: bool = false;
     const ANY_BYTES: bool = T::ANY_BYTES;
 
-    fn store(self, _: Cx) -> Result<T> {
+    fn into_stored(self, _: Cx) -> Result<T> {
         self.handle.take()
     }
     unsafe fn view<'a>(stored: *const T, cx: Cx) -> &'a T {

@@ -54,7 +54,7 @@ impl SharedString {
     /// # Errors
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
     pub fn try_new_in(allocator: &FreeListAllocator) -> Result<Self> {
-        Ok(SharedString { handle: Handle::own(allocator.home(), String::new())? })
+        Ok(SharedString { handle: Handle::own(allocator.home(), None)? })
     }
 
     /// One of nobody else's with this text.
@@ -62,7 +62,7 @@ impl SharedString {
     /// # Errors
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
     pub fn from_str_in(text: &str, allocator: &FreeListAllocator) -> Result<Self> {
-        Ok(SharedString { handle: Handle::own(allocator.home(), text.to_owned())? })
+        Ok(SharedString { handle: Handle::own(allocator.home(), Some(text.to_owned()))? })
     }
 
     /// One of nobody else's with these texts or characters.
@@ -278,8 +278,8 @@ impl Share for SharedString {
     type Mut<'a> = &'a mut Text;
     const OWNS: bool = true;
 
-    fn store(self, cx: Cx) -> Result<VecHeader> {
-        self.handle.take()?.store(cx)
+    fn into_stored(self, cx: Cx) -> Result<VecHeader> {
+        self.handle.take()?.into_stored(cx)
     }
     unsafe fn view<'a>(stored: *const VecHeader, cx: Cx) -> StringView<'a> {
         // SAFETY: the caller's promise.

@@ -32,7 +32,7 @@ pub trait Object: Sized + 'static {
     #[doc(hidden)]
     const USED_IN_PLACE: bool;
 
-    /// Moves a first value into the segment, as [`Share::store`] does.
+    /// Moves a first value into the segment, as [`Share::into_stored`] does.
     fn place(self, cx: Cx) -> Result<Self::Form>;
 
     /// Adds the type to a description, as [`Share::describe`] does.
@@ -44,7 +44,7 @@ impl<T: Share> Object for T {
     const USED_IN_PLACE: bool = false;
 
     fn place(self, cx: Cx) -> Result<T::Stored> {
-        self.store(cx)
+        self.into_stored(cx)
     }
 
     fn describe_object(registry: &mut Registry) -> usize {

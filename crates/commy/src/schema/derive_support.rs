@@ -93,7 +93,7 @@ pub fn atomics<T: Atomics>(registry: &mut Registry) -> usize {
 /// As for [`Share::view_mut`].
 pub unsafe fn replace<T: Share>(place: *mut T::Stored, value: T, cx: Cx) -> Result<()> {
     if !T::OWNS {
-        let new = value.store(cx)?;
+        let new = value.into_stored(cx)?;
         // SAFETY: the caller's promise; the old bytes are logged before they are overwritten.
         unsafe {
             cx.keep_bytes(place.cast(), size_of::<T::Stored>())?;
@@ -102,7 +102,7 @@ pub unsafe fn replace<T: Share>(place: *mut T::Stored, value: T, cx: Cx) -> Resu
         return Ok(());
     }
     cx.atomically(|| {
-        let new = value.store(cx)?;
+        let new = value.into_stored(cx)?;
         // SAFETY: as above. What the old value owned is freed at commit at the earliest, for it was there
         // before this part began.
         unsafe {

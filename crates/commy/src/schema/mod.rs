@@ -1,7 +1,7 @@
 //! What can be shared, and how it is described.
 //!
 //! [`Share`] says how a type of the program lies in the segment (`Stored`), how it is seen there in
-//! place (`Ref`, `Mut`), and how it moves in (`store`) and out (`load`). [`Plain`] are the types whose
+//! place (`Ref`, `Mut`), and how it moves in (`into_stored`) and out (`load`). [`Plain`] are the types whose
 //! stored form is the value itself. [`Key`] are those that can be looked up, by any [`Lookup`] form.
 //! [`Object`] is what an object can be: all these, and [`Atomics`], which need no lock.
 //! [`Description`] is a type as a graph of nodes, which goes into the segment with each object, so that
@@ -54,7 +54,7 @@ pub trait Share: Sized + 'static {
 
     /// Moves the value into the segment: allocates what it owns there and gives what is to be stored. On
     /// an error what was allocated is left to the caller, which undoes it.
-    fn store(self, cx: Cx) -> Result<Self::Stored>;
+    fn into_stored(self, cx: Cx) -> Result<Self::Stored>;
 
     /// The value in place.
     ///
@@ -87,14 +87,14 @@ pub trait Share: Sized + 'static {
     /// `stored` lies in the segment of `cx`, or is a copy of what does.
     unsafe fn load(stored: *const Self::Stored, cx: Cx) -> Result<Self>;
 
-    /// Moves values into slots in a row, as [`store`](Share::store) does one by one.
+    /// Moves values into slots in a row, as [`into_stored`](Share::into_stored) does one by one.
     ///
     /// # Safety
     /// From `slots` on there are as many slots in the segment of `cx`, which nobody sees.
     #[doc(hidden)]
     unsafe fn store_all(values: Vec<Self>, slots: *mut Self::Stored, cx: Cx) -> Result<()> {
         for (index, value) in values.into_iter().enumerate() {
-            let stored = value.store(cx)?;
+            let stored = value.into_stored(cx)?;
             // SAFETY: the caller's promise.
             unsafe { slots.add(index).write(stored) };
         }

@@ -28,7 +28,7 @@ macro_rules! share_plain {
             const ANY_BYTES: bool = $any;
 
             #[inline(always)]
-            fn store(self, _: $crate::support::Cx) -> $crate::Result<$type> {
+            fn into_stored(self, _: $crate::support::Cx) -> $crate::Result<$type> {
                 ::core::result::Result::Ok(self)
             }
             #[inline(always)]

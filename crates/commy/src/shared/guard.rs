@@ -130,7 +130,7 @@ impl<'a, T: Share> WriteGuard<'a, T> {
     pub fn store(&mut self, value: T) -> Result<()> {
         let (cx, stored) = (self.cx(), self.shared.stored());
         let old = cx.atomically(|| {
-            let new = value.store(cx)?;
+            let new = value.into_stored(cx)?;
             // SAFETY: the value's place is in the file, and locked; its old bytes are logged before they
             // are overwritten.
             unsafe {

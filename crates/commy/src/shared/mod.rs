@@ -292,7 +292,7 @@ impl<T: Share> Shared<T> {
         if !T::OWNS && is_whole::<T::Stored>() {
             // What owns nothing is stored without an error.
             let overwrite = |place, cx| {
-                let stored = value.store(cx)?;
+                let stored = value.into_stored(cx)?;
                 // SAFETY: this object's value, which is locked; it has nothing to free.
                 unsafe { store_whole(place, stored) };
                 Ok(())

@@ -71,7 +71,7 @@ impl<K: Key + Lookup<K> + Ord, V: Share> Share for BTreeMap<K, V> {
     type Mut<'a> = &'a mut BTreeMapView<K, V>;
     const OWNS: bool = true;
 
-    fn store(self, cx: Cx) -> Result<Head> {
+    fn into_stored(self, cx: Cx) -> Result<Head> {
         store(self.into_iter(), cx)
     }
 
@@ -123,7 +123,7 @@ impl<T: Key + Lookup<T> + Ord> Share for BTreeSet<T> {
     type Mut<'a> = &'a mut BTreeSetView<T>;
     const OWNS: bool = true;
 
-    fn store(self, cx: Cx) -> Result<Head> {
+    fn into_stored(self, cx: Cx) -> Result<Head> {
         store(self.into_iter().map(|element| (element, ())), cx)
     }
 

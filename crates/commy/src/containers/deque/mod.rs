@@ -63,7 +63,7 @@ impl<T: Share> Share for VecDeque<T> {
     type Mut<'a> = &'a mut DequeView<T>;
     const OWNS: bool = true;
 
-    fn store(self, cx: Cx) -> Result<DequeHeader> {
+    fn into_stored(self, cx: Cx) -> Result<DequeHeader> {
         let len = self.len() as u64;
         let cap = if len == 0 { 0 } else { len.next_power_of_two() };
         let offset = cx.alloc(Shape::of::<T::Stored>().bytes(cap)?, align_of::<T::Stored>() as u64)?;
@@ -374,7 +374,7 @@ impl<T: Share> DequeView<T> {
             return Err(value);
         }
         // What owns nothing is stored without an error.
-        let Ok(stored) = value.store(cx) else { return Ok(()) };
+        let Ok(stored) = value.into_stored(cx) else { return Ok(()) };
         let index = if front { usize::MAX } else { slots.len };
         // SAFETY: the slot beside the elements is out of reach.
         unsafe { slots.place(index).write(stored) };

@@ -63,7 +63,7 @@ fn store<K: Key + Lookup<K>, V: Share>(entries: impl ExactSizeIterator<Item = (K
             let hash = raw.hash(&key);
             let index = table.vacancy(hash).ok_or_else(|| head.corrupt())?;
             // SAFETY: a free slot of a table that nobody else knows.
-            unsafe { table.slot(index).write(Slot { key: key.store(cx)?, value: value.store(cx)? }) };
+            unsafe { table.slot(index).write(Slot { key: key.into_stored(cx)?, value: value.into_stored(cx)? }) };
             table.set_control(index, table::tag(hash));
             head.len.put(head.len.get() + 1);
             head.left.put(head.left.get().saturating_sub(1));
@@ -78,7 +78,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Share for HashMap<K, V> {
     type Mut<'a> = &'a mut HashMapView<K, V>;
     const OWNS: bool = true;
 
-    fn store(self, cx: Cx) -> Result<Head> {
+    fn into_stored(self, cx: Cx) -> Result<Head> {
         store(self.into_iter(), cx)
     }
 
@@ -130,7 +130,7 @@ impl<T: Key + Lookup<T> + Eq + Hash> Share for HashSet<T> {
     type Mut<'a> = &'a mut HashSetView<T>;
     const OWNS: bool = true;
 
-    fn store(self, cx: Cx) -> Result<Head> {
+    fn into_stored(self, cx: Cx) -> Result<Head> {
         store(self.into_iter().map(|element| (element, ())), cx)
     }
 

@@ -88,7 +88,7 @@ impl Share for String {
     type Mut<'a> = &'a mut Text;
     const OWNS: bool = true;
 
-    fn store(self, cx: Cx) -> Result<VecHeader> {
+    fn into_stored(self, cx: Cx) -> Result<VecHeader> {
         let header = VecHeader::full(cx.alloc(self.len() as u64, 1)?, self.len() as u64);
         let slots = header.checked_new::<u8>(cx)?;
         // SAFETY: a new block of so many bytes, which nobody else knows of yet.

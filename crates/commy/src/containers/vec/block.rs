@@ -132,7 +132,7 @@ pub(crate) unsafe fn keep_slots<S>(cx: Cx, first: *const S, count: usize) -> Res
 /// Stores a value, wholly or not at all.
 #[inline(always)]
 pub(crate) fn store<T: Share>(value: T, cx: Cx) -> Result<T::Stored> {
-    if T::OWNS { cx.atomically(|| value.store(cx)) } else { value.store(cx) }
+    if T::OWNS { cx.atomically(|| value.into_stored(cx)) } else { value.into_stored(cx) }
 }
 
 /// What `get_mut` and its kin lend.

@@ -74,7 +74,7 @@ impl<T: Share> Share for Vec<T> {
     type Mut<'a> = &'a mut VecView<T>;
     const OWNS: bool = true;
 
-    fn store(self, cx: Cx) -> Result<VecHeader> {
+    fn into_stored(self, cx: Cx) -> Result<VecHeader> {
         let len = self.len() as u64;
         let offset = cx.alloc(Shape::of::<T::Stored>().bytes(len)?, align_of::<T::Stored>() as u64)?;
         let header = VecHeader::full(offset, len);
@@ -341,7 +341,7 @@ impl<T: Share> VecView<T> {
             return Err(value);
         }
         // What owns nothing is stored without an error.
-        let Ok(stored) = value.store(cx) else { return Ok(()) };
+        let Ok(stored) = value.into_stored(cx) else { return Ok(()) };
         // SAFETY: below the capacity and out of reach.
         unsafe { slots.first.add(slots.len).write(stored) };
         self.header.len.publish(slots.len as u64 + 1);
@@ -505,7 +505,7 @@ pub(crate) unsafe fn replace_slot<T: Share>(slot: *mut T::Stored, value: T, cx: 
     let stored = unsafe {
         keep_slots(cx, slot, 1)?;
         cx.atomically(|| {
-            let stored = value.store(cx)?;
+            let stored = value.into_stored(cx)?;
             T::drop_stored(slot, cx)?;
             Ok(stored)
         })?
