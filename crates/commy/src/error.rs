@@ -140,6 +140,25 @@ pub enum Error {
         /// The name it was opened by.
         name: String,
     },
+    /// Changes are asked of an object that was made without a ring for them.
+    #[error(
+        "object \"{name}\" keeps no changes; make it anew with segment.object(name).changes(capacity), and copy it there"
+    )]
+    NoChanges {
+        /// The object's name.
+        name: String,
+    },
+    /// A reader of changes was too slow: some were overwritten before it came to them. It goes on with the oldest that
+    /// is left.
+    #[error(
+        "at least {missed} changes of object \"{name}\" were overwritten before they were read; look at the whole object"
+    )]
+    Lagged {
+        /// The object's name.
+        name: String,
+        /// How many it missed, at least.
+        missed: u64,
+    },
     /// A name out of rule.
     #[error("object name {name:?} is not allowed: {reason}; use names like \"jobs/waiting\"")]
     BadName {

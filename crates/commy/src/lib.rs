@@ -40,8 +40,9 @@ pub use direct::{
 };
 pub use error::{Error, Result};
 pub use schema::{Atomics, Guarded, Key, Lookup, Object, Plain, Share, Viewed};
-pub use segment::{Objects, Options, Participant, Segment, Stats};
-pub use shared::{Part, ReadGuard, Shared, Transaction, WriteGuard};
+pub use segment::{Named, Objects, Options, Participant, Segment, Stats};
+pub use shared::{Change, Changes, Mapped, Part, ReadGuard, Shared, Transaction, WriteGuard};
+pub use tx::Operation;
 pub use walk::Finding;
 
 /// The types as which containers are seen in a segment: what guards dereference to.

@@ -29,7 +29,7 @@ const NO_HANDLES: [&str; 3] = ["Options", "ReadGuard", "RawBlocks"];
 
 /// Methods of handles that change nothing but what dies with the process or its guard, or that are another one's other
 /// form, which this names.
-const CHANGE_NOTHING: [(&str, &str); 39] = [
+const CHANGE_NOTHING: [(&str, &str); 47] = [
     ("Objects::dynamic", ""),
     ("Shared::name", ""),
     ("Shared::segment", ""),
@@ -40,6 +40,13 @@ const CHANGE_NOTHING: [(&str, &str); 39] = [
     ("Shared::try_read", ""),
     ("Shared::wait", ""),
     ("Shared::wait_async", ""),
+    ("Shared::changes_since", ""),
+    ("Changes::next", ""),
+    ("Changes::object", ""),
+    ("Change::version", ""),
+    ("Change::operation", ""),
+    ("Change::is_untold", ""),
+    ("Change::key", ""),
     ("Shared::write_for", "Shared::write"),
     ("Shared::try_write", "Shared::write"),
     ("WriteGuard::view", ""),
@@ -66,6 +73,7 @@ const CHANGE_NOTHING: [(&str, &str); 39] = [
     ("Objects::open", ""),
     ("Objects::open_or_create", "Objects::open_or_create_with"),
     ("Objects::objects", ""),
+    ("Named::open_or_create", "Named::open_or_create_with"),
     ("Objects::objects_under", ""),
     ("Objects::object_size", ""),
     ("Objects::check_objects", ""),

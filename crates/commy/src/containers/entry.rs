@@ -43,6 +43,8 @@ pub trait Keyed<'a>: Copy {
     fn replace_at(self, here: Self::Here, value: Self::Value) -> Result<Self::Value>;
     /// Takes an entry out and frees what it owns.
     fn remove_at(self, here: Self::Here) -> Result<()>;
+    /// Notes that the value of an entry is changed, where changes are noted.
+    fn note_change(self, here: Self::Here) -> Result<()>;
 }
 
 /// What was found of a key.
@@ -54,6 +56,14 @@ pub(crate) enum Found<H, V> {
 /// The value of an entry, to be changed.
 #[inline(always)]
 pub(crate) fn lend_at<'a, M: Keyed<'a>>(map: M, here: M::Here) -> Result<<M::Value as Share>::Mut<'a>> {
+    let lent = lend_new(map, here)?;
+    map.note_change(here)?;
+    Ok(lent)
+}
+
+/// The same of one that was put in a moment ago, and has been noted.
+#[inline(always)]
+fn lend_new<'a, M: Keyed<'a>>(map: M, here: M::Here) -> Result<<M::Value as Share>::Mut<'a>> {
     // SAFETY: the stored value of an entry; who asks has the map for itself during `'a`, and lends each once.
     unsafe { M::Value::view_mut(map.value_at(here), map.context()) }
 }
@@ -71,7 +81,7 @@ pub(crate) fn or_insert<'a, M: Keyed<'a>>(
     };
     let (key, value) = entry();
     let here = map.put_at(vacant, key, value)?;
-    match lend_at(map, here) {
+    match lend_new(map, here) {
         Ok(lent) => Ok(lent),
         Err(error) => {
             map.remove_at(here)?;
@@ -238,7 +248,9 @@ impl<'a, M: Keyed<'a>> OccupiedEntry<'a, M> {
     /// [`Error::OutOfSpace`] if the log has no room for its old value.
     pub fn try_get_mut(&mut self) -> Result<<M::Value as Share>::Mut<'_>> {
         // SAFETY: the stored value of an entry; the map is borrowed for this entry alone, and that for this call.
-        unsafe { M::Value::view_mut(self.map.value_at(self.here), self.map.context()) }
+        let lent = unsafe { M::Value::view_mut(self.map.value_at(self.here), self.map.context())? };
+        self.map.note_change(self.here)?;
+        Ok(lent)
     }
 
     /// The value, to be changed for as long as the map is borrowed.

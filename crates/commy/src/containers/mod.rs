@@ -19,6 +19,7 @@ pub mod deque;
 mod entry;
 pub mod hash;
 mod load;
+mod noted;
 pub mod option;
 mod sequence;
 pub mod string;

@@ -7,11 +7,12 @@
 //!  24 value: offset; bytes and alignment
 //!  40 list: of a block without a live object the next one of its list; of the directory the first free one
 //!  48 kept: of a kept block the last attachment that may know it; of the directory the first kept one
-//!  56 orphans: of an orphan that is being freed see `orphans`; of the directory the first orphan
+//!  56 orphans: of an orphan that is being freed see `orphans`; of the directory the first orphan; of a live object
+//!     with a ring of changes (`tx::ring`) that
 //!  64 lock word          <- object
 //!  72 waiters, sleepers (u32 each)
 //!  80 version
-//!  88 generation
+//!  88 generation; odd: with a ring
 //!  96 value, if it has 96 B or less; else it has a block of its own
 //! ```
 //!
@@ -19,6 +20,8 @@
 //! never anything else, and what is from the lock word to the generation is never set back: it is the lock of all
 //! objects that are there in turn. A handle looks at the generation under the lock: if it is another than when the
 //! handle was made, its object is gone.
+//!
+//! Whether an object has a ring of changes is decided when it is made, and so handles know it by their generation.
 //!
 //! Atomics are used without the lock, so nobody can be told that they are gone. Their control block, and their value's
 //! block, are *kept* out of use until all attachments have ended that there were when they were removed. Attachments
@@ -28,12 +31,14 @@
 
 use super::Names;
 use crate::alloc::footprint;
+use crate::containers::untyped::Block;
 use crate::error::{Error, Result};
 use crate::layout::{VALUE_AT, Word};
 use crate::map::Map;
 use crate::participant::Attachment;
 use crate::schema::Share;
-use crate::tx::{Cx, pack_size, unpack_size};
+use crate::tx::{Cx, Ring, pack_size, unpack_size};
+use crate::walk::free_block;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Offset of the directory's control block.
@@ -44,6 +49,8 @@ pub(super) const OBJECT_AT: u64 = 64;
 const CONTROL: (u64, u64) = (192, 64);
 /// Bytes of the largest value that lies in the control block, and what such a one may be aligned to.
 const INLINE: (usize, usize) = ((CONTROL.0 - OBJECT_AT - VALUE_AT) as usize, 32);
+/// The bit of a generation that tells that its object has a ring of changes.
+const WITH_RING: u64 = 1;
 /// `state` of a live object.
 pub(super) const LIVE: u64 = 1;
 /// `state` of a block without an object.
@@ -82,6 +89,12 @@ const _: () = {
     assert!(std::mem::offset_of!(Control, generation) as u64 == OBJECT_AT + crate::layout::GENERATION_AT);
     assert!((OBJECT_AT + VALUE_AT).is_multiple_of(INLINE.1 as u64));
 };
+
+/// Whether objects of this generation have a ring of changes.
+#[inline(always)]
+pub(crate) fn has_ring(generation: u64) -> bool {
+    generation & WITH_RING != 0
+}
 
 /// The control block of an object.
 pub(crate) fn control(map: &Map, object: u64) -> Result<&Control> {
@@ -129,10 +142,30 @@ impl Control {
         self.state.put(LIVE);
     }
 
-    /// Ends what handles there are.
-    fn end(&self, cx: Cx) -> Result<()> {
+    /// Gives it a ring of changes. It has no handles yet.
+    pub(super) fn add_ring(&self, cx: Cx, ring: u64) -> Result<()> {
         cx.keep(&self.generation, 1)?;
-        self.generation.put(self.generation.get() + 1);
+        self.generation.put(self.generation.get() | WITH_RING);
+        self.orphans.put(ring);
+        Ok(())
+    }
+
+    /// The offset of its ring of changes.
+    pub(crate) fn ring(&self) -> Option<u64> {
+        has_ring(self.generation.get()).then(|| self.orphans.get())
+    }
+
+    /// Ends what handles there are, and the ring of changes.
+    fn end(&self, cx: Cx) -> Result<()> {
+        if let Some(offset) = self.ring() {
+            // The block of a damaged one stays in use.
+            if let Ok(ring) = Ring::open(cx.map(), offset) {
+                free_block(cx, Block { offset, bytes: ring.bytes(), align: 8 })?;
+            }
+            self.orphans.put(0);
+        }
+        cx.keep(&self.generation, 1)?;
+        self.generation.put((self.generation.get() | WITH_RING) + 1);
         Ok(())
     }
 
@@ -270,7 +303,11 @@ pub(super) fn release_kept(cx: Cx, attachment: &Attachment) -> Result<()> {
 pub(super) fn size(map: &Map, object: u64) -> Result<u64> {
     let Parts { description: (_, letters), value: (offset, bytes, align) } = control(map, object)?.parts();
     let value = if offset == object + VALUE_AT { 0 } else { footprint(bytes, align) };
-    Ok(footprint(CONTROL.0, CONTROL.1) + footprint(letters, 8) + value)
+    let ring = match control(map, object)?.ring() {
+        Some(ring) => footprint(Ring::open(map, ring)?.bytes(), 8),
+        None => 0,
+    };
+    Ok(footprint(CONTROL.0, CONTROL.1) + footprint(letters, 8) + value + ring)
 }
 
 /// Gives back the block of a value that has one.

@@ -11,16 +11,18 @@ mod names;
 mod orphans;
 mod remove;
 
-pub(crate) use control::{Control, control, format_directory};
+pub(crate) use control::{Control, control, format_directory, has_ring};
 pub(crate) use orphans::free_orphans;
 pub(crate) use remove::{remove, rename};
 
+use crate::containers::untyped::Block;
 use crate::error::{Error, Result};
 use crate::layout::VALUE_AT;
 use crate::map::Map;
-use crate::schema::{Description, Object};
+use crate::schema::{Description, Kind, Object};
 use crate::segment::Segment;
 use crate::shared::{Shared, WriteGuard};
+use crate::tx::{Form, Ring};
 use crate::walk::{self, Claims, Finding, Plan};
 use control::{DIRECTORY, LIVE, OBJECT_AT, Parts, is_inline};
 use std::collections::HashMap;
@@ -89,12 +91,20 @@ fn change<R>(
 }
 
 /// Makes an object, unless somebody else has made one of that name meanwhile.
-pub(crate) fn insert<T: Object>(segment: &Segment, name: &str, value: impl FnOnce() -> T) -> Result<Found> {
+/// With a ring for so many `changes`, if that is asked for.
+pub(crate) fn insert<T: Object>(
+    segment: &Segment,
+    name: &str,
+    changes: Option<u64>,
+    value: impl FnOnce() -> T,
+) -> Result<Found> {
     names::check(name)?;
     // Makes room; what cannot be freed now is freed later.
     let _ = free_orphans(segment);
     let value = value();
-    let description = Description::of::<T>().to_bytes();
+    let description = Description::of::<T>();
+    let ring = changes.map(|changes| RingShape::of(description.clone(), changes)).transpose()?;
+    let description = description.to_bytes();
     let directory = directory(segment)?;
     let names = directory.write()?;
     if let Some(object) = names.get(name).copied() {
@@ -119,9 +129,36 @@ pub(crate) fn insert<T: Object>(segment: &Segment, name: &str, value: impl FnOnc
         }
         let control = control(segment.map(), object)?;
         control.fill(Parts { description: (text, description.len() as u64), value: (value, bytes, align) });
+        if let Some(shape) = ring {
+            control.add_ring(cx, Ring::make(cx, shape.words, shape.keyed)?)?;
+        }
         names.insert(name.into(), object)?;
         Ok(Found { object, generation: control.generation.get(), value, description })
     })
+}
+
+/// What ring of changes an object gets.
+struct RingShape {
+    words: u64,
+    keyed: bool,
+}
+
+impl RingShape {
+    /// For so many changes of an object of that type.
+    fn of(description: Description, changes: u64) -> Result<RingShape> {
+        let plan = Plan::new(description)?;
+        let keyed = matches!(plan.node(0).kind, Kind::HashMap | Kind::HashSet | Kind::BTreeMap | Kind::BTreeSet);
+        let (form, size) = match plan.entries(0).0.filter(|_| keyed) {
+            Some(key) if plan.node(key).kind == Kind::String => (Form::Text, 0),
+            Some(key) if !plan.owns(key) => (Form::Stored, plan.node(key).size),
+            _ => (Form::Untold, 0),
+        };
+        let words = Ring::words(changes, form, size).filter(|words| changes > 0 && *words < 1 << 40);
+        let rule = "which must be at least one, and no more than a segment has room for";
+        let words =
+            words.ok_or(Error::BadArgument { what: "the capacity of a ring of changes", value: changes, rule })?;
+        Ok(RingShape { words, keyed })
+    }
 }
 
 /// Bytes that an object takes.
@@ -171,12 +208,26 @@ pub(crate) fn check(segment: &Segment) -> Result<Vec<Finding>> {
         match plan {
             Ok(plan) => {
                 // What one object gives up while another is looked at may come to that one: so each for itself.
-                findings.extend(walk::check(segment.map(), &plan, value, &name, &mut Claims::default()));
+                let mut claims = Claims::default();
+                findings.extend(walk::check(segment.map(), &plan, value, &name, &mut claims));
+                findings.extend(check_ring(segment.map(), object, &name, &mut claims)?);
             }
             Err(error) => findings.push(Finding { place: name, offset: object, what: error.to_string() }),
         }
     }
     Ok(findings)
+}
+
+/// Looks for what cannot be in the ring of changes of an object, if it has one.
+fn check_ring(map: &Map, object: u64, name: &str, claims: &mut Claims) -> Result<Option<Finding>> {
+    let Some(offset) = control(map, object)?.ring() else { return Ok(None) };
+    let found = |offset, what: &str| Some(Finding { place: name.into(), offset, what: what.into() });
+    match Ring::open(map, offset).and_then(|ring| ring.check().map(|()| ring.bytes())) {
+        Ok(bytes) if claims.claim(Block { offset, bytes, align: 8 }) => Ok(None),
+        Ok(_) => Ok(found(offset, "a ring of changes where something else is")),
+        Err(Error::Corrupt { offset, what }) => Ok(found(offset, what)),
+        Err(error) => Err(error),
+    }
 }
 
 /// All names below a path, in order.

@@ -1,6 +1,7 @@
 //! The segment as its users have it: opening, named objects, facts.
 
 mod format;
+mod named;
 mod objects;
 mod options;
 mod raw;
@@ -10,6 +11,7 @@ mod space;
 mod stats;
 mod unclean;
 
+pub use named::Named;
 pub use objects::Objects;
 pub use options::Options;
 pub use raw::RawBlocks;

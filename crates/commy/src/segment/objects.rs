@@ -1,6 +1,6 @@
 //! The named objects of a segment.
 
-use super::{Attached, Segment};
+use super::{Attached, Named, Segment};
 use crate::directory::{self, Found};
 use crate::dynamic::Dynamic;
 use crate::error::{Error, Result};
@@ -35,13 +35,36 @@ impl Objects {
     /// # Errors
     /// As [`open_or_create`](Objects::open_or_create).
     pub fn open_or_create_with<T: Object>(&self, name: &str, value: impl FnOnce() -> T) -> Result<Shared<T>> {
+        self.make(name, None, value)
+    }
+
+    /// The object of that name, made with a ring for so many changes if there is none and they are asked for.
+    pub(super) fn make<T: Object>(
+        &self,
+        name: &str,
+        changes: Option<u64>,
+        value: impl FnOnce() -> T,
+    ) -> Result<Shared<T>> {
         match directory::find(&self.segment(), name)? {
             Some(found) => self.shared(name, found),
             None => {
-                let found = directory::insert(&self.segment(), name, value)?;
+                let found = directory::insert(&self.segment(), name, changes, value)?;
                 self.shared(name, found)
             }
         }
+    }
+
+    /// The object of that name, made with more than its value: see [`Named`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// # use std::collections::HashMap;
+    /// let ages: commy::Shared<HashMap<String, u32>> = segment.object("ages").changes(1000).open_or_create()?;
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    pub fn object<'a>(&'a self, name: &'a str) -> Named<'a> {
+        Named { objects: self, name, changes: None }
     }
 
     /// The object of that name.

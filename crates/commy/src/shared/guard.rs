@@ -4,7 +4,7 @@ use super::{Owner, Shared};
 use crate::error::{Error, Result};
 use crate::schema::{Guarded, Share};
 use crate::sync::version;
-use crate::tx::Cx;
+use crate::tx::{Cx, KeyBytes, Operation};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
@@ -82,7 +82,9 @@ impl<'a, T: Share> WriteGuard<'a, T> {
     #[inline(always)]
     pub(super) fn new(shared: &'a Shared<T>, worker: Owner, way: usize, keep: u64) -> WriteGuard<'a, T> {
         let panicking = std::thread::panicking();
-        WriteGuard { shared, worker, way, keep, panicking, open: true, not_send: PhantomData }
+        let guard = WriteGuard { shared, worker, way, keep, panicking, open: true, not_send: PhantomData };
+        shared.watch(guard.cx());
+        guard
     }
 
     pub(crate) fn cx(&self) -> Cx {
@@ -135,6 +137,9 @@ impl<'a, T: Share> WriteGuard<'a, T> {
             // are overwritten.
             unsafe {
                 cx.keep_bytes(stored.cast(), size_of::<T::Stored>())?;
+                if cx.is_noting() {
+                    cx.note(stored.cast(), Operation::Replaced, &KeyBytes::NONE)?;
+                }
                 let old = stored.read();
                 stored.write(new);
                 Ok(std::mem::MaybeUninit::new(old))
@@ -149,7 +154,9 @@ impl<'a, T: Share> WriteGuard<'a, T> {
     ///
     /// # Errors
     /// [`Error::Forked`] in a forked child, where nothing happens; [`Error::Corrupt`] if what was freed
-    /// could not be given back, though the change stands.
+    /// could not be given back, though the change stands. Of an object with a ring of changes
+    /// ([`Named::changes`](crate::Named::changes)) also [`Error::OutOfSpace`] if there is no room for noting a change at
+    /// all, not even that which is kept for removals: then everything was undone.
     pub fn commit(mut self) -> Result<()> {
         self.close(true)
     }
@@ -184,6 +191,13 @@ impl<'a, T: Share> WriteGuard<'a, T> {
     }
 
     fn close_logged(&mut self, commit: bool) -> Result<()> {
+        let noted = if commit { self.cx().note_rest() } else { Ok(()) };
+        let closed = self.close_noted(commit && noted.is_ok());
+        noted.and(closed)
+    }
+
+    #[inline(always)]
+    fn close_noted(&mut self, commit: bool) -> Result<()> {
         let log = self.worker.log(self.way);
         let version = self.shared.control().version.atomic();
         if commit {

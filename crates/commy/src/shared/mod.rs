@@ -1,6 +1,7 @@
 //! A shared object and its lock.
 
 mod atomics;
+mod changes;
 mod guard;
 mod lent;
 mod onlooker;
@@ -9,6 +10,7 @@ mod transaction;
 mod unlocked;
 mod wait;
 
+pub use changes::{Change, Changes, Mapped};
 pub use guard::{ReadGuard, WriteGuard};
 pub use transaction::{Part, Transaction};
 
@@ -135,6 +137,27 @@ impl<T: Object> Shared<T> {
     #[inline(always)]
     pub(crate) fn is_there(&self) -> bool {
         self.control().generation.get() == self.generation
+    }
+
+    /// Whether it was made with a ring of changes.
+    #[inline(always)]
+    pub(crate) fn keeps_changes(&self) -> bool {
+        directory::has_ring(self.generation)
+    }
+
+    /// Lets the changes of a transaction that has just locked it go into its ring, if it has one.
+    #[inline(always)]
+    fn watch(&self, cx: Cx) {
+        if self.keeps_changes() {
+            self.watch_ring(cx);
+        }
+    }
+
+    #[cold]
+    fn watch_ring(&self, cx: Cx) {
+        if let Some(ring) = self.control().ring() {
+            cx.watch(self.stored().cast(), ring, &self.control().version);
+        }
     }
 
     #[cold]
@@ -289,7 +312,7 @@ impl<T: Share> Shared<T> {
     /// # Errors
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`].
     pub fn store(&self, value: T) -> Result<()> {
-        if !T::OWNS && is_whole::<T::Stored>() {
+        if !T::OWNS && is_whole::<T::Stored>() && !self.keeps_changes() {
             // What owns nothing is stored without an error.
             let overwrite = |place, cx| {
                 let stored = value.into_stored(cx)?;

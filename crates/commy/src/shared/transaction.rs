@@ -97,7 +97,9 @@ impl Transaction<'_> {
         }
         let keep = object.lock_for_writing(&self.worker, object.attachment().patience)?;
         self.locked.borrow_mut().push((object.as_untyped(), keep));
-        Ok(Part { object, cx: self.worker.context(self.way), not_send: PhantomData })
+        let cx = self.worker.context(self.way);
+        object.watch(cx);
+        Ok(Part { object, cx, not_send: PhantomData })
     }
 
     fn close(&mut self, commit: bool) -> Result<()> {
@@ -107,6 +109,8 @@ impl Transaction<'_> {
         self.closed = true;
         let log = self.worker.log(self.way);
         let changed = !log.is_empty();
+        let noted = if changed && commit { self.worker.context(self.way).note_rest() } else { Ok(()) };
+        let commit = commit && noted.is_ok();
         if changed && commit {
             log.commit();
         } else if changed {
@@ -123,7 +127,8 @@ impl Transaction<'_> {
             object.lock().unlock_write(*keep);
         }
         locked.iter().filter(|_| changed && commit).for_each(|(object, _)| object.wake_sleepers());
-        self.worker.end(self.way)
+        let ended = self.worker.end(self.way);
+        noted.and(ended)
     }
 }
 

@@ -4,6 +4,8 @@
 mod hot;
 mod log;
 mod record;
+mod ring;
+mod watched;
 mod worker;
 
 #[cfg(test)]
@@ -11,6 +13,8 @@ mod tests;
 
 pub(crate) use log::Spread;
 pub(crate) use record::{OPEN, Record, pack_size, unpack_size};
+pub use ring::Operation;
+pub(crate) use ring::{Cursor, Form, KeyBytes, News, Note, Ring};
 pub(crate) use worker::{Roster, Worker};
 
 use crate::alloc;
@@ -22,6 +26,7 @@ use hot::Hot;
 use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
+use watched::Watched;
 
 /// What a view of a container needs to reach the rest of the segment: the map and, where it may change
 /// something, the transaction. Views carry its address in their metadata.
@@ -35,6 +40,7 @@ pub struct Context {
     stamp: Cell<u64>,
     transaction: Cell<u64>,
     hot: Hot,
+    watched: Watched,
     /// What tells whether that which is being read without a lock has been changed meanwhile.
     watch: Option<Watch>,
 }
@@ -72,8 +78,8 @@ impl Context {
     #[inline(always)]
     fn of(map: &Map, worker: Option<NonNull<Worker>>, way: usize, watch: Option<Watch>) -> Context {
         let (stamp, transaction) = (Cell::new(0), Cell::new(0));
-        let (map, hot) = (NonNull::from(map), Hot::default());
-        Context { map, worker, way, stamp, transaction, hot, watch }
+        let (map, hot, watched) = (NonNull::from(map), Hot::default(), Watched::default());
+        Context { map, worker, way, stamp, transaction, hot, watched, watch }
     }
 
     #[inline(always)]
@@ -81,6 +87,7 @@ impl Context {
         self.stamp.set(0);
         self.transaction.set(0);
         self.hot.forget();
+        self.watched.forget();
     }
 }
 

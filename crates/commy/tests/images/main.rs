@@ -6,6 +6,7 @@
 // Of the unoptimised build nothing is learnt, at ten times the steps.
 #![cfg(all(target_os = "linux", target_arch = "x86_64", not(debug_assertions)))]
 
+mod changes;
 mod judge;
 mod methods;
 mod scenarios;

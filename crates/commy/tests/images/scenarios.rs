@@ -95,7 +95,7 @@ fn object_made() {
 }
 
 /// All objects, and what is in the one named `x` or `y`.
-fn objects<T: Share + Debug>(segment: &Segment) -> String {
+pub(crate) fn objects<T: Share + Debug>(segment: &Segment) -> String {
     let names = segment.objects().expect("names");
     let value = |name| segment.open::<T>(name).map(|object| object.load().expect("its value")).ok();
     format!("{names:?} {:?} {:?}", value("x"), value("y"))

@@ -5,8 +5,10 @@ use super::node::Leaf;
 use super::range::Span;
 use super::tree::{Found, Place, Tree, free_tree};
 use crate::containers::entry::load_at;
+use crate::containers::noted::note_all;
 use crate::error::Result;
 use crate::schema::{Key, Lookup, Share};
+use crate::tx::Operation;
 use std::collections::BTreeMap;
 
 impl<K: Key, V: Share> BTreeMapView<K, V> {
@@ -26,6 +28,7 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
         let tree = self.tree();
         let cx = tree.cx;
         cx.atomically(|| {
+            tree.note_others()?;
             let mut left = tree.len();
             let Some(leaf) = tree.edge(false) else { return tree.without_leaf(()) };
             let mut place = Place { leaf, index: 0 };
@@ -96,6 +99,7 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
             if !stays {
                 return from.clear();
             }
+            note_all(cx, from.head, Operation::Cleared)?;
             from.head.keep(cx, cx.stamp()?)?;
             if let Some((root, levels)) = from.root() {
                 // SAFETY: the entries are in the own tree now, the nodes nowhere.

@@ -11,10 +11,11 @@
 use super::node::{Bits, Inner, Leaf, bits};
 use super::tree::{Found, MOST_LEVELS, Path, Place, Tree};
 use crate::containers::entry::store_both;
+use crate::containers::noted::noting;
 use crate::containers::vec::store;
 use crate::error::{Error, Result};
 use crate::schema::{Key, Lookup, Share};
-use crate::tx::Cx;
+use crate::tx::{Cx, Operation};
 use std::cmp::Ordering;
 
 /// The stored forms of a key and its value.
@@ -58,7 +59,9 @@ impl<K: Key, V: Share> Tree<'_, K, V> {
         make: impl FnOnce() -> Result<Entry<K, V>>,
     ) -> Result<Place<K, V>> {
         let stamp = self.cx.stamp()?;
-        let mut make = Some(make);
+        // SAFETY: a key that is about to be stored.
+        let note = |entry: &Entry<K, V>| unsafe { self.note(Operation::Inserted, &entry.0) };
+        let mut make = Some(|| noting(self.cx, make, note));
         let mut make_once = || make.take().map_or_else(|| Err(self.head.corrupt()), |make| make());
         let place = match vacant {
             Some(place) if place.leaf.count() < Leaf::<K, V>::CAP => place,
@@ -162,7 +165,10 @@ impl<K: Key, V: Share> Tree<'_, K, V> {
             if place.leaf.head().stamp.get() != cx.stamp()? && size_of::<V::Stored>() > 0 {
                 cx.keep_bytes(at.cast(), size_of::<V::Stored>())?;
             }
-            let new = make()?;
+            let key = place.leaf.key(place.index);
+            let differs = size_of::<V::Stored>() > 0;
+            let note = |_: &V::Stored| if differs { self.note(Operation::Changed, key) } else { Ok(()) };
+            let new = noting(cx, make, note)?;
             let old = bits(at);
             at.write(new);
             Ok(old)

@@ -7,7 +7,7 @@ use crate::containers::vec::{lend, store};
 use crate::error::Result;
 use crate::layout::is_whole;
 use crate::schema::{Key, Lookup, Plain, Share, compare_unlocked};
-use crate::tx::Cx;
+use crate::tx::{Cx, Operation};
 use std::iter::FusedIterator;
 use std::marker::PhantomData;
 use std::ops::{Bound, Index, RangeBounds};
@@ -52,6 +52,14 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
     pub(super) fn tree(&self) -> Tree<'_, K, V> {
         // SAFETY: a view is made with its context's metadata, and does not outlive it.
         Tree::new(&self.head, unsafe { Cx::from_metadata(self.cx.len()) })
+    }
+
+    /// For lending many values.
+    #[inline(always)]
+    fn tree_lent(&self) -> Tree<'_, K, V> {
+        let tree = self.tree();
+        lend(tree.note_others());
+        tree
     }
 
     #[inline(always)]
@@ -444,7 +452,7 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
     #[inline]
     pub fn iter_mut(&mut self) -> IterMut<'_, K, V> {
         // SAFETY: `self` is borrowed for this alone.
-        unsafe { IterMut::new(self.tree().all(), self.len()) }
+        unsafe { IterMut::new(self.tree_lent().all(), self.len()) }
     }
 
     /// The keys in order.
@@ -503,7 +511,7 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
         K: Lookup<Q>,
     {
         // SAFETY: `self` is borrowed for this alone.
-        unsafe { RangeMut::new(self.tree().range(&range)) }
+        unsafe { RangeMut::new(self.tree_lent().range(&range)) }
     }
 }
 
@@ -541,6 +549,11 @@ impl<'a, K: Key, V: Share> Keyed<'a> for Tree<'a, K, V> {
     }
     fn remove_at(self, here: Place<K, V>) -> Result<()> {
         self.remove(here).map(drop)
+    }
+    #[inline(always)]
+    fn note_change(self, here: Place<K, V>) -> Result<()> {
+        // SAFETY: the key of an entry.
+        unsafe { self.note(Operation::Changed, self.key_at(here)) }
     }
 }
 

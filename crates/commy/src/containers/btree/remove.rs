@@ -17,7 +17,7 @@ use super::node::{Bits, Inner, Leaf, bits};
 use super::tree::{MOST_LEVELS, Path, Place, Step, Tree};
 use crate::error::Result;
 use crate::schema::{Key, Share};
-use crate::tx::Cx;
+use crate::tx::{Cx, Operation};
 
 /// The fewest entries of a leaf, and keys of an inner node, that nothing is done about.
 const fn least_of_leaf<K: Share, V: Share>() -> usize {
@@ -98,7 +98,10 @@ impl<K: Key, V: Share> Tree<'_, K, V> {
         self.head.keep(self.cx, stamp)?;
         leaf.keep(self.cx, stamp)?;
         // SAFETY: an entry of the leaf, which was logged.
-        unsafe { leaf.remove(place.index) };
+        unsafe {
+            self.note(Operation::Removed, leaf.key(place.index))?;
+            leaf.remove(place.index);
+        }
         self.head.add_to_len(-1);
         Ok(place)
     }
@@ -109,6 +112,8 @@ impl<K: Key, V: Share> Tree<'_, K, V> {
         let (cx, head, leaf) = (self.cx, self.head, place.leaf);
         let path = self.path_to(leaf)?;
         self.keep_for_removal(stamp, &path, leaf)?;
+        // SAFETY: an entry of the leaf.
+        unsafe { self.note(Operation::Removed, leaf.key(place.index))? };
         // Nothing fails from here on, but the freeing.
         let mut emptied = Emptied { leaf: None, inners: [const { None }; MOST_LEVELS], count: 0 };
         // SAFETY: an entry of the leaf, which was logged.

@@ -2,10 +2,11 @@
 
 use super::node::{Inner, Leaf};
 use crate::containers::entry;
+use crate::containers::noted::{note_all, note_key};
 use crate::error::{Error, Result};
 use crate::layout::Word;
 use crate::schema::{Key, Share, nesting};
-use crate::tx::Cx;
+use crate::tx::{Cx, Operation};
 use std::cmp::Ordering;
 use std::marker::PhantomData;
 
@@ -183,10 +184,28 @@ impl<'a, K: Key, V: Share> Tree<'a, K, V> {
         head.keep(cx, cx.stamp()?)?;
         let (root, levels) = (head.root.get(), head.levels.get());
         // SAFETY: nobody refers to the entries, and the head will not either.
-        cx.atomically(|| unsafe { free_tree::<K, V>(cx, root, levels as usize, true) })?;
+        cx.atomically(|| unsafe {
+            note_all(cx, head, Operation::Cleared)?;
+            free_tree::<K, V>(cx, root, levels as usize, true)
+        })?;
         head.set_root(0, 0);
         head.len.put(0);
         Ok(())
+    }
+
+    /// Notes what is done with an entry, if the map is one whose changes are noted.
+    ///
+    /// # Safety
+    /// `key` is a stored key.
+    #[inline(always)]
+    pub(super) unsafe fn note(self, operation: Operation, key: *const K::Stored) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { note_key::<K, _>(self.cx, self.head, operation, key) }
+    }
+
+    /// Notes that any of the values may be changed, if there are such: not in a set.
+    pub(super) fn note_others(self) -> Result<()> {
+        if size_of::<V::Stored>() > 0 { note_all(self.cx, self.head, Operation::Other) } else { Ok(()) }
     }
 
     /// Frees everything, for a head that is not used again.

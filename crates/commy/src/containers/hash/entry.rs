@@ -5,7 +5,7 @@ use super::table::Seek;
 use crate::containers::entry::{Found, Keyed};
 use crate::error::Result;
 use crate::schema::{Key, Share};
-use crate::tx::Cx;
+use crate::tx::{Cx, Operation};
 
 impl<'a, K: Key, V: Share> Keyed<'a> for Raw<'a, K, V> {
     type Key = K;
@@ -37,7 +37,7 @@ impl<'a, K: Key, V: Share> Keyed<'a> for Raw<'a, K, V> {
         // SAFETY: a full slot of that side, which the caller has for itself.
         unsafe {
             let old = V::load(place, self.cx)?;
-            self.replace::<V>(here.0, place, value)?;
+            self.replace::<V>(here.0, self.key_at(here), place, value)?;
             Ok(old)
         }
     }
@@ -45,6 +45,11 @@ impl<'a, K: Key, V: Share> Keyed<'a> for Raw<'a, K, V> {
         let slot = self.empty(side, index)?;
         // SAFETY: just taken out.
         unsafe { self.drop_entry(slot) }
+    }
+    #[inline(always)]
+    fn note_change(self, here: Self::Here) -> Result<()> {
+        // SAFETY: the key of a full slot.
+        unsafe { self.note(Operation::Changed, self.key_at(here)) }
     }
 }
 

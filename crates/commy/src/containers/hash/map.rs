@@ -9,7 +9,7 @@ use crate::containers::load::go_on;
 use crate::error::Result;
 use crate::layout::is_whole;
 use crate::schema::{Key, Lookup, Plain, Share};
-use crate::tx::Cx;
+use crate::tx::{Cx, Operation};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::marker::PhantomData;
@@ -45,6 +45,14 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     #[inline(always)]
     pub(super) fn raw(&self) -> Raw<'_, K, V> {
         Raw::new(&self.head, self.cx())
+    }
+
+    /// For lending all values.
+    #[inline(always)]
+    fn raw_lent(&self) -> Raw<'_, K, V> {
+        let raw = self.raw();
+        raw.note_others().unwrap_or_else(|error| cannot_lend(&error));
+        raw
     }
 
     #[cfg(test)]
@@ -175,8 +183,12 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     {
         let raw = self.raw();
         match raw.find_wanted(key) {
-            // SAFETY: a full slot holds a stored value; the view is borrowed exclusively.
-            Some(slot) => unsafe { V::view_mut(&raw mut (*slot).value, raw.cx).map(Some) },
+            // SAFETY: a full slot holds a stored key and value; the view is borrowed exclusively.
+            Some(slot) => unsafe {
+                let lent = V::view_mut(&raw mut (*slot).value, raw.cx)?;
+                raw.note(Operation::Changed, raw.key(slot))?;
+                Ok(Some(lent))
+            },
             None => Ok(None),
         }
     }
@@ -376,6 +388,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     pub fn retain(&mut self, mut keep: impl FnMut(K::Ref<'_>, V::Mut<'_>) -> bool) -> Result<()> {
         let raw = self.raw();
         raw.cx.atomically(|| {
+            raw.note_others()?;
             raw.retain(|slot| {
                 // SAFETY: a full slot holds a stored key and value; the view is borrowed exclusively.
                 let (key, value) =
@@ -393,6 +406,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     pub fn extract_if(&mut self, mut taken: impl FnMut(K::Ref<'_>, V::Mut<'_>) -> bool) -> Result<Vec<(K, V)>> {
         let (raw, mut entries) = (self.raw(), Vec::new());
         raw.cx.atomically(|| {
+            raw.note_others()?;
             raw.retain(|slot| {
                 // SAFETY: a full slot holds a stored key and value; the view is borrowed exclusively.
                 unsafe {
@@ -429,7 +443,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     /// # Panics
     /// The iterator panics if the log has no room (`OutOfSpace`).
     pub fn iter_mut(&mut self) -> IterMut<'_, K, V> {
-        IterMut::new(self.raw())
+        IterMut::new(self.raw_lent())
     }
 
     /// The values, to be changed. Each is logged when the iterator comes to it.
@@ -437,7 +451,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
     /// # Panics
     /// The iterator panics if the log has no room (`OutOfSpace`).
     pub fn values_mut(&mut self) -> ValuesMut<'_, K, V> {
-        ValuesMut::new(self.raw())
+        ValuesMut::new(self.raw_lent())
     }
 
     /// Takes all entries out and gives them.

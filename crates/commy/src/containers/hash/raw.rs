@@ -9,11 +9,12 @@ use super::head::{Head, Moving, Stamp, peek};
 use super::slots::Slots;
 use super::table::{File, Seek, Shape, Table, home, tag};
 use crate::containers::entry::store_both;
+use crate::containers::noted::{note_all, note_key, noting};
 use crate::containers::vec::store;
 use crate::error::{Error, Result};
 use crate::layout::Word;
 use crate::schema::{Key, KeyHasher, Lookup, Share, compare_unlocked, nesting};
-use crate::tx::Cx;
+use crate::tx::{Cx, Operation};
 use std::cmp::Ordering;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -302,7 +303,9 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
             // SAFETY: a slot, in the file.
             unsafe { self.keep_bytes(slot)? };
         }
-        let (key, value) = make()?;
+        // SAFETY: a key that is about to be stored.
+        let note = |entry: &(K::Stored, V::Stored)| unsafe { self.note(Operation::Inserted, &entry.0) };
+        let (key, value) = noting(self.cx, make, note)?;
         let was = side.table.control(index);
         // SAFETY: a vacant slot of this table, of which there are no references.
         unsafe { slot.write(Slot { key, value }) };
@@ -339,6 +342,8 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
             self.cx.keep(side.stamp, 1)?;
             side.stamp.put(stamp);
         }
+        // SAFETY: the key of a full slot.
+        unsafe { self.note(Operation::Removed, self.key(side.table.slot(index)))? };
         let (head, remains) = (self.head, side.table.remains(index));
         side.table.set_control(index, remains);
         head.len.put(head.len.get().saturating_sub(1));
@@ -348,8 +353,8 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         Ok(side.table.slot(index))
     }
 
-    /// Overwrites the value or key at `place`, which is in a slot of `side`, with the stored form of `new`,
-    /// and frees what the old one owned.
+    /// Overwrites the value or key at `place`, which is in the slot of `side` with that key, with the stored form of
+    /// `new`, and frees what the old one owned.
     ///
     /// # Safety
     /// `place` is the key or the value of a full slot of the side's table, and nobody refers to it.
@@ -357,6 +362,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     pub(super) unsafe fn replace<T: Share>(
         &self,
         side: Side<'a, Slot<K, V>>,
+        key: *const K::Stored,
         place: *mut T::Stored,
         new: T,
     ) -> Result<()> {
@@ -364,7 +370,8 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
             // SAFETY: the caller's promise.
             unsafe { self.keep_bytes(place)? };
         }
-        let new = store(new, self.cx)?;
+        // SAFETY: a stored key.
+        let new = noting(self.cx, || store(new, self.cx), |_| unsafe { self.note(Operation::Changed, key) })?;
         // SAFETY: the caller's promise. The old value is dropped from a copy of its bytes, once.
         unsafe {
             let mut old = place.cast::<MaybeUninit<T::Stored>>().read();
@@ -390,6 +397,21 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
             K::drop_stored(&raw mut (*slot).key, self.cx)?;
             V::drop_stored(&raw mut (*slot).value, self.cx)
         }
+    }
+
+    /// Notes what is done with an entry, if the map is one whose changes are noted.
+    ///
+    /// # Safety
+    /// `key` is a stored key.
+    #[inline(always)]
+    pub(super) unsafe fn note(&self, operation: Operation, key: *const K::Stored) -> Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { note_key::<K, _>(self.cx, self.head, operation, key) }
+    }
+
+    /// Notes that any of the values may be changed, if there are such: not in a set.
+    pub(super) fn note_others(&self) -> Result<()> {
+        if size_of::<V::Stored>() > 0 { note_all(self.cx, self.head, Operation::Other) } else { Ok(()) }
     }
 
     /// A slot of a side's table.
@@ -440,6 +462,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         }
         self.check()?;
         head.keep(self.cx)?;
+        note_all(self.cx, head, Operation::Cleared)?;
         let old = head.detach();
         Raw::<K, V>::new(&old, self.cx).free_all()
     }

@@ -131,7 +131,7 @@ impl<T: Key> HashSetView<T> {
                 // SAFETY: a full slot of that side; the view is borrowed exclusively.
                 unsafe {
                     let old = T::load(&raw const (*slot).key, raw.cx)?;
-                    raw.replace::<T>(place.side, &raw mut (*slot).key, element)?;
+                    raw.replace::<T>(place.side, raw.key(slot), &raw mut (*slot).key, element)?;
                     Ok(Some(old))
                 }
             }

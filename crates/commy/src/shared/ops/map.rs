@@ -102,7 +102,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn insert(&self, key: K, value: V) -> Result<Option<V>> {
-        if !is_small::<V>() || !is_whole::<V::Stored>() {
+        if !is_small::<V>() || !is_whole::<V::Stored>() || self.keeps_changes() {
             return self.change(|view| view.insert(key, value));
         }
         self.replace_or_insert(
@@ -213,7 +213,7 @@ impl<K: Key + Lookup<K> + Ord, V: Share> Shared<BTreeMap<K, V>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn insert(&self, key: K, value: V) -> Result<Option<V>> {
-        if !is_small::<V>() || !is_whole::<V::Stored>() {
+        if !is_small::<V>() || !is_whole::<V::Stored>() || self.keeps_changes() {
             return self.change(|view| view.insert(key, value));
         }
         self.replace_or_insert(

@@ -54,12 +54,13 @@ impl<T: Guarded> Shared<T> {
 
 impl<T: Share> Shared<T> {
     /// Does one thing to the value under the lock that is done by a single store, and so needs no log; `operation` gives
-    /// an error if it has done nothing.
+    /// an error if it has done nothing. Not for objects with a ring of changes, where nothing is done without a note.
     #[inline(always)]
     pub(super) fn by_one_store<R, N>(
         &self,
         operation: impl FnOnce(*mut T::Stored, Cx) -> Outcome<R, N>,
     ) -> Result<Outcome<R, N>> {
+        debug_assert!(!self.keeps_changes());
         let worker = self.segment.worker()?;
         let way = worker.begin()?;
         let locked = self.lock_for_writing(&worker, self.attachment().patience);

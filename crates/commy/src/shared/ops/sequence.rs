@@ -73,7 +73,7 @@ impl<T: Share> Shared<Vec<T>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn push(&self, element: T) -> Result<()> {
-        if is_small::<T>() {
+        if is_small::<T>() && !self.keeps_changes() {
             return match self.change_at_once(|view| view.push_at_once(element))? {
                 Ok(()) => Ok(()),
                 Err(element) => self.change(|view| view.push(element)),
@@ -89,6 +89,7 @@ impl<T: Share> Shared<Vec<T>> {
     #[inline]
     pub fn pop(&self) -> Result<Option<T>> {
         if is_small::<T>()
+            && !self.keeps_changes()
             && let Ok(element) = self.change_at_once(|view| view.pop_at_once().ok_or(()))?
         {
             return Ok(Some(element));
@@ -189,7 +190,7 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn push_back(&self, element: T) -> Result<()> {
-        if is_small::<T>() {
+        if is_small::<T>() && !self.keeps_changes() {
             return match self.change_at_once(|view| view.push_at_once(element, false))? {
                 Ok(()) => Ok(()),
                 Err(element) => self.change(|view| view.push_back(element)),
@@ -204,7 +205,7 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// As [`push_back`](Shared::push_back).
     #[inline]
     pub fn push_front(&self, element: T) -> Result<()> {
-        if is_small::<T>() {
+        if is_small::<T>() && !self.keeps_changes() {
             return match self.change_at_once(|view| view.push_at_once(element, true))? {
                 Ok(()) => Ok(()),
                 Err(element) => self.change(|view| view.push_front(element)),
@@ -223,6 +224,7 @@ impl<T: Share> Shared<VecDeque<T>> {
             return Ok(None);
         }
         if is_small::<T>()
+            && !self.keeps_changes()
             && let Ok(element) = self.change_at_once(|view| view.pop_at_once(false).ok_or(()))?
         {
             return Ok(Some(element));
@@ -240,6 +242,7 @@ impl<T: Share> Shared<VecDeque<T>> {
             return Ok(None);
         }
         if is_small::<T>()
+            && !self.keeps_changes()
             && let Ok(element) = self.change_at_once(|view| view.pop_at_once(true).ok_or(()))?
         {
             return Ok(Some(element));
