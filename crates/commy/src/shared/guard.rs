@@ -82,9 +82,8 @@ impl<'a, T: Share> WriteGuard<'a, T> {
     #[inline(always)]
     pub(super) fn new(shared: &'a Shared<T>, worker: Owner, way: usize, keep: u64) -> WriteGuard<'a, T> {
         let panicking = std::thread::panicking();
-        let guard = WriteGuard { shared, worker, way, keep, panicking, open: true, not_send: PhantomData };
-        shared.watch(guard.cx());
-        guard
+        shared.watch(worker.context(way));
+        WriteGuard { shared, worker, way, keep, panicking, open: true, not_send: PhantomData }
     }
 
     pub(crate) fn cx(&self) -> Cx {
