@@ -16,6 +16,7 @@
 //! The repository's ARCHITECTURE.md says how it works and what is taken on trust.
 
 mod alloc;
+mod check;
 mod containers;
 mod direct;
 mod directory;

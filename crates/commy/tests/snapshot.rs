@@ -240,33 +240,41 @@ const BOOT: u64 = 80;
 const THREAD_PAGES: u64 = 1024;
 
 #[test]
-fn after_a_restart_what_was_closed_is_opened_and_what_was_in_use_is_refused_untouched() {
+fn after_a_restart_what_is_whole_is_opened_and_what_is_torn_is_refused_untouched() {
     let (folder, path, segment) = segment(1 << 30);
     let list: Shared<Vec<u64>> = segment.open_or_create("list").expect("list");
     list.store((0..1000).collect()).expect("store");
     let copied = folder.path().join("copied");
     segment.snapshot(&copied).expect("snapshot");
-    let in_use = folder.path().join("in use");
+    let [in_use, in_transaction, torn] = ["in use", "in transaction", "torn"].map(|name| folder.path().join(name));
     std::fs::copy(&path, &in_use).expect("copy");
+    let mut guard = list.write().expect("lock");
+    guard.clear().expect("clear");
+    (0..500).try_for_each(|n| guard.push(n)).expect("push");
+    std::fs::copy(&path, &in_transaction).expect("copy");
+    guard.rollback();
+    std::fs::copy(&path, &torn).expect("copy");
+    // A page of another moment: when no slab was there yet.
+    (0..4096).step_by(8).for_each(|at| patch(&torn, 3 * 4096 + at, 0));
     drop((list, segment));
-    for (path, whole) in [(&path, true), (&copied, true), (&in_use, false)] {
+    for (path, whole) in [(&path, true), (&copied, true), (&in_use, true), (&in_transaction, true), (&torn, false)] {
         patch(path, BOOT, 12345);
         let before = std::fs::read(path).expect("read");
         match Segment::open(path) {
             Ok(segment) => {
-                assert!(whole, "opened though it was in use");
+                assert!(whole, "opened though it is torn");
                 let list: Shared<Vec<u64>> = segment.open("list").expect("list");
                 assert!(list.load().expect("load").into_iter().eq(0..1000));
                 list.write().expect("lock").push(7).expect("push");
             }
             Err(Error::Unclean { .. }) => {
-                assert!(!whole, "refused though it was closed in order");
+                assert!(!whole, "refused though it is whole");
                 assert!(std::fs::read(path).expect("read") == before, "changed by looking at it");
             }
             Err(error) => panic!("{error}"),
         }
     }
-    patch(&in_use, THREAD_PAGES + 8, 1 << 50);
-    let Err(Error::Unclean { finding, .. }) = Segment::open(&in_use) else { panic!("opened with a torn header") };
+    patch(&torn, THREAD_PAGES + 8, 1 << 50);
+    let Err(Error::Unclean { finding, .. }) = Segment::open(&torn) else { panic!("opened with a torn header") };
     assert!(finding.contains("thread slots"), "{finding}");
 }

@@ -82,8 +82,9 @@ impl Intent {
 impl<'a> Heap<'a> {
     /// Locks the heap in the actor's name.
     pub(crate) fn lock(actor: &'a Actor<'a>) -> Result<Heap<'a>> {
-        // A holder never waits for anything but the disk.
-        let patience = actor.at.patience.max(Duration::from_secs(10));
+        // A holder never waits for anything but the disk. In a private copy there is none.
+        let least = if actor.at.map.is_private() { Duration::ZERO } else { Duration::from_secs(10) };
+        let patience = actor.at.patience.max(least);
         match actor.heap_lock().write(actor.tag, patience) {
             Ok(keep) => Ok(Heap { actor, keep }),
             Err(Blocked::Circle | Blocked::Mine) => {
@@ -243,7 +244,7 @@ impl<'a> Heap<'a> {
         if self.search(pages, ceiling).is_some() { Ok(()) } else { self.grow(1, Purpose::Data) }
     }
 
-    pub(super) fn is_taken(&self, page: u64) -> bool {
+    pub(crate) fn is_taken(&self, page: u64) -> bool {
         self.word(page / REGION_PAGES).is_none_or(|word| word.get() >> (page % REGION_PAGES) & 1 == 1)
     }
 

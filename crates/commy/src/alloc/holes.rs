@@ -53,12 +53,13 @@ impl Hole {
     }
 }
 
-/// Pages of the list.
-fn list(map: &Map) -> impl Iterator<Item = u64> + '_ {
-    let next = |page: &u64| map.word(*page).ok().map(Word::get).filter(|next| *next != 0);
-    let first = map.header().holes.get();
+/// Pages of the list, as far as it leads to pages of the file.
+pub(crate) fn list(map: &Map) -> impl Iterator<Item = u64> + '_ {
+    let good = |page: &u64| *page != 0 && page.is_multiple_of(PAGE) && *page < map.size();
+    let next = move |page: &u64| map.word(*page).ok().map(Word::get).filter(good);
     // No chain is longer than the file.
-    std::iter::successors((first != 0).then_some(first), next).take((map.size() / PAGE) as usize)
+    let first = Some(map.header().holes.get()).filter(good);
+    std::iter::successors(first, next).take((map.size() / PAGE) as usize)
 }
 
 /// Bytes that the list takes.
@@ -70,12 +71,15 @@ fn entries(map: &Map) -> impl Iterator<Item = &Word> {
     list(map).flat_map(move |page| (1..=ENTRIES).filter_map(move |index| map.word(page + index * 8).ok()))
 }
 
+/// What the list says, whether it can be or not.
+pub(crate) fn written(map: &Map) -> impl Iterator<Item = (&Word, Hole)> {
+    entries(map).map(|word| (word, Hole::unpack(word.get()))).filter(|(word, _)| word.get() != 0)
+}
+
 /// All holes, with the words that they are written in. Steady under the heap lock; what cannot be a hole is left out.
 pub(crate) fn holes(map: &Map) -> impl Iterator<Item = (&Word, Hole)> {
     let pages = map.size() / PAGE;
-    entries(map)
-        .map(|word| (word, Hole::unpack(word.get())))
-        .filter(move |(_, hole)| hole.count != 0 && hole.start >= FIRST_FREE_PAGE && hole.end() <= pages)
+    written(map).filter(move |(_, hole)| hole.count != 0 && hole.start >= FIRST_FREE_PAGE && hole.end() <= pages)
 }
 
 impl<'a> Heap<'a> {
@@ -200,8 +204,7 @@ pub(super) fn finish(heap: &Heap<'_>) -> Result<()> {
                     entry.publish(Hole { start: hole.start, count: start.saturating_sub(hole.start) }.pack());
                 }
             }
-            // A file that stays longer harms nobody: what is beyond the size is not used.
-            let _ = os::truncate(map.file(), size);
+            map.cut(size);
         }
         _ => return Err(Error::corrupt(map.offset_of(intent), "an unknown intent")),
     }

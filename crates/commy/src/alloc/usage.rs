@@ -1,8 +1,8 @@
 //! How much of the segment is in use: a walk over the bitmap and the slabs.
 
-use super::classes::size_of_class;
+use super::classes::{class_of, size_of_class};
 use super::heap::{bitmap_word, has_meta, regions};
-use super::slab::{HEAD, Info, NOT_A_SLAB, meta_of};
+use super::slab::{HEAD, Info, NOT_A_SLAB, Slab, meta_of};
 use crate::error::Result;
 use crate::layout::{FIRST_FREE_PAGE, PAGE, REGION_PAGES, bitmap};
 use crate::map::Map;
@@ -48,4 +48,21 @@ pub(crate) fn usage(map: &Map) -> Result<Usage> {
     usage.allocated = usage.allocated.saturating_sub(own * PAGE + holes);
     usage.taken = usage.taken.saturating_sub(holes);
     Ok(usage)
+}
+
+/// Whether a block or span of that size and alignment begins at an offset and is handed out.
+pub(crate) fn is_handed_out(map: &Map, offset: u64, bytes: u64, align: u64) -> bool {
+    if let Some(class) = class_of(bytes, align) {
+        return Slab::of_block(map, offset, class).is_ok_and(|(slab, index)| {
+            let (half, bit) = ((index / 64) as usize, index % 64);
+            (slab.meta.free[half].get() | slab.meta.remote[half].get()) >> bit & 1 == 0
+        });
+    }
+    let (first, pages) = (offset / PAGE, bytes.div_ceil(PAGE));
+    let taken = |page: u64| {
+        let (region, bit) = (page / REGION_PAGES, page % REGION_PAGES);
+        let of_slab = || meta_of(map, page).is_ok_and(|meta| Info::unpack(meta.info.get()).kind != NOT_A_SLAB);
+        bitmap_word(map, region).is_some_and(|word| word.get() >> bit & 1 == 1) && !(has_meta(map, region) && of_slab())
+    };
+    offset.is_multiple_of(PAGE) && map.at(offset, bytes, 1).is_some() && (first..first + pages).all(taken)
 }

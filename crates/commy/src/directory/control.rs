@@ -46,7 +46,7 @@ pub(super) const DIRECTORY: u64 = 256;
 /// Distance of the lock word from the control block's beginning.
 pub(super) const OBJECT_AT: u64 = 64;
 /// Bytes of a control block, and what it is aligned to: a cache line.
-const CONTROL: (u64, u64) = (192, 64);
+pub(super) const CONTROL: (u64, u64) = (192, 64);
 /// Bytes of the largest value that lies in the control block, and what such a one may be aligned to.
 const INLINE: (usize, usize) = ((CONTROL.0 - OBJECT_AT - VALUE_AT) as usize, 32);
 /// The bit of a generation that tells that its object has a ring of changes.
@@ -54,9 +54,9 @@ const WITH_RING: u64 = 1;
 /// `state` of a live object.
 pub(super) const LIVE: u64 = 1;
 /// `state` of a block without an object.
-const FREE: u64 = 2;
+pub(super) const FREE: u64 = 2;
 /// `state` of a block whose object was removed, but may still be looked at.
-const KEPT: u64 = 3;
+pub(super) const KEPT: u64 = 3;
 /// `state` of a block whose object was removed, with a value that is yet to be freed.
 pub(super) const ORPHANED: u64 = 4;
 /// The same, when that has begun.
@@ -106,6 +106,11 @@ pub(crate) fn control(map: &Map, object: u64) -> Result<&Control> {
 /// Whether values with this stored form lie in their control blocks.
 pub(super) const fn is_inline<S>() -> bool {
     size_of::<S>() <= INLINE.0 && align_of::<S>() <= INLINE.1
+}
+
+/// Whether a value of so many bytes can lie in its control block.
+pub(super) fn fits_inline(bytes: usize) -> bool {
+    bytes <= INLINE.0
 }
 
 /// Sets up the directory in a file that is being formatted: zeros are an empty map.
@@ -165,7 +170,7 @@ impl Control {
             self.orphans.put(0);
         }
         cx.keep(&self.generation, 1)?;
-        self.generation.put((self.generation.get() | WITH_RING) + 1);
+        self.generation.put((self.generation.get() | WITH_RING).wrapping_add(1));
         Ok(())
     }
 
@@ -229,12 +234,10 @@ pub(super) fn orphans(map: &Map) -> Result<Vec<u64>> {
     listed(map, control(map, DIRECTORY + OBJECT_AT)?.orphans.get(), &[ORPHANED, DYING])
 }
 
-/// Looks whether all lists of control blocks are what they should be.
-pub(super) fn check_lists(map: &Map) -> Result<()> {
+/// The control blocks in the lists: the free, the kept, the orphans.
+pub(super) fn lists(map: &Map) -> Result<(Vec<u64>, Vec<u64>, Vec<u64>)> {
     let directory = control(map, DIRECTORY + OBJECT_AT)?;
-    listed(map, directory.list.get(), &[FREE])?;
-    listed(map, directory.kept.get(), &[KEPT])?;
-    orphans(map).map(drop)
+    Ok((listed(map, directory.list.get(), &[FREE])?, listed(map, directory.kept.get(), &[KEPT])?, orphans(map)?))
 }
 
 /// The control blocks of a list, which are in one of these states.

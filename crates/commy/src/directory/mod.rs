@@ -6,11 +6,13 @@
 //! An object is made in one transaction under the directory's lock: its value, its description, its control block
 //! and its name come into being together. It goes in one transaction, too: see `remove`, and `orphans`.
 
+mod audit;
 mod control;
 mod names;
 mod orphans;
 mod remove;
 
+pub(crate) use audit::audit;
 pub(crate) use control::{Control, control, format_directory, has_ring};
 pub(crate) use orphans::free_orphans;
 pub(crate) use remove::{remove, rename};
@@ -177,8 +179,8 @@ fn check_directory(segment: &Segment) -> Result<Vec<Finding>> {
     let (directory, plan) = (directory(segment)?, Plan::new(Description::of::<Names>())?);
     let _names = directory.read()?;
     let (map, value) = (segment.map(), directory.offset() + VALUE_AT);
-    let mut findings = walk::check(map, &plan, value, directory.name(), &mut Claims::default());
-    if let Err(Error::Corrupt { offset, what }) = control::check_lists(map) {
+    let mut findings = walk::check(map, &plan, value, directory.name(), &mut Claims::of(map));
+    if let Err(Error::Corrupt { offset, what }) = control::lists(map) {
         findings.push(Finding { place: directory.name().into(), offset, what: what.into() });
     }
     Ok(findings)
@@ -208,7 +210,7 @@ pub(crate) fn check(segment: &Segment) -> Result<Vec<Finding>> {
         match plan {
             Ok(plan) => {
                 // What one object gives up while another is looked at may come to that one: so each for itself.
-                let mut claims = Claims::default();
+                let mut claims = Claims::of(segment.map());
                 findings.extend(walk::check(segment.map(), &plan, value, &name, &mut claims));
                 findings.extend(check_ring(segment.map(), object, &name, &mut claims)?);
             }
@@ -219,12 +221,11 @@ pub(crate) fn check(segment: &Segment) -> Result<Vec<Finding>> {
 }
 
 /// Looks for what cannot be in the ring of changes of an object, if it has one.
-fn check_ring(map: &Map, object: u64, name: &str, claims: &mut Claims) -> Result<Option<Finding>> {
+fn check_ring(map: &Map, object: u64, name: &str, claims: &mut Claims<'_>) -> Result<Option<Finding>> {
     let Some(offset) = control(map, object)?.ring() else { return Ok(None) };
     let found = |offset, what: &str| Some(Finding { place: name.into(), offset, what: what.into() });
     match Ring::open(map, offset).and_then(|ring| ring.check().map(|()| ring.bytes())) {
-        Ok(bytes) if claims.claim(Block { offset, bytes, align: 8 }) => Ok(None),
-        Ok(_) => Ok(found(offset, "a ring of changes where something else is")),
+        Ok(bytes) => Ok(claims.claim(Block { offset, bytes, align: 8 }).err().and_then(|what| found(offset, what))),
         Err(Error::Corrupt { offset, what }) => Ok(found(offset, what)),
         Err(error) => Err(error),
     }

@@ -36,7 +36,7 @@ const AT_ONCE: usize = 64;
 /// Blocks that a batch frees.
 const BATCH: usize = 512;
 /// Bytes of a block of notes, and what it is aligned to.
-const NOTES: (u64, u64) = (2048, 8);
+pub(super) const NOTES: (u64, u64) = (2048, 8);
 /// Containers that a block of notes has room for.
 const MOST_NOTES: usize = NOTES.0 as usize / 8 / FRAME_WORDS;
 
@@ -149,7 +149,7 @@ fn place_of_notes(block: &control::Control, object: u64) -> (u64, usize) {
 }
 
 /// What the last batch has noted.
-fn notes(map: &Map, object: u64) -> Result<Vec<[u64; FRAME_WORDS]>> {
+pub(super) fn notes(map: &Map, object: u64) -> Result<Vec<[u64; FRAME_WORDS]>> {
     let (place, room) = place_of_notes(control(map, object)?, object);
     let count = map.word(object + VALUE_AT)?.get();
     if count > room as u64 {

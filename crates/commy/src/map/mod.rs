@@ -28,6 +28,7 @@ pub(crate) struct Map {
     mapping: Option<Mapping>,
     base: *mut u8,
     reserved: u64,
+    private: bool,
     path: PathBuf,
     /// Replaced in a forked child, which must not share its parent's open file description; what was
     /// replaced is never freed.
@@ -51,7 +52,8 @@ impl Map {
         let mapping = Mapping::new(&file, length, access).map_err(|e| Error::io("map", path, e))?;
         let base = mapping.base();
         let file = AtomicPtr::new(Box::into_raw(Box::new(file)));
-        Ok(Map { mapping: Some(mapping), base, reserved, path: path.to_path_buf(), file })
+        let private = access == Access::Private;
+        Ok(Map { mapping: Some(mapping), base, reserved, private, path: path.to_path_buf(), file })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -77,6 +79,11 @@ impl Map {
         // SAFETY: page 0 is always in the file, `Header` is all atomics and padding, and valid for
         // any bytes.
         unsafe { &*self.base.cast::<Header>() }
+    }
+
+    /// Whether what is changed here is changed for oneself only. The file itself must then be left alone.
+    pub(crate) fn is_private(&self) -> bool {
+        self.private
     }
 
     /// Bytes that may be accessed.
@@ -154,6 +161,9 @@ impl Map {
     pub(crate) fn grow(&self, size: u64) -> Result<()> {
         debug_assert!(size.is_multiple_of(PAGE) && size <= self.reserved);
         let from = self.size();
+        if self.private {
+            return Err(Error::OutOfSpace { needed: size - from, reason: "a private copy does not grow".into() });
+        }
         os::extend(self.file(), from, size).map_err(|e| Error::OutOfSpace {
             needed: size - from,
             reason: format!("the disk of {} says: {e}", self.path.display()),
@@ -164,6 +174,14 @@ impl Map {
             mapping.populate(from as usize..size as usize);
         }
         Ok(())
+    }
+
+    /// Cuts the file behind the first `size` bytes, of which the header says already that there are no more. A file that
+    /// stays longer harms nobody: what is beyond the size is not used.
+    pub(crate) fn cut(&self, size: u64) {
+        if !self.private {
+            let _ = os::truncate(self.file(), size);
+        }
     }
 
     /// Writes what is in the file to the disk.

@@ -102,6 +102,11 @@ impl Attachment {
         Ok(attachment)
     }
 
+    /// An attachment of a private copy of a segment, where nobody else is.
+    pub(crate) fn alone(map: Map, patience: Duration, rescue: Rescue) -> Attachment {
+        Attachment::with(map, 0, patience, rescue)
+    }
+
     /// Whether it can only read.
     #[inline(always)]
     pub(crate) fn is_read_only(&self) -> bool {

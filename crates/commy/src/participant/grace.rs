@@ -35,7 +35,7 @@ impl<'a> Unlocked<'a> {
         if count & 1 == 1 {
             return Unlocked(None);
         }
-        word.put(count + 1);
+        word.put(count.wrapping_add(1));
         os::light_fence();
         Unlocked(Some(word))
     }
@@ -45,7 +45,7 @@ impl Drop for Unlocked<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         if let Some(word) = self.0 {
-            word.publish(word.get() + 1);
+            word.publish(word.get().wrapping_add(1));
         }
     }
 }

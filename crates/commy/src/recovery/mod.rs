@@ -12,6 +12,10 @@
 //! 5 rescuer = 0, wake who waits
 //! ```
 
+mod copy;
+
+pub(crate) use copy::{private, recover_all};
+
 use crate::alloc;
 use crate::error::Result;
 use crate::layout::{SlotState, ThreadSlot, WAYS, Word};
@@ -75,7 +79,8 @@ fn bury(attachment: &Attachment, slot: &ThreadSlot, index: usize, state: SlotSta
     slot.waits_for.put(0);
     slot.marks.iter().for_each(|mark| mark.put(0));
     slot.busy.publish(0);
-    slot.reading.publish(slot.reading.get().next_multiple_of(2));
+    let reading = slot.reading.get();
+    slot.reading.publish(reading.wrapping_add(reading & 1));
     alloc::slab::strand(&actor);
     count(0);
     claim::vacate(slot.state.atomic(), state);

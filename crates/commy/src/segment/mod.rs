@@ -1,5 +1,6 @@
 //! The segment as its users have it: opening, named objects, facts.
 
+mod check;
 mod format;
 mod named;
 mod objects;

@@ -11,7 +11,9 @@
 //! a slab share entries, 64 to one: so emptying a large container takes little log, for which there is room even
 //! when the segment is full.
 
-use super::record::{CHUNK_HEADER, COMMITTED, INLINE, MOST_WORDS, Record, UNUSED, entry, pack_size, unpack_size};
+use super::record::{
+    CHUNK_HEADER, COMMITTED, Chunk, INLINE, MOST_WORDS, Record, UNUSED, entry, pack_size, unpack_size,
+};
 use crate::alloc::{self, Journal, Local, heap::Heap, heap::Purpose};
 use crate::error::{Error, Result};
 use crate::layout::{PAGE, Point, Word, at};
@@ -172,12 +174,11 @@ impl Log {
     fn next_area(&self, actor: &Actor<'_>, words: u64) -> Result<()> {
         let (map, record, len) = (&actor.at.map, self.record(), self.len.get());
         let newest = record.chunk.get();
-        if newest != 0 && map.word(newest + 8)?.get() == UNUSED {
-            let capacity = map.word(newest + 16)?.get();
-            if words < capacity {
-                map.word(newest + 8)?.publish(len);
-                self.use_chunk(actor, newest, len, capacity)?;
-                return Ok(());
+        if newest != 0 {
+            let kept = Chunk::at(map, newest)?;
+            if kept.start.get() == UNUSED && words < kept.words {
+                kept.start.publish(len);
+                return self.use_chunk(actor, &kept);
             }
         }
         let fitting = ((words + 1 + CHUNK_HEADER) * 8).div_ceil(PAGE);
@@ -193,18 +194,19 @@ impl Log {
                 }
             });
             match chunk {
-                Ok(chunk) => return self.use_chunk(actor, chunk, len, capacity),
+                Ok(chunk) => return self.use_chunk(actor, &Chunk::at(map, chunk)?),
                 Err(Error::OutOfSpace { .. }) if pages > fitting => pages = (pages / 2).max(fitting),
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn use_chunk(&self, actor: &Actor<'_>, chunk: u64, start: u64, capacity: u64) -> Result<()> {
-        let first = actor.at.map.word(chunk + CHUNK_HEADER * 8)?;
-        self.area.set(first);
+    fn use_chunk(&self, actor: &Actor<'_>, chunk: &Chunk<'_>) -> Result<()> {
+        let start = chunk.start.get();
+        let corrupt = || Error::corrupt(chunk.offset, "a part of a log that is not in use");
+        self.area_end.set(start.checked_add(chunk.words).ok_or_else(corrupt)?);
+        self.area.set(actor.at.map.word(chunk.first())?);
         self.area_start.set(start);
-        self.area_end.set(start + capacity);
         Ok(())
     }
 
@@ -396,7 +398,7 @@ impl Log {
             self.use_record();
             return Ok(());
         }
-        self.use_chunk(actor, chunk, map.word(chunk + 8)?.get(), map.word(chunk + 16)?.get())
+        self.use_chunk(actor, &Chunk::at(map, chunk)?)
     }
 
     /// The commit: from this one store on, everything has happened. What is to be freed is freed by

@@ -12,7 +12,7 @@ mod worker;
 mod tests;
 
 pub(crate) use log::Spread;
-pub(crate) use record::{OPEN, Record, pack_size, unpack_size};
+pub(crate) use record::{Chunk, OPEN, Record, UNUSED, pack_size, unpack_size};
 pub use ring::Operation;
 pub(crate) use ring::{Cursor, Form, KeyBytes, News, Note, Ring};
 pub(crate) use worker::{Roster, Worker};

@@ -54,6 +54,39 @@ pub(crate) struct Record {
 
 const _: () = assert!(size_of::<Record>() * WAYS == PAGE as usize);
 
+/// A chunk of a log, which is in the file.
+pub(crate) struct Chunk<'a> {
+    pub offset: u64,
+    /// The chunk before it.
+    pub previous: u64,
+    /// Position of its first word.
+    pub start: &'a Word,
+    /// Words of the log that it has room for.
+    pub words: u64,
+}
+
+impl<'a> Chunk<'a> {
+    pub(crate) fn at(map: &'a Map, offset: u64) -> Result<Chunk<'a>> {
+        // SAFETY: all words.
+        let [previous, start, words, _] = unsafe { map.get::<[Word; CHUNK_HEADER as usize]>(offset) }?;
+        let words = words.get();
+        let bytes = words.checked_add(CHUNK_HEADER).and_then(|words| words.checked_mul(8));
+        match bytes.and_then(|bytes| map.at(offset, bytes, PAGE)) {
+            Some(_) => Ok(Chunk { offset, previous: previous.get(), start, words }),
+            None => Err(Error::corrupt(offset, "a part of a log outside the file")),
+        }
+    }
+
+    pub(crate) fn pages(&self) -> u64 {
+        ((self.words + CHUNK_HEADER) * 8).div_ceil(PAGE)
+    }
+
+    /// Offset of its first word of log.
+    pub(crate) fn first(&self) -> u64 {
+        self.offset + CHUNK_HEADER * 8
+    }
+}
+
 /// The phases of `state`.
 pub(crate) const OPEN: u64 = 0;
 /// Past the commit: what is left is freeing.
@@ -97,13 +130,19 @@ impl Record {
 
     /// The area that the word before `end` is in: its first word, the position of that, its words.
     fn area(&self, map: &Map, end: u64) -> Result<(u64, u64, u64)> {
-        let mut chunk = self.chunk.get();
-        while chunk != 0 {
-            let start = map.word(chunk + 8)?.get();
+        let (mut offset, mut last, mut unused) = (self.chunk.get(), UNUSED, false);
+        while offset != 0 {
+            let chunk = Chunk::at(map, offset)?;
+            let start = chunk.start.get();
             if start < end {
-                return Ok((chunk + CHUNK_HEADER * 8, start, map.word(chunk + 16)?.get()));
+                return Ok((chunk.first(), start, chunk.words));
             }
-            chunk = map.word(chunk)?.get();
+            // So that it ends. One that was too small for what came next may be left in between.
+            if (start == UNUSED && unused) || (start != UNUSED && start >= last) {
+                return Err(Error::corrupt(offset, "parts of a log that are not in their order"));
+            }
+            (last, unused) = (last.min(start), unused | (start == UNUSED));
+            offset = chunk.previous;
         }
         Ok((map.offset_of(&self.words), 0, INLINE as u64))
     }
@@ -255,10 +294,11 @@ impl Record {
 
     /// Bytes of the chunks of the log.
     pub(crate) fn chunk_bytes(&self, map: &Map) -> Result<u64> {
-        let (mut chunk, mut bytes) = (self.chunk.get(), 0);
-        while chunk != 0 && bytes < map.size() {
-            bytes += ((map.word(chunk + 16)?.get() + CHUNK_HEADER) * 8).next_multiple_of(PAGE);
-            chunk = map.word(chunk)?.get();
+        let (mut offset, mut bytes) = (self.chunk.get(), 0);
+        while offset != 0 && bytes < map.size() {
+            let chunk = Chunk::at(map, offset)?;
+            bytes += chunk.pages() * PAGE;
+            offset = chunk.previous;
         }
         Ok(bytes)
     }
@@ -268,7 +308,7 @@ impl Record {
         let map = &actor.at.map;
         while let chunk = self.chunk.get()
             && chunk != 0
-            && map.word(chunk + 8)?.get() >= end
+            && Chunk::at(map, chunk)?.start.get() >= end
         {
             self.drop_newest_chunk(actor)?;
         }
@@ -281,7 +321,11 @@ impl Record {
 
     fn drop_newest_chunk_of(&self, heap: &Heap<'_>) -> Result<()> {
         let chunk = self.chunk.get();
-        let pages = ((heap.map().word(chunk + 16)?.get() + CHUNK_HEADER) * 8).div_ceil(PAGE);
+        let pages = Chunk::at(heap.map(), chunk)?.pages();
+        // What was given back already is met again in a circle.
+        if !(chunk / PAGE..chunk / PAGE + pages).all(|page| heap.is_taken(page)) {
+            return Err(Error::corrupt(chunk, "a part of a log on pages that are free"));
+        }
         heap.unpublish(chunk / PAGE, pages, &self.chunk)
     }
 
@@ -291,9 +335,9 @@ impl Record {
         while let chunk = self.chunk.get()
             && chunk != 0
         {
-            let small = map.word(chunk + 16)?.get() + CHUNK_HEADER == PAGE / 8;
-            if keep_one && map.word(chunk)?.get() == 0 && small {
-                map.word(chunk + 8)?.publish(UNUSED);
+            let chunk = Chunk::at(map, chunk)?;
+            if keep_one && chunk.previous == 0 && chunk.pages() == 1 {
+                chunk.start.publish(UNUSED);
                 return Ok(());
             }
             self.drop_newest_chunk(actor)?;

@@ -371,7 +371,7 @@ impl Worker {
     /// A number that no other transaction of this segment has had.
     pub(crate) fn next_serial(&self) -> u64 {
         let slot = self.slot();
-        let serial = slot.serial.get() + 1;
+        let serial = slot.serial.get().wrapping_add(1);
         slot.serial.put(serial);
         serial << 16 | (self.index as u64 + 1)
     }

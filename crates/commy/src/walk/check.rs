@@ -50,7 +50,7 @@ impl std::fmt::Display for Finding {
 }
 
 /// Looks at the value at an offset, whose name is told in findings. What it holds is added to the claims.
-pub(crate) fn check(map: &Map, plan: &Plan, offset: u64, name: &str, claims: &mut Claims) -> Vec<Finding> {
+pub(crate) fn check(map: &Map, plan: &Plan, offset: u64, name: &str, claims: &mut Claims<'_>) -> Vec<Finding> {
     let keys = Keys { work: map.size().saturating_mul(4) };
     let (findings, levels) = (Vec::new(), Vec::new());
     let mut check = Check { map, plan, name, claims, findings, levels, keys, at: None, inside: None, forgotten: false };
@@ -64,11 +64,11 @@ pub(crate) fn check(map: &Map, plan: &Plan, offset: u64, name: &str, claims: &mu
     check.findings
 }
 
-struct Check<'a> {
+struct Check<'a, 'c> {
     map: &'a Map,
     plan: &'a Plan,
     name: &'a str,
-    claims: &'a mut Claims,
+    claims: &'a mut Claims<'c>,
     findings: Vec<Finding>,
     levels: Vec<Level>,
     keys: Keys,
@@ -108,7 +108,7 @@ struct Tree {
     separator: Option<u64>,
 }
 
-impl<'a> Check<'a> {
+impl<'a> Check<'a, '_> {
     fn finding(&mut self, offset: u64, what: &str) {
         if self.findings.len() < MOST_FINDINGS {
             let finding = Finding { place: self.place(), offset, what: what.into() };
@@ -248,11 +248,11 @@ impl<'a> Check<'a> {
 
     fn claim(&mut self, contents: &Contents, node: usize) -> Result<bool> {
         let block = contents.block(self.map, self.plan.forms(node))?;
-        let fresh = block.bytes == 0 || self.claims.claim(block);
-        if !fresh {
-            self.finding(block.offset, "a block that belongs to something else, too");
+        let claimed = if block.bytes == 0 { Ok(()) } else { self.claims.claim(block) };
+        if let Err(what) = claimed {
+            self.finding(block.offset, what);
         }
-        Ok(fresh)
+        Ok(claimed.is_ok())
     }
 
     fn push(&mut self, level: Level) -> Result<()> {
@@ -286,8 +286,10 @@ impl<'a> Check<'a> {
             Step::End => self.close(top),
             Step::Block(block) => {
                 // Its own was claimed when it was opened; further ones have no contents.
-                if before.block(map, forms)? != block && !self.claims.claim(block) {
-                    self.finding(block.offset, "a block that belongs to something else, too");
+                if before.block(map, forms)? != block
+                    && let Err(what) = self.claims.claim(block)
+                {
+                    self.finding(block.offset, what);
                 }
             }
             Step::Down(contents) => self.down(top, contents)?,

@@ -1,9 +1,10 @@
-//! Which bytes of the file belong to something, so that nothing belongs to two.
+//! Which bytes of the file belong to something, so that nothing belongs to two, and only what is handed out to any.
 //!
 //! A bit for each 16 bytes, in pieces that are made when they are needed: blocks are multiples of 16.
 
-use crate::alloc::footprint;
+use crate::alloc::{footprint, usage::is_handed_out};
 use crate::containers::untyped::Block;
+use crate::map::Map;
 
 /// Bytes of the file that a bit stands for.
 const GRAIN: u64 = 16;
@@ -11,15 +12,39 @@ const GRAIN: u64 = 16;
 const WORDS: usize = 1024;
 
 /// The bytes that were claimed.
-#[derive(Debug, Default)]
-pub(crate) struct Claims {
+#[derive(Debug)]
+pub(crate) struct Claims<'a> {
+    map: &'a Map,
     pieces: Vec<Option<Box<[u64; WORDS]>>>,
     bytes: u64,
 }
 
-impl Claims {
-    /// Claims a block; false if a part of it belongs to something already, or it begins where no block can.
-    pub(crate) fn claim(&mut self, block: Block) -> bool {
+impl<'a> Claims<'a> {
+    /// For a segment, in which the blocks that will be claimed are not freed meanwhile.
+    pub(crate) fn of(map: &'a Map) -> Claims<'a> {
+        Claims { map, pieces: Vec::new(), bytes: 0 }
+    }
+
+    /// Claims a block.
+    ///
+    /// # Errors
+    /// What is wrong: no such block is handed out, or a part of it belongs to something already.
+    pub(crate) fn claim(&mut self, block: Block) -> Result<(), &'static str> {
+        if !is_handed_out(self.map, block.offset, block.bytes, block.align) {
+            return Err("a block that is not handed out");
+        }
+        if self.mark(block) { Ok(()) } else { Err("a block that belongs to something else, too") }
+    }
+
+    /// Whether a place, which is in the file, belongs to something.
+    pub(crate) fn is_claimed(&self, offset: u64) -> bool {
+        let (word, bit) = ((offset / GRAIN / 64) as usize, offset / GRAIN % 64);
+        let piece = self.pieces.get(word / WORDS).and_then(Option::as_ref);
+        piece.is_some_and(|piece| piece[word % WORDS] >> bit & 1 == 1)
+    }
+
+    /// Marks a block, which is in the file; false if a part of it is marked already, or it begins where no block can.
+    fn mark(&mut self, block: Block) -> bool {
         let bytes = footprint(block.bytes, block.align);
         if !block.offset.is_multiple_of(GRAIN) || block.offset < GRAIN {
             return false;
@@ -53,19 +78,22 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::Segment;
 
     #[test]
     fn what_was_claimed_is_not_given_to_another() {
-        let mut claims = Claims::default();
+        let dir = tempfile::tempdir().unwrap();
+        let segment = Segment::create(dir.path().join("s.commy")).unwrap();
+        let mut claims = Claims::of(segment.map());
         let block = |offset, bytes| Block { offset, bytes, align: 8 };
-        assert!(claims.claim(block(4096, 32)));
-        assert!(claims.claim(block(4096 + 32, 40)));
-        assert!(!claims.claim(block(4096 + 64, 32)), "the last 16 bytes of a block of 48");
-        assert!(!claims.claim(block(4096, 8)));
-        assert!(claims.claim(block(3 << 20, 5 << 20)));
-        assert!(!claims.claim(block((8 << 20) - 4096, 4096)));
-        assert!(claims.claim(block(8 << 20, 4096)));
-        assert!(!claims.claim(block(8 << 20 | 8, 8)));
+        assert!(claims.mark(block(4096, 32)));
+        assert!(claims.mark(block(4096 + 32, 40)));
+        assert!(!claims.mark(block(4096 + 64, 32)), "the last 16 bytes of a block of 48");
+        assert!(!claims.mark(block(4096, 8)));
+        assert!(claims.mark(block(3 << 20, 5 << 20)));
+        assert!(!claims.mark(block((8 << 20) - 4096, 4096)));
+        assert!(claims.mark(block(8 << 20, 4096)));
+        assert!(!claims.mark(block(8 << 20 | 8, 8)));
         assert_eq!(claims.bytes(), 32 + 48 + 32 + 32 + (5 << 20) + 4096 + 4096);
     }
 }

@@ -27,6 +27,7 @@ mod plan;
 mod tests;
 mod value;
 
+pub(crate) use crate::containers::untyped::{Block, Step};
 pub use check::Finding;
 pub(crate) use check::check;
 pub(crate) use claims::Claims;
@@ -34,7 +35,7 @@ pub(crate) use plan::Plan;
 pub(crate) use value::Untyped;
 
 use crate::alloc::classes::class_of;
-use crate::containers::untyped::{Block, Contents, Step, WORDS};
+use crate::containers::untyped::{Contents, WORDS};
 use crate::error::{Error, Result};
 use crate::map::Map;
 use crate::schema::Kind;

@@ -26,7 +26,7 @@ fn sample<T: Share + Default>(change: impl Fn(&mut WriteGuard<'_, T>)) -> Sample
 }
 
 fn findings<T: Share>(sample: &Sample<T>) -> (Vec<Finding>, u64) {
-    let mut claims = Claims::default();
+    let mut claims = Claims::of(sample.segment.map());
     let _locked = sample.object.read().unwrap();
     let findings = check(sample.segment.map(), &sample.plan, sample.object.place().0, "it", &mut claims);
     (findings, claims.bytes())
@@ -292,7 +292,7 @@ proptest! {
             let started = std::time::Instant::now();
             let root = sample.object.place().0;
             let _locked = sample.object.read().unwrap();
-            check(sample.segment.map(), &plan, root, "it", &mut Claims::default());
+            check(sample.segment.map(), &plan, root, "it", &mut Claims::of(sample.segment.map()));
             let _ = size(sample.segment.map(), &plan, root);
             prop_assert!(started.elapsed() < std::time::Duration::from_secs(20), "it took {:?}", started.elapsed());
         }

@@ -20,6 +20,8 @@
 // Every test file is a program of its own and uses its part of this.
 #![allow(dead_code)]
 
+pub mod content;
+
 use commy::Segment;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -237,6 +239,11 @@ impl Player {
             Err(RecvTimeoutError::Timeout) => panic!("{} says nothing for {LONG:?}", self.name),
             Err(RecvTimeoutError::Disconnected) => panic!("{} has ended: {:?}", self.name, self.child.wait()),
         }
+    }
+
+    /// Waits for it to say something; `None` if it has ended, or says nothing for long.
+    pub fn hear_or_end(&mut self) -> Option<String> {
+        self.lines.recv_timeout(LONG).ok()
     }
 
     /// Waits for it to say just this.

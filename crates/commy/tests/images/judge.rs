@@ -52,17 +52,24 @@ fn recoveries_wanted() -> u64 {
 /// What tells images apart. Left out is what grows with every attachment and every rescue and means nothing to the
 /// next one: the process slots (page 1: generation, start time, heartbeat) and the header's counts of attachments
 /// and rescues.
-/// With these no two recoveries would ever be alike.
+/// With these no two recoveries would ever be alike. Of a dead rescuer in a thread slot (page 2) only that there is one
+/// counts: its name has the generation of its process.
 fn digest(image: &[u8]) -> u64 {
     const ATTACHMENTS: usize = 120 / 8;
     const COUNTS: std::ops::Range<usize> = 192 / 8..216 / 8;
     const PROCESSES: std::ops::Range<usize> = 4096 / 8..8192 / 8;
+    const THREADS: std::ops::Range<usize> = 8192 / 8..12288 / 8;
+    const RESCUER: usize = 136 / 8;
     let words = image.as_chunks::<8>().0.iter().enumerate();
-    words
-        .filter(|(at, _)| *at != ATTACHMENTS && !COUNTS.contains(at) && !PROCESSES.contains(at))
-        .fold(0, |hash: u64, (_, word)| {
-            (hash ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
-        })
+    words.filter(|(at, _)| *at != ATTACHMENTS && !COUNTS.contains(at) && !PROCESSES.contains(at)).fold(
+        0,
+        |hash: u64, (at, word)| {
+            let is_rescuer = THREADS.contains(&at) && at % (512 / 8) == RESCUER;
+            let word = u64::from_le_bytes(*word);
+            let word = if is_rescuer { u64::from(word != 0) } else { word };
+            (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+        },
+    )
 }
 
 fn look(segment: &Segment, observe: &dyn Fn(&Segment) -> String) -> Outcome {
@@ -79,6 +86,10 @@ fn recover(image: &[u8], dir: &Path, observe: &dyn Fn(&Segment) -> String) -> Re
         match segment.recover() {
             Ok(0) => {}
             other => return Err(format!("not all was recovered by opening it: {other:?}")),
+        }
+        match segment.check() {
+            Ok(findings) if findings.is_empty() => {}
+            other => return Err(format!("not whole: {other:?}")),
         }
         let observed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look(&segment, observe)));
         observed.map_err(|cause| {

@@ -65,7 +65,7 @@ fn store<K: Key + Lookup<K>, V: Share>(entries: impl ExactSizeIterator<Item = (K
             // SAFETY: a free slot of a table that nobody else knows.
             unsafe { table.slot(index).write(Slot { key: key.into_stored(cx)?, value: value.into_stored(cx)? }) };
             table.set_control(index, table::tag(hash));
-            head.len.put(head.len.get() + 1);
+            head.len.put(head.len.get().wrapping_add(1));
             head.left.put(head.left.get().saturating_sub(1));
         }
     }

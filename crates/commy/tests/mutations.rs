@@ -1,0 +1,235 @@
+//! Whatever the bytes of a file are, nothing crashes, hangs, or panics: checking, opening, reading, changing, removing.
+//!
+//! Each mutated file is worked on in another process, which says its number before it begins. So a signal or a hang is
+//! known by that number, from which alone the file follows: `COMMY_MUTATION=NUMBER` does just that one.
+//! `COMMY_MUTATIONS` says how many there are, 2000 unless said; the full run has 20000.
+#![cfg(unix)]
+
+mod common;
+
+use common::content::{fill, try_all};
+use common::{Draw, Player, Stage, folder, play, text};
+use commy::{Error, Segment};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Of the processor's time, for all that is done with one file.
+const LIMIT: Duration = Duration::from_secs(1);
+const PAGE: usize = 4096;
+
+#[test]
+fn role() {
+    play(&[("victim", victim)]);
+}
+
+fn options() -> commy::Options {
+    Segment::options().max_size(8 << 20).lock_timeout(Duration::from_millis(20))
+}
+
+/// Files that are whole, in several states: closed, killed within transactions, with holes, from before a restart.
+fn originals(folder: &Path) -> Vec<PathBuf> {
+    let path = |name: &str| folder.join(name);
+    let make = |name: &str, scale| {
+        let segment = options().create(path(name)).expect("create");
+        fill(&segment, scale).expect("fill");
+        segment
+    };
+    drop(make("small", 5));
+    drop(make("closed", 40));
+    {
+        let segment = make("killed", 30);
+        let list = segment.open::<Vec<String>>("all/list").expect("list");
+        let tree = segment.open::<std::collections::BTreeMap<String, Vec<u8>>>("all/tree").expect("tree");
+        let mut list = list.write().expect("lock");
+        let mut tree = tree.write().expect("lock");
+        (0..200).try_for_each(|n| list.push("y".repeat(n)).map(drop)).expect("push");
+        tree.clear().expect("clear");
+        list.swap(0, 5).expect("swap");
+        std::fs::copy(path("killed"), path("open")).expect("copy");
+    }
+    {
+        let segment = make("holes", 20);
+        let lists = (0..4).map(|n| segment.open_or_create_with(&format!("l{n}"), || vec![n; 60_000]));
+        let lists: Vec<_> = lists.map(|list| list.expect("list")).collect();
+        lists[0].store(vec![]).expect("store");
+        lists[2].store(vec![]).expect("store");
+        segment.shrink_to_usage().expect("shrink");
+    }
+    {
+        let bytes = std::fs::read(path("open")).expect("read");
+        std::fs::write(path("restarted"), bytes).expect("write");
+        patch(&path("restarted"), 80, 12345);
+    }
+    ["small", "closed", "open", "holes", "restarted"].map(path).to_vec()
+}
+
+fn patch(path: &Path, offset: u64, value: u64) {
+    let file = std::fs::OpenOptions::new().write(true).open(path).expect("open");
+    file.write_all_at(&value.to_ne_bytes(), offset).expect("write");
+}
+
+/// Damages a file in one of several ways.
+fn mutate(bytes: &mut Vec<u8>, draw: &mut Draw) {
+    let words = bytes.len() / 8;
+    let used: Vec<usize> = (0..bytes.len() / PAGE)
+        .filter(|page| bytes[page * PAGE..(page + 1) * PAGE].iter().any(|byte| *byte != 0))
+        .collect();
+    let word = |bytes: &[u8], index: usize| u64::from_ne_bytes(bytes[index * 8..index * 8 + 8].try_into().unwrap());
+    // Mostly where there is something: a word that is not zero.
+    let place = |bytes: &[u8], draw: &mut Draw| loop {
+        let page = match draw.below(8) {
+            0 => 0,
+            1 => 2,
+            _ => used[draw.below(used.len() as u64) as usize],
+        };
+        let index = page * PAGE / 8 + draw.below(PAGE as u64 / 8) as usize;
+        // Before that are the facts which the checksum covers.
+        if index > 7 && (word(bytes, index) != 0 || draw.below(8) == 0) {
+            return index;
+        }
+    };
+    for _ in 0..1 + draw.below(4) * draw.below(3) {
+        let at = place(bytes, draw);
+        let old = word(bytes, at);
+        let value = match draw.below(12) {
+            0 => 0,
+            1 => u64::MAX,
+            2 => old ^ 1 << draw.below(64),
+            3 => old.wrapping_add(draw.below(64)),
+            4 => old.wrapping_sub(draw.below(64)),
+            5 => 1 << draw.below(64),
+            6 => draw.number(),
+            7 => word(bytes, place(bytes, draw)),
+            8 => draw.below(words as u64) * 8,
+            9 => used[draw.below(used.len() as u64) as usize] as u64 * PAGE as u64,
+            10 => bytes.len() as u64 - draw.below(3) * 8,
+            _ => old ^ draw.below(256) << (8 * draw.below(8)),
+        };
+        bytes[at * 8..at * 8 + 8].copy_from_slice(&value.to_ne_bytes());
+    }
+    match draw.below(24) {
+        0 => {
+            let (from, to) = (used[draw.below(used.len() as u64) as usize], draw.below(used.len() as u64) as usize);
+            let to = used[to].max(1);
+            bytes.copy_within(from * PAGE..(from + 1) * PAGE, to * PAGE);
+        }
+        1 => {
+            let page = used[draw.below(used.len() as u64) as usize].max(1);
+            bytes[page * PAGE..(page + 1) * PAGE].fill(0);
+        }
+        2 => bytes.truncate(draw.below(bytes.len() as u64) as usize),
+        _ => {}
+    }
+}
+
+/// The processor's time that this process has used.
+fn used() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: fills in the time.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// Works on files from a number on, until it has come to another.
+fn victim(stage: &Stage) {
+    let (folder, first, end) = (stage.path(0), stage.number(1), stage.number(2));
+    let originals: Vec<Vec<u8>> = stage.arguments[3..].iter().map(|path| std::fs::read(path).expect("read")).collect();
+    let path = folder.join("mutated");
+    for number in first..end {
+        stage.say(number);
+        let mut draw = Draw::new(number);
+        let mut bytes = originals[(number % originals.len() as u64) as usize].clone();
+        mutate(&mut bytes, &mut draw);
+        std::fs::write(&path, &bytes).expect("write");
+        let (begin, clock) = (used(), Instant::now());
+        match std::panic::catch_unwind(|| work(&path, number)) {
+            Ok(met) => stage.say(format!("{met:?}")),
+            Err(_) => stage.say(format!("{number} panicked")),
+        }
+        if used() - begin > LIMIT || clock.elapsed() > LIMIT * 20 {
+            stage.say(format!("{number} took {:?}, {:?} of work", clock.elapsed(), used() - begin));
+        }
+        let _ = std::fs::remove_file(&path);
+        let _ = std::fs::remove_file(folder.join("copy"));
+    }
+    stage.say("done");
+}
+
+/// What a file turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Met {
+    Refused,
+    Damaged,
+    Whole,
+}
+
+/// All that can be done with a file.
+fn work(path: &Path, number: u64) -> Met {
+    if let Ok(segment) = options().read_only(true).open(path) {
+        let _ = segment.check();
+        let _ = (segment.objects(), segment.participants(), segment.check_objects());
+        let _ = try_all(&segment, number, false);
+    }
+    let Ok(segment) = options().open(path) else { return Met::Refused };
+    let found = segment.check();
+    let _ = segment.check_objects();
+    let _ = (segment.stats(), segment.participants());
+    let errors = try_all(&segment, number, true);
+    let is_whole = matches!(&found, Ok(findings) if findings.is_empty());
+    if is_whole {
+        let whole = |error: &Error| !matches!(error, Error::Corrupt { .. });
+        assert!(errors.iter().all(whole), "found whole, but {errors:?}");
+    }
+    for (index, name) in segment.objects().unwrap_or_default().iter().enumerate() {
+        let _ = segment.object_size(name);
+        let _ = if index % 5 == 0 { segment.rename(name, "all/renamed") } else { segment.remove(name) };
+    }
+    let _ = segment.open_or_create_with("all/new", || vec![vec![1u64; 100]; 10]).map(drop);
+    let _ = segment.recover();
+    let _ = (number % 4 == 0).then(|| segment.shrink_to_usage());
+    let _ = (number % 8 == 1).then(|| segment.resize(2 << 20));
+    let _ = (number % 8 == 3).then(|| segment.snapshot(path.with_file_name("copy")));
+    let _ = segment.check();
+    if is_whole { Met::Whole } else { Met::Damaged }
+}
+
+#[test]
+fn a_damaged_file_crashes_hangs_or_confuses_nobody() {
+    let folder = folder();
+    let originals = originals(folder.path());
+    let number = |name: &str| std::env::var(name).ok().map(|number| number.parse::<u64>().expect("a number"));
+    let (mut next, end) = match number("COMMY_MUTATION") {
+        Some(number) => (number, number + 1),
+        None => (0, number("COMMY_MUTATIONS").unwrap_or(2000)),
+    };
+    let mut violations = Vec::new();
+    let (mut met, all) = ([0; 3], [Met::Refused, Met::Damaged, Met::Whole].map(|met| format!("{met:?}")));
+    let begin = next;
+    while next < end && violations.len() < 20 {
+        let (first, last) = (next.to_string(), end.to_string());
+        let mut arguments = vec![text(folder.path()), &first, &last];
+        arguments.extend(originals.iter().map(|path| text(path)));
+        let mut player = Player::start("victim", &arguments);
+        let mut current = next;
+        next = loop {
+            match player.hear_or_end() {
+                Some(line) if line == "done" => break end,
+                Some(line) => match (line.parse(), all.iter().position(|met| *met == line)) {
+                    (Ok(number), _) => current = number,
+                    (_, Some(one)) => met[one] += 1,
+                    _ => violations.push(line),
+                },
+                None => {
+                    player.kill_only();
+                    violations.push(format!("{current} ended with {}", player.end()));
+                    break current + 1;
+                }
+            }
+        };
+    }
+    assert!(violations.is_empty(), "{violations:#?}");
+    println!("{} files: {met:?} were refused, found damaged, found whole", next - begin);
+    // Else nothing has been put to the test.
+    assert!(next - begin < 100 || met.iter().all(|many| *many > (next - begin) / 20), "{met:?}");
+}
