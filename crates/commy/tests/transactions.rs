@@ -75,7 +75,7 @@ fn a_transaction_that_fails_changes_nothing() {
     check("a kill");
 
     segment.transaction(change).expect("in the end");
-    assert_eq!(lists[0].load().expect("load"), []);
+    assert_eq!(lists[0].load().expect("load"), [0u64; 0]);
     assert_eq!(lists[1].load().expect("load"), [99, 1, 2, 3, 3, 2, 1]);
     let after = versions();
     assert!(after.0 > before.0 && after.1 > before.1 && after.2 > before.2, "{before:?} {after:?}");
@@ -122,7 +122,7 @@ fn an_object_twice_or_of_another_segment_is_refused_in_a_transaction() {
         })
         .expect("transaction");
     assert_eq!((lists[0].load().expect("load"), again.load().expect("load")), (vec![1, 2], vec![3]));
-    assert_eq!(foreign[0].load().expect("load"), []);
+    assert_eq!(foreign[0].load().expect("load"), [0u64; 0]);
     foreign[0].try_write().expect("it was not locked");
 }
 

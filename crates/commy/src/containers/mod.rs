@@ -17,6 +17,7 @@ pub mod boxed;
 pub mod btree;
 pub mod deque;
 mod entry;
+pub(crate) mod erased;
 pub mod hash;
 mod load;
 mod noted;

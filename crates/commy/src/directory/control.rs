@@ -103,9 +103,9 @@ pub(crate) fn control(map: &Map, object: u64) -> Result<&Control> {
     unsafe { map.get::<Control>(offset) }
 }
 
-/// Whether values with this stored form lie in their control blocks.
-pub(super) const fn is_inline<S>() -> bool {
-    size_of::<S>() <= INLINE.0 && align_of::<S>() <= INLINE.1
+/// Whether values with a stored form of this size and alignment lie in their control blocks.
+pub(super) const fn is_inline(bytes: u64, align: u64) -> bool {
+    bytes <= INLINE.0 as u64 && align <= INLINE.1 as u64
 }
 
 /// Whether a value of so many bytes can lie in its control block.
@@ -118,7 +118,7 @@ pub(crate) fn format_directory(map: &Map) -> Result<()> {
     let directory = control(map, DIRECTORY + OBJECT_AT)?;
     directory.value.put(DIRECTORY + OBJECT_AT + VALUE_AT);
     directory.state.put(LIVE);
-    const { assert!(is_inline::<<Names as Share>::Stored>()) };
+    const { assert!(is_inline(size_of::<<Names as Share>::Stored>() as u64, align_of::<<Names as Share>::Stored>() as u64)) };
     Ok(())
 }
 

@@ -24,10 +24,11 @@ use crate::map::Map;
 use crate::schema::{Description, Kind, Object};
 use crate::segment::Segment;
 use crate::shared::{Shared, WriteGuard};
-use crate::tx::{Form, Ring};
+use crate::tx::{Cx, Form, Ring};
 use crate::walk::{self, Claims, Finding, Plan};
 use control::{DIRECTORY, LIVE, OBJECT_AT, Parts, is_inline};
 use std::collections::HashMap;
+use std::ptr::NonNull;
 
 /// What the directory is.
 pub(crate) type Names = HashMap<String, u64>;
@@ -100,42 +101,35 @@ pub(crate) fn insert<T: Object>(
     changes: Option<u64>,
     value: impl FnOnce() -> T,
 ) -> Result<Found> {
-    names::check(name)?;
-    // Makes room; what cannot be freed now is freed later.
-    let _ = free_orphans(segment);
-    let value = value();
+    let form = (size_of::<T::Form>() as u64, align_of::<T::Form>() as u64);
     let description = Description::of::<T>();
     let ring = changes.map(|changes| RingShape::of(description.clone(), changes)).transpose()?;
-    let description = description.to_bytes();
-    let directory = directory(segment)?;
-    let names = directory.write()?;
-    if let Some(object) = names.get(name).copied() {
-        return found(segment, object);
-    }
-    change(names, |names| {
-        let cx = names.cx();
-        control::release_kept(cx, segment.attachment())?;
-        let stored = value.place(cx)?;
-        let text = cx.alloc(description.len() as u64, 8)?;
-        let object = control::take(cx)?;
-        let (bytes, align) = (size_of::<T::Form>() as u64, align_of::<T::Form>() as u64);
-        let value = if is_inline::<T::Form>() { object + VALUE_AT } else { cx.alloc(bytes, align)? };
-        let corrupt = || Error::corrupt(object, "an allocation outside the file");
-        let place = cx.slice::<T::Form>(value, 1).ok_or_else(corrupt)?;
-        let letters = cx.at(text, description.len() as u64, 1).ok_or_else(corrupt)?;
-        // SAFETY: places of these sizes that no object has: blocks just taken, or a part of a control block, whose
-        // content means nothing until it is that of an object.
-        unsafe {
-            std::ptr::copy_nonoverlapping(description.as_ptr(), letters.as_ptr(), description.len());
-            place.write(stored);
-        }
-        let control = control(segment.map(), object)?;
-        control.fill(Parts { description: (text, description.len() as u64), value: (value, bytes, align) });
-        if let Some(shape) = ring {
-            control.add_ring(cx, Ring::make(cx, shape.words, shape.keyed)?)?;
-        }
-        names.insert(name.into(), object)?;
-        Ok(Found { object, generation: control.generation.get(), value, description })
+    let make = Making { segment, name, description: description.to_bytes(), form, ring };
+    let value = value();
+    let made = make.run(
+        |cx| value.place(cx),
+        |stored, place| {
+            // SAFETY: a place of the size and alignment of the form, which no object has.
+            unsafe { place.cast().write(stored) }
+        },
+    )?;
+    Ok(made.0)
+}
+
+/// The same for a type that is known by its description; `store` gives the bytes of the stored form. Gives whether the
+/// object is new.
+pub(crate) fn insert_described(
+    segment: &Segment,
+    name: &str,
+    description: Vec<u8>,
+    form: (u64, u64),
+    store: impl FnOnce(Cx) -> Result<Vec<u8>>,
+) -> Result<(Found, bool)> {
+    let make = Making { segment, name, description, form, ring: None };
+    make.run(store, |stored, place| {
+        let len = stored.len().min(form.0 as usize);
+        // SAFETY: a place for so many bytes, which no object has.
+        unsafe { std::ptr::copy_nonoverlapping(stored.as_ptr(), place.as_ptr(), len) }
     })
 }
 
@@ -160,6 +154,53 @@ impl RingShape {
         let words =
             words.ok_or(Error::BadArgument { what: "the capacity of a ring of changes", value: changes, rule })?;
         Ok(RingShape { words, keyed })
+    }
+}
+
+/// An object that is to be made.
+struct Making<'a> {
+    segment: &'a Segment,
+    name: &'a str,
+    description: Vec<u8>,
+    /// Bytes and alignment of the stored form.
+    form: (u64, u64),
+    ring: Option<RingShape>,
+}
+
+impl Making<'_> {
+    /// Makes it: `store` allocates what the value owns, `put` puts its stored form into its place. Gives what there is of
+    /// that name, and whether this made it.
+    fn run<S>(self, store: impl FnOnce(Cx) -> Result<S>, put: impl FnOnce(S, NonNull<u8>)) -> Result<(Found, bool)> {
+        let Making { segment, name, description, form: (bytes, align), ring } = self;
+        names::check(name)?;
+        // Makes room; what cannot be freed now is freed later.
+        let _ = free_orphans(segment);
+        let directory = directory(segment)?;
+        let names = directory.write()?;
+        if let Some(object) = names.get(name).copied() {
+            return found(segment, object).map(|found| (found, false));
+        }
+        change(names, |names| {
+            let cx = names.cx();
+            control::release_kept(cx, segment.attachment())?;
+            let stored = store(cx)?;
+            let text = cx.alloc(description.len() as u64, 8)?;
+            let object = control::take(cx)?;
+            let value = if is_inline(bytes, align) { object + VALUE_AT } else { cx.alloc(bytes, align)? };
+            let corrupt = || Error::corrupt(object, "an allocation outside the file");
+            let place = cx.at(value, bytes, align).ok_or_else(corrupt)?;
+            let letters = cx.at(text, description.len() as u64, 1).ok_or_else(corrupt)?;
+            // SAFETY: a block just taken for so many bytes.
+            unsafe { std::ptr::copy_nonoverlapping(description.as_ptr(), letters.as_ptr(), description.len()) };
+            put(stored, place);
+            let control = control(segment.map(), object)?;
+            control.fill(Parts { description: (text, description.len() as u64), value: (value, bytes, align) });
+            if let Some(shape) = ring {
+                control.add_ring(cx, Ring::make(cx, shape.words, shape.keyed)?)?;
+            }
+            names.insert(name.into(), object)?;
+            Ok((Found { object, generation: control.generation.get(), value, description }, true))
+        })
     }
 }
 

@@ -24,17 +24,21 @@
 //! # Ok::<(), commy::Error>(())
 //! ```
 
+mod change;
 mod describe;
 mod fit;
 #[cfg(feature = "json")]
 mod json;
+mod keyed;
 mod load;
 mod path;
+mod store;
 mod text;
 mod types;
 mod value;
 mod view;
 
+pub use change::WriteView;
 #[cfg(feature = "json")]
 pub use json::Missing;
 pub use path::{Path, Step};
@@ -65,6 +69,20 @@ impl Dynamic {
         match directory::find(segment, name)? {
             Some(found) => Dynamic::new(segment, name, &found),
             None => Err(Error::NotFound { name: name.into() }),
+        }
+    }
+
+    /// Makes an object.
+    pub(crate) fn create(segment: &Segment, name: &str, described: &Type, value: &Value) -> Result<Dynamic> {
+        let (plan, node) = (&described.0, described.0.node(0));
+        let form = (node.size as u64, node.align as u64);
+        let description = described.description().to_bytes();
+        let made = directory::insert_described(segment, name, description, form, |cx| {
+            store::stored(cx, plan, 0, value).map_err(|error| fit::inside(error, name))
+        })?;
+        match made {
+            (found, true) => Dynamic::new(segment, name, &found),
+            (_, false) => Err(Error::ObjectExists { name: name.into() }),
         }
     }
 
@@ -136,5 +154,16 @@ impl Dynamic {
     /// As [`Shared::read`](crate::Shared::read); [`Error::ReadOnly`] through a read-only attachment, which cannot lock.
     pub fn read(&self) -> Result<ReadView<'_>> {
         Ok(ReadView::new(self.lock.read()?, View::new(self.lock.reader(), &self.described, self.value)))
+    }
+
+    /// Locks it for changing, in a transaction; see [`Shared::write`](crate::Shared::write). Atomics are changed at once,
+    /// and not undone.
+    ///
+    /// # Errors
+    /// As [`Shared::write`](crate::Shared::write).
+    pub fn write(&self) -> Result<WriteView<'_>> {
+        let lock = self.lock.write()?;
+        let view = View::new(lock.cx(), &self.described, self.value);
+        Ok(WriteView::new(lock, view, self.name()))
     }
 }

@@ -296,7 +296,9 @@ pub(super) fn find<'a>(map: Untyped<'a>, key: &Value) -> Result<Option<(Untyped<
     };
     let found = match map.type_of().kind {
         Kind::HashMap | Kind::HashSet => {
-            table::find(map.map, forms, map.offset, hash_with, |place| Ok(order(place)? == Ordering::Equal))?
+            let equal = |place| Ok(order(place)? == Ordering::Equal);
+            let found = table::find(map.map, forms, map.offset, hash_with, equal)?;
+            found.map(|(entry, _)| (entry.key, entry.value))
         }
         _ => btree::find(map.map, forms, map.offset, order)?,
     };

@@ -2,7 +2,7 @@
 
 use super::{Attached, Named, Segment};
 use crate::directory::{self, Found};
-use crate::dynamic::Dynamic;
+use crate::dynamic::{Dynamic, Type, Value};
 use crate::error::{Error, Result};
 use crate::schema::{Description, Object};
 use crate::shared::Shared;
@@ -102,6 +102,28 @@ impl Objects {
     /// [`Error::NotFound`]; [`Error::BadName`]; [`Error::Corrupt`] if the description cannot be that of any type.
     pub fn dynamic(&self, name: &str) -> Result<Dynamic> {
         Dynamic::open(&self.segment(), name)
+    }
+
+    /// Makes an object of a type that is written as text, or otherwise known by its description alone. A program that
+    /// has the Rust type opens it as that.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// # use std::collections::BTreeMap;
+    /// use commy::dynamic::Type;
+    /// let ages: Type = "BTreeMap<String, u8>".parse()?;
+    /// let made = segment.create_dynamic("ages", &ages, &ages.default_value()?)?;
+    /// made.write()?.set("Ada", &36u8.into())?;
+    /// assert_eq!(segment.open::<BTreeMap<String, u8>>("ages")?.load()?["Ada"], 36);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::ObjectExists`]; [`Error::BadValue`] if the value is none of the type; [`Error::BadName`];
+    /// [`Error::OutOfSpace`]; [`Error::LockTimeout`].
+    pub fn create_dynamic(&self, name: &str, described: &Type, value: &Value) -> Result<Dynamic> {
+        Dynamic::create(&self.segment(), name, described, value)
     }
 
     /// The names of all objects, in order.

@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 const DEEPEST: usize = 64;
 
 /// Hashes and compares keys, for as long as there is work left that may be done.
-pub(super) struct Keys {
+pub(crate) struct Keys {
     /// Values that may still be looked at, and groups of eight bytes.
     pub work: u64,
 }
@@ -25,7 +25,7 @@ impl Keys {
     }
 
     /// Feeds a key to a hasher.
-    pub(super) fn hash(&mut self, key: Untyped<'_>, hasher: &mut KeyHasher) -> Result<()> {
+    pub(crate) fn hash(&mut self, key: Untyped<'_>, hasher: &mut KeyHasher) -> Result<()> {
         self.hash_below(key, hasher, DEEPEST)
     }
 
@@ -95,7 +95,7 @@ impl Keys {
     }
 
     /// Compares two keys of one type.
-    pub(super) fn compare(&mut self, a: Untyped<'_>, b: Untyped<'_>) -> Result<Ordering> {
+    pub(crate) fn compare(&mut self, a: Untyped<'_>, b: Untyped<'_>) -> Result<Ordering> {
         self.compare_below(a, b, DEEPEST)
     }
 

@@ -31,8 +31,9 @@ pub(crate) use crate::containers::untyped::{Block, Step};
 pub use check::Finding;
 pub(crate) use check::check;
 pub(crate) use claims::Claims;
+pub(crate) use keys::Keys;
 pub(crate) use plan::Plan;
-pub(crate) use value::Untyped;
+pub(crate) use value::{NANOSECONDS_AT, Untyped};
 
 use crate::alloc::classes::class_of;
 use crate::containers::untyped::{Contents, WORDS};
@@ -177,8 +178,13 @@ impl<'a> Walker<'a> {
 /// # Errors
 /// [`Error::Corrupt`], [`Error::OutOfSpace`]; what was freed until then is to be rolled back.
 pub(crate) fn free(cx: Cx, plan: &Plan, offset: u64) -> Result<()> {
-    let mut walker = Walker::new(cx.map(), plan);
-    walker.enter(Untyped::root(cx.map(), plan, offset)?)?;
+    free_value(cx, Untyped::root(cx.map(), plan, offset)?)
+}
+
+/// The same for a value anywhere in an object.
+pub(crate) fn free_value(cx: Cx, value: Untyped<'_>) -> Result<()> {
+    let mut walker = Walker::new(cx.map(), value.plan);
+    walker.enter(value)?;
     while let Some(block) = walker.next_block()? {
         free_block(cx, block)?;
     }

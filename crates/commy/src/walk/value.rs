@@ -8,7 +8,7 @@ use crate::schema::{Field, Kind, Node};
 use std::time::Duration;
 
 /// Where a `Duration` has its nanoseconds, which std does not promise.
-const NANOSECONDS_AT: u64 = {
+pub(crate) const NANOSECONDS_AT: u64 = {
     let duration = Duration::new(7, 9);
     // SAFETY: of its 16 bytes, 8 are the seconds and 4 the nanoseconds, each aligned to its size: whichever comes first,
     // the third four bytes are a part of one of them.

@@ -30,6 +30,7 @@
 
 mod bulk;
 mod compare;
+mod erased;
 mod insert;
 mod map;
 mod node;
@@ -42,6 +43,7 @@ mod untyped;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use erased::Erased;
 pub use map::BTreeMapView;
 pub use range::{Iter, IterMut, Range, RangeMut};
 pub use set::{BTreeSetView, Elements};

@@ -44,6 +44,16 @@ impl Head {
         Ok(())
     }
 
+    /// That of an empty tree which this transaction makes.
+    pub(crate) fn new(stamp: u64) -> Head {
+        Head { stamp: Word::new(stamp), ..Head::default() }
+    }
+
+    /// All its words.
+    pub(crate) fn words(&self) -> [u64; 4] {
+        [&self.root, &self.levels, &self.len, &self.stamp].map(Word::get)
+    }
+
     pub(super) fn set_root(&self, root: u64, levels: u64) {
         self.root.put(root);
         self.levels.put(levels);

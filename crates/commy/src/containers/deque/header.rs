@@ -63,8 +63,18 @@ impl<S> Clone for Slots<S> {
 impl<S> Copy for Slots<S> {}
 
 impl DequeHeader {
+    /// The words of a header.
+    pub(crate) fn words_of(ring: Ring) -> [u64; 4] {
+        [ring.offset, ring.cap, ring.head, ring.head + ring.len]
+    }
+
+    /// The slots of a deque that is made with so many elements.
+    pub(crate) fn capacity_for(len: u64) -> u64 {
+        if len == 0 { 0 } else { len.next_power_of_two() }
+    }
+
     pub(crate) fn of(ring: Ring) -> DequeHeader {
-        let [offset, cap, head, tail] = [ring.offset, ring.cap, ring.head, ring.head + ring.len].map(Word::new);
+        let [offset, cap, head, tail] = DequeHeader::words_of(ring).map(Word::new);
         DequeHeader { offset, cap, head, tail }
     }
 

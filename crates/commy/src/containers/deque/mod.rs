@@ -22,7 +22,8 @@ use crate::error::{Error, Result};
 use crate::schema::describe::elements;
 use crate::schema::{Kind, Plain, Registry, Share, Viewed, nesting};
 use crate::tx::Cx;
-use header::{Ring, Slots};
+pub(crate) use header::Ring;
+use header::Slots;
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut, RangeBounds};
@@ -65,7 +66,7 @@ impl<T: Share> Share for VecDeque<T> {
 
     fn into_stored(self, cx: Cx) -> Result<DequeHeader> {
         let len = self.len() as u64;
-        let cap = if len == 0 { 0 } else { len.next_power_of_two() };
+        let cap = DequeHeader::capacity_for(len);
         let offset = cx.alloc(Shape::of::<T::Stored>().bytes(cap)?, align_of::<T::Stored>() as u64)?;
         let ring = Ring { offset, cap, head: 0, len };
         let slots = ring.places::<T::Stored>(cx).ok_or_else(|| cannot_be(ring))?;

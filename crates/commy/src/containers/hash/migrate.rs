@@ -34,6 +34,7 @@ use super::raw::{Raw, Slot};
 use super::table::{File, Shape, Table, capacity, home, slots_for};
 use crate::error::Result;
 use crate::schema::{Key, KeyHasher, Share};
+use crate::tx::Cx;
 
 /// A table whose block is not larger is replaced at once.
 const AT_ONCE: u64 = 64 << 10;
@@ -135,12 +136,17 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     pub(super) fn first_table(&self, slots: u64) -> Result<Table<Slot<K, V>>> {
         let stamp = Stamp::made(self.cx)?;
         let (control, table) = self.new_table(slots)?;
-        let mut seed = KeyHasher::new(self.cx.map().header().id[0].get());
-        seed.word(stamp);
-        seed.word(control);
-        self.head.seed.put(seed.finish());
+        self.head.seed.put(Self::new_seed(self.cx, stamp, control));
         self.set_table(control, slots, stamp);
         Ok(table)
+    }
+
+    /// What a map whose first table is this one hashes with.
+    pub(super) fn new_seed(cx: Cx, stamp: u64, control: u64) -> u64 {
+        let mut seed = KeyHasher::new(cx.map().header().id[0].get());
+        seed.word(stamp);
+        seed.word(control);
+        seed.finish()
     }
 
     /// A table without entries.

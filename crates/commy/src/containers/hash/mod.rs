@@ -25,6 +25,7 @@
 
 mod compare;
 mod entry;
+mod erased;
 mod group;
 mod head;
 mod iter;
@@ -39,6 +40,7 @@ mod table;
 mod tests;
 mod untyped;
 
+pub(crate) use erased::{Builder, Erased};
 pub use head::Head;
 pub use iter::{Elements, Iter, IterMut, Keys, Values, ValuesMut};
 pub use map::HashMapView;

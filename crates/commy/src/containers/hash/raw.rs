@@ -62,11 +62,23 @@ impl<T> Clone for Side<'_, T> {
 
 impl<T> Copy for Side<'_, T> {}
 
+impl<T> Side<'_, T> {
+    /// Whether it is the one that is being moved out of.
+    pub(super) fn is_old(&self) -> bool {
+        self.old
+    }
+
+    /// What has to be logged of it.
+    pub(super) fn stamp(&self, cx: Cx) -> Result<Stamp> {
+        Stamp::of(self.stamp, cx)
+    }
+}
+
 /// Where a key is or could be put.
 pub struct Place<'a, T> {
     pub(super) side: Side<'a, T>,
     pub(super) seek: Seek,
-    hash: u64,
+    pub(super) hash: u64,
 }
 
 impl<T> Clone for Place<'_, T> {
@@ -189,7 +201,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
 
     /// The table that keys of this hash belong to, for changing; `None` if there is none yet.
     #[inline(always)]
-    fn side(&self, hash: u64) -> Result<Option<Side<'a, Slot<K, V>>>> {
+    pub(super) fn side(&self, hash: u64) -> Result<Option<Side<'a, Slot<K, V>>>> {
         let head = self.head;
         if head.moving.get() != 0 {
             return self.side_in_move(hash).map(Some);

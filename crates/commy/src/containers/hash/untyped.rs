@@ -2,10 +2,12 @@
 
 use super::group::{DELETED, EMPTY, WIDTH};
 use super::head::{Head, MOVING_WORDS, Moving};
-use super::table::{Shape, capacity, home, tag};
+use super::table::{File, Shape, Table, capacity, home, tag};
 use crate::containers::untyped::{Block, Forms, Step};
 use crate::error::{Error, Result};
 use crate::map::Map;
+use crate::tx::Cx;
+use std::ptr::NonNull;
 
 /// The bits that are set in the control bytes of slots without a key.
 const FREE_BITS: u64 = u64::from_ne_bytes([DELETED; 8]);
@@ -28,21 +30,56 @@ pub(crate) struct Places {
     pub old: bool,
 }
 
+/// Where an entry is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub key: u64,
+    pub value: u64,
+    /// The index of its slot.
+    pub index: u64,
+}
+
 /// The slot of an entry: the key, then the value, as in a `repr(C)` struct.
 #[derive(Clone, Copy)]
-struct Slot {
-    size: u64,
-    value: u64,
-    shape: Shape,
+pub(super) struct Slot {
+    pub(super) size: u64,
+    pub(super) value: u64,
+    pub(super) shape: Shape,
 }
 
 impl Slot {
-    fn of(forms: &Forms) -> Slot {
+    pub(super) fn of(forms: &Forms) -> Slot {
         let (key, value) = (forms.first, forms.second);
         let align = key.align.max(value.align);
         let value_at = key.size.next_multiple_of(value.align);
         let size = (value_at + value.size).next_multiple_of(align);
         Slot { size, value: value_at, shape: Shape::new(size, align) }
+    }
+
+    /// The control bytes of a table with such slots.
+    pub(super) fn table(&self, cx: Cx, control: u64, slots: u64) -> Result<Table<()>> {
+        self.block(cx.map(), control, slots)?;
+        let corrupt = || Error::corrupt(control, "a hash table that cannot be");
+        Table::open(File::of(cx), control, slots).ok_or_else(corrupt)
+    }
+
+    /// A slot of the table with its control bytes at `control`.
+    pub(super) fn place(&self, cx: Cx, control: u64, index: usize) -> Result<NonNull<u8>> {
+        let corrupt = || Error::corrupt(control, "a hash table of impossible size");
+        let below = (index as u64 + 1).checked_mul(self.size).ok_or_else(corrupt)?;
+        cx.at(control.checked_sub(below).ok_or_else(corrupt)?, self.size, 1).ok_or_else(corrupt)
+    }
+
+    /// Puts the bytes of an entry into a slot.
+    ///
+    /// # Safety
+    /// `place` is a slot in the file that nobody refers to, and the bytes have the sizes of the forms.
+    pub(super) unsafe fn write(&self, place: NonNull<u8>, key: &[u8], value: &[u8]) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            std::ptr::copy_nonoverlapping(key.as_ptr(), place.as_ptr(), key.len());
+            std::ptr::copy_nonoverlapping(value.as_ptr(), place.as_ptr().add(self.value as usize), value.len());
+        }
     }
 
     fn block(&self, map: &Map, control: u64, slots: u64) -> Result<Block> {
@@ -87,7 +124,7 @@ impl Places {
     }
 
     /// Those of a table that is not moved into.
-    fn table(map: &Map, forms: &Forms, control: u64, slots: u64) -> Result<Places> {
+    pub(super) fn table(map: &Map, forms: &Forms, control: u64, slots: u64) -> Result<Places> {
         if !slots.is_power_of_two() || slots < 4 {
             return Err(Error::corrupt(control, "a hash table whose number of slots cannot be"));
         }
@@ -118,6 +155,38 @@ impl Places {
         let block = self.block(map, forms)?;
         self.slots = 0;
         Ok(Step::Block(block))
+    }
+
+    /// Where the key of a hash is that `equal` recognises.
+    pub(super) fn find(
+        &self,
+        map: &Map,
+        slot: &Slot,
+        hash: u64,
+        mut equal: impl FnMut(u64) -> Result<bool>,
+    ) -> Result<Option<Entry>> {
+        let home = home(hash, self.slots as usize) as u64;
+        let mut group = home;
+        loop {
+            let mut ends = false;
+            for index in group..group + WIDTH as u64 {
+                let control = control_byte(map, self, index)?;
+                ends |= control == EMPTY;
+                if control == tag(hash) && index < self.slots {
+                    let key = self.control - (index + 1) * slot.size;
+                    if equal(key)? {
+                        return Ok(Some(Entry { key, value: key + slot.value, index }));
+                    }
+                }
+            }
+            group += WIDTH as u64;
+            if group >= self.slots {
+                group = 0;
+            }
+            if ends || group == home {
+                return Ok(None);
+            }
+        }
     }
 
     /// The block, which has not been given.
@@ -214,14 +283,14 @@ impl Facts {
     }
 }
 
-/// Where the entry of a key is: the key and the value. `hash` gives the key's hash for a seed, `equal` recognises it.
+/// Where the entry of a key is, and its hash. `hash` gives the key's hash for a seed, `equal` recognises it.
 pub(crate) fn find(
     map: &Map,
     forms: &Forms,
     head: u64,
     hash: impl FnOnce(u64) -> Result<u64>,
-    mut equal: impl FnMut(u64) -> Result<bool>,
-) -> Result<Option<(u64, u64)>> {
+    equal: impl FnMut(u64) -> Result<bool>,
+) -> Result<Option<(Entry, u64)>> {
     let facts = Facts::of(map, head)?;
     let Some(mut table) = Places::open(map, forms, head)? else { return Ok(None) };
     let hash = hash(facts.seed)?;
@@ -232,25 +301,7 @@ pub(crate) fn find(
         let moving = unsafe { map.get::<Moving>(table.moving)? };
         table = Places::table(map, forms, moving.control.get(), moving.slots.get())?;
     }
-    let (slot, home) = (Slot::of(forms), home(hash, table.slots as usize) as u64);
-    let mut group = home;
-    loop {
-        let mut ends = false;
-        for index in group..group + WIDTH as u64 {
-            let control = control_byte(map, &table, index)?;
-            ends |= control == EMPTY;
-            if control == tag(hash) && index < table.slots {
-                let place = table.control - (index + 1) * slot.size;
-                if equal(place)? {
-                    return Ok(Some((place, place + slot.value)));
-                }
-            }
-        }
-        group = if group + (WIDTH as u64) < table.slots { group + WIDTH as u64 } else { 0 };
-        if ends || group == home {
-            return Ok(None);
-        }
-    }
+    Ok(table.find(map, &Slot::of(forms), hash, equal)?.map(|entry| (entry, hash)))
 }
 
 fn control_byte(map: &Map, table: &Places, index: u64) -> Result<u8> {

@@ -89,6 +89,11 @@ impl VecHeader {
         self.offset.get()
     }
 
+    /// The words of such a header.
+    pub(crate) fn words_of_full(offset: u64, len: u64) -> [u64; 3] {
+        [offset, len, len]
+    }
+
     /// The elements, if what the header says can be.
     #[inline(always)]
     pub(crate) fn slots<S>(&self, cx: Cx) -> Option<Slots<S>> {

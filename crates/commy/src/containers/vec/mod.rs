@@ -24,7 +24,7 @@ mod tests;
 pub(crate) use block::{
     LARGE, MOST, Shape, below, bounds, extend_block, keep_slots, lend, release, replace, store, too_large,
 };
-pub(crate) use header::Slots;
+pub(crate) use header::{Run as VecRun, Slots};
 pub(crate) use untyped::Places;
 
 pub use header::VecHeader;

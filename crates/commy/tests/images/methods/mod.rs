@@ -6,6 +6,7 @@ mod box_view;
 mod btree_map_view;
 mod btree_set_view;
 mod deque_view;
+mod dynamic;
 mod entries;
 mod forms;
 mod hash_map_view;
