@@ -383,7 +383,7 @@ fn what_was_made_as_text_is_not_what_a_program_opens() {
     assert_eq!(segment.stats().unwrap().allocated, before, "something was left behind");
     segment.remove("made").unwrap();
     segment.remove("source").unwrap();
-    assert_eq!(segment.objects().unwrap(), [String::new(); 0]);
+    assert!(segment.objects().unwrap().is_empty());
 }
 
 #[test]
