@@ -21,7 +21,7 @@ use crate::segment::Segment;
 use crate::shared::Shared;
 use crate::tx::Cx;
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -201,11 +201,21 @@ impl Home {
     pub(super) fn bury_dead(&self) -> Result<bool> {
         let mut any = false;
         let mut alive: HashMap<u64, bool> = HashMap::new();
+        let mut is_alive = |owner: u64| *alive.entry(owner).or_insert_with(|| self.is_alive(owner));
+        if self.holders.load()?.into_values().flatten().any(|owner| !is_alive(owner)) {
+            let mut holders = self.holders.write()?;
+            holders.retain(|_, owners| {
+                // One that cannot be taken out is taken for dead later as well.
+                let _ = owners.retain(|owner| is_alive(*owner));
+                !owners.is_empty()
+            })?;
+            holders.commit()?;
+        }
         for name in self.segment.objects_under(OWN)? {
             let rest = name.strip_prefix(BLOCKS).or_else(|| name.strip_prefix(PRIVATE));
             let owner = rest.and_then(|rest| rest.split('/').next());
             let Some(owner) = owner.and_then(|owner| u64::from_str_radix(owner, 16).ok()) else { continue };
-            if !*alive.entry(owner).or_insert_with(|| self.is_alive(owner)) {
+            if !is_alive(owner) {
                 self.remove(&name)?;
                 any = true;
             }
@@ -245,9 +255,6 @@ impl Home {
             holders.remove(name)?;
             self.remove(name)?;
         }
-        // Whom a dead one alone held is gone from the list as well.
-        let known: HashSet<String> = self.segment.objects_under(OWN)?.into_iter().collect();
-        holders.retain(|name, _| known.contains(name))?;
         holders.commit()?;
         Ok(dead || !names.is_empty())
     }

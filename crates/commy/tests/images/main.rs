@@ -7,6 +7,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64", not(debug_assertions)))]
 
 mod changes;
+mod direct;
 mod judge;
 mod methods;
 mod scenarios;
