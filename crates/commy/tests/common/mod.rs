@@ -29,6 +29,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes on a busy machine.
@@ -194,6 +195,7 @@ pub struct Player {
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
+    reader: JoinHandle<()>,
 }
 
 impl Player {
@@ -210,7 +212,7 @@ impl Player {
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().expect("a pipe"));
         let (sender, lines) = channel();
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
                 if let Some(said) = line.strip_prefix(MARK)
                     && sender.send(said.to_string()).is_err()
@@ -219,7 +221,7 @@ impl Player {
                 }
             }
         });
-        Player { name: role.into(), child, input, lines }
+        Player { name: role.into(), child, input, lines, reader }
     }
 
     pub fn pid(&self) -> u32 {
@@ -261,6 +263,13 @@ impl Player {
     pub fn kill(&mut self) {
         self.child.kill().expect("kill a process");
         self.child.wait().expect("wait for a process");
+    }
+
+    /// If it has been killed, waits until all that it said has come.
+    pub fn settle_if_dead(&mut self) {
+        while matches!(self.child.try_wait(), Ok(Some(_))) && !self.reader.is_finished() {
+            std::thread::yield_now();
+        }
     }
 
     /// Kills it as `kill -9` does, without waiting: it may be a zombie for as long as one likes.
