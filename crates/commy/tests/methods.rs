@@ -29,7 +29,7 @@ const NO_HANDLES: [&str; 3] = ["Options", "ReadGuard", "RawBlocks"];
 
 /// Methods of handles that change nothing but what dies with the process or its guard, or that are another one's other
 /// form, which this names.
-const CHANGE_NOTHING: [(&str, &str); 47] = [
+const CHANGE_NOTHING: [(&str, &str); 48] = [
     ("Objects::dynamic", ""),
     ("Shared::name", ""),
     ("Shared::segment", ""),
@@ -64,6 +64,7 @@ const CHANGE_NOTHING: [(&str, &str); 47] = [
     ("Segment::limit", ""),
     ("Segment::path", ""),
     ("Segment::is_read_only", ""),
+    ("Segment::check", ""),
     ("Segment::stats", ""),
     ("Segment::participants", ""),
     ("Segment::heartbeat", "one word that nobody recovers"),
