@@ -258,7 +258,7 @@ pub enum Error {
     #[error("this guard belongs to the parent of this forked process; take a new one here")]
     Forked,
     /// Something in the file contradicts itself. Nothing was changed.
-    #[error("the segment is damaged at offset {offset}: {what}; see what check_objects finds, restore a snapshot")]
+    #[error("the segment is damaged at offset {offset}: {what}; see what Segment::check finds, restore a snapshot")]
     Corrupt {
         /// Where, in bytes from the segment's start.
         offset: u64,

@@ -12,8 +12,11 @@
 //! - A write guard is a transaction: committed when it is dropped, undone by a panic under it or by the death of the
 //!   process, at whatever instruction. [`Segment::transaction`] does the same over several objects.
 //! - Nobody has to clean up: whoever meets what a dead process left puts it right.
+//! - [`Options::read_only`] is for who only looks, [`dynamic`] for who has no Rust types for what is there, and
+//!   [`FreeListAllocator`] with its containers for programs written for version 0.2.
 //!
-//! The repository's ARCHITECTURE.md says how it works and what is taken on trust.
+//! The repository's docs/QUICKSTART.md is the way in, docs/USER_GUIDE.md has everything, with what to do about each
+//! message; ARCHITECTURE.md says how it works and what is taken on trust.
 
 mod alloc;
 mod check;

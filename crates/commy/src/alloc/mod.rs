@@ -341,7 +341,7 @@ fn take(slab: &Slab<'_>, index: u64, journal: &impl Journal) -> u64 {
 #[cold]
 fn alloc_span(actor: &Actor<'_>, journal: &impl Journal, bytes: u64, align: u64) -> Result<u64> {
     if align > PAGE {
-        return Err(Error::BadArgument { what: "alignment", value: align, rule: "at most 4096" });
+        return Err(Error::BadArgument { what: "alignment", value: align, rule: "which must be at most 4096" });
     }
     let pages = pages_of(bytes);
     let heap = Heap::lock(actor)?;

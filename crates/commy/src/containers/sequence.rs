@@ -236,5 +236,5 @@ pub(crate) fn rotation(by: usize, len: usize) -> Result<usize> {
     if by <= len {
         return Ok(by);
     }
-    Err(Error::BadArgument { what: "number of places", value: by as u64, rule: "at most the length" })
+    Err(Error::BadArgument { what: "number of places", value: by as u64, rule: "which must be at most the length" })
 }

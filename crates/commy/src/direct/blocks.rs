@@ -179,7 +179,7 @@ impl Blocks {
     #[cold]
     fn fetch(&mut self, home: &Home, bytes: u64, align: u64) -> Result<usize> {
         if align > MOST_ALIGN as u64 {
-            return Err(Error::BadArgument { what: "alignment", value: align, rule: "at most 4096" });
+            return Err(Error::BadArgument { what: "alignment", value: align, rule: "which must be at most 4096" });
         }
         let room = footprint(bytes, align);
         let class = class_of(bytes, align);

@@ -47,7 +47,7 @@ impl Map {
         let length = usize::try_from(reserved).map_err(|_| Error::BadArgument {
             what: "max_size",
             value: reserved,
-            rule: "more than this machine can address",
+            rule: "which is more than this machine can address",
         })?;
         let mapping = Mapping::new(&file, length, access).map_err(|e| Error::io("map", path, e))?;
         let base = mapping.base();

@@ -151,7 +151,7 @@ pub fn corrupt_tag<S>(cx: Cx, stored: *const S) -> Error {
 pub fn invalid_tag<S>(cx: Cx, stored: *const S, name: &str, tag: u64) -> ! {
     let at = offset_of(cx, stored);
     panic!(
-        "the segment is damaged at offset {at}: {tag} is the tag of no variant of {name}; see what check_objects finds, restore a snapshot"
+        "the segment is damaged at offset {at}: {tag} is the tag of no variant of {name}; see what Segment::check finds, restore a snapshot"
     )
 }
 
@@ -163,7 +163,7 @@ pub fn invalid_tag<S>(cx: Cx, stored: *const S, name: &str, tag: u64) -> ! {
 pub(crate) fn dangling_box<S>(cx: Cx, stored: *const S) -> ! {
     let at = offset_of(cx, stored);
     panic!(
-        "the segment is damaged at offset {at}: the content of a box is outside the file; see what check_objects finds, restore a snapshot"
+        "the segment is damaged at offset {at}: the content of a box is outside the file; see what Segment::check finds, restore a snapshot"
     )
 }
 

@@ -273,10 +273,12 @@ impl Description {
         for index in 0..a.variants.len().max(b.variants.len()) {
             let (va, vb) = match (a.variants.get(index), b.variants.get(index)) {
                 (Some(va), Some(vb)) if va.name == vb.name && va.tag == vb.tag => (va, vb),
-                (None, Some(vb)) => return Some(format!("{place} has the variant {} only as stored", vb.name)),
+                (None, Some(vb)) => {
+                    return Some(format!("the variant {} of {place} is stored, and not asked for", vb.name));
+                }
                 (va, _) => {
                     let name = va.map_or("", |v| &v.name);
-                    return Some(format!("{place} has the variant {name} only as asked for"));
+                    return Some(format!("the variant {name} of {place} is asked for, and not stored"));
                 }
             };
             for index in 0..va.fields.len().max(vb.fields.len()) {
@@ -296,8 +298,8 @@ impl Description {
                             return Some(format!("{place} is at another place"));
                         }
                     }
-                    (Some(fa), _) => return Some(format!("{} is only as asked for", inside(&fa.name))),
-                    (None, Some(fb)) => return Some(format!("{} is only as stored", inside(&fb.name))),
+                    (Some(fa), _) => return Some(format!("{} is asked for, and not stored", inside(&fa.name))),
+                    (None, Some(fb)) => return Some(format!("{} is stored, and not asked for", inside(&fb.name))),
                     (None, None) => {}
                 }
             }

@@ -163,10 +163,18 @@ pub(crate) fn bounds(range: &impl RangeBounds<usize>, len: usize) -> Result<(usi
         Bound::Unbounded => len,
     };
     if end > len {
-        return Err(Error::BadArgument { what: "end of the range", value: end as u64, rule: "at most the length" });
+        return Err(Error::BadArgument {
+            what: "end of the range",
+            value: end as u64,
+            rule: "which must be at most the length",
+        });
     }
     if start > end {
-        return Err(Error::BadArgument { what: "start of the range", value: start as u64, rule: "at most its end" });
+        return Err(Error::BadArgument {
+            what: "start of the range",
+            value: start as u64,
+            rule: "which must be at most its end",
+        });
     }
     Ok((start, end))
 }
