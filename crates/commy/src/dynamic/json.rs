@@ -143,6 +143,25 @@ impl Type {
     }
 }
 
+impl super::Dynamic {
+    /// A value from JSON for what is at a path of the object, or would be: of the element, if an index or key leads
+    /// there; of a set, if the value fits that not, an element.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] names the place; [`Error::BadPath`].
+    pub fn value_from_json(&self, path: &super::Path, json: &Json, missing: Missing) -> Result<Value> {
+        let (described, plan) = (self.type_of(), &self.type_of().0);
+        let node = super::path::node_at(plan, path)?;
+        let reader = Reader { described, missing };
+        let whole = reader.value(node, json);
+        match (plan.node(node).kind, plan.entries(node).0, whole) {
+            (Kind::HashSet | Kind::BTreeSet, Some(element), Err(_)) => reader.value(element, json),
+            (.., whole) => whole,
+        }
+        .map_err(|error| inside(error, &format!("{}/{path}", self.name())))
+    }
+}
+
 struct Reader<'a> {
     described: &'a Type,
     missing: Missing,

@@ -304,3 +304,46 @@ pub(super) fn find<'a>(map: Untyped<'a>, key: &Value) -> Result<Option<(Untyped<
     };
     Ok(found.map(|(key, value)| (map.at(first, key), second.map(|second| map.at(second, value)))))
 }
+
+/// The node of what a path leads to in any value of a type.
+#[cfg(feature = "json")]
+pub(super) fn node_at(plan: &crate::walk::Plan, path: &Path) -> Result<usize> {
+    let (mut at, mut steps) = (0, path.0.iter().peekable());
+    while let Some(step) = steps.next() {
+        loop {
+            at = match plan.node(at).kind {
+                Kind::Option => {
+                    plan.node(at).variants.get(1).and_then(|some| some.fields.first()).map_or(at, |f| f.node)
+                }
+                Kind::Box => plan.entries(at).0.unwrap_or(at),
+                _ => break,
+            };
+        }
+        let node = plan.node(at);
+        let entries = plan.entries(at);
+        at = match node.kind {
+            Kind::Struct => {
+                let fields = node.variants.first().map_or(&[][..], |part| &part.fields);
+                field(path, node, fields, step)?.node
+            }
+            Kind::Vec | Kind::VecDeque | Kind::Array | Kind::HashSet | Kind::BTreeSet => entries.0.unwrap_or(at),
+            Kind::HashMap | Kind::BTreeMap => entries.1.unwrap_or(at),
+            // Text is added to text.
+            Kind::String => at,
+            Kind::Enum | Kind::SignedEnum => {
+                let named = node.variants.iter().find(|variant| Step::from(variant.name.as_str()) == *step);
+                let named = named.ok_or_else(|| path.leads_nowhere(format!("{} has no such variant", node.name)))?;
+                match (&named.fields[..], steps.peek()) {
+                    ([only], _) if is_tuple(&named.fields) => only.node,
+                    (fields, Some(_)) => {
+                        let step = steps.next().unwrap_or(step);
+                        field(path, node, fields, step)?.node
+                    }
+                    _ => return Err(path.leads_nowhere("a field of the variant is expected")),
+                }
+            }
+            _ => return Err(path.leads_nowhere(format!("{} has nothing in it", node.name))),
+        };
+    }
+    Ok(at)
+}
