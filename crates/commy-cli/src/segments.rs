@@ -50,7 +50,7 @@ pub fn run(command: &Command) -> Result<()> {
     match command {
         Command::Inspect { file, json } => inspect(&look(file)?, *json),
         Command::Check { file, json } => {
-            let findings = Segment::open(file)?.check_objects()?;
+            let findings = Segment::open(file)?.check()?;
             for finding in &findings {
                 if *json {
                     let line = json!({ "place": finding.place, "offset": finding.offset, "what": finding.what });
