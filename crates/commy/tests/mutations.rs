@@ -2,7 +2,7 @@
 //!
 //! Each mutated file is worked on in another process, which says its number before it begins. So a signal or a hang is
 //! known by that number, from which alone the file follows: `COMMY_MUTATION=NUMBER` does just that one.
-//! `COMMY_MUTATIONS` says how many there are, 2000 unless said; the full run has 20000.
+//! `COMMY_MUTATIONS` says how many there are, 500 unless said; the full run has 20000.
 #![cfg(unix)]
 
 mod common;
@@ -201,7 +201,7 @@ fn a_damaged_file_crashes_hangs_or_confuses_nobody() {
     let number = |name: &str| std::env::var(name).ok().map(|number| number.parse::<u64>().expect("a number"));
     let (mut next, end) = match number("COMMY_MUTATION") {
         Some(number) => (number, number + 1),
-        None => (0, number("COMMY_MUTATIONS").unwrap_or(2000)),
+        None => (0, number("COMMY_MUTATIONS").unwrap_or(500)),
     };
     let mut violations = Vec::new();
     let (mut met, all) = ([0; 3], [Met::Refused, Met::Damaged, Met::Whole].map(|met| format!("{met:?}")));
