@@ -1,8 +1,10 @@
 //! Whatever the bytes of a file are, nothing crashes, hangs, or panics: checking, opening, reading, changing, removing.
 //!
 //! Each mutated file is worked on in another process, which says its number before it begins. So a signal or a hang is
-//! known by that number, from which alone the file follows: `COMMY_MUTATION=NUMBER` does just that one.
-//! `COMMY_MUTATIONS` says how many there are, 500 unless said; the full run has 20000.
+//! known by that number. What is damaged follows from it, but no two originals are the same to the last bit (they hold
+//! drawn identities and process ids): a file that shows a violation is kept, and the message tells how to try it again,
+//! by `COMMY_MUTATION=NUMBER COMMY_MUTATED=FILE`.
+//! `COMMY_MUTATIONS` says how many there are, 2000 unless said; the full run has 20000.
 #![cfg(unix)]
 
 mod common;
@@ -17,6 +19,8 @@ use std::time::{Duration, Instant};
 /// Of the processor's time, for all that is done with one file.
 const LIMIT: Duration = Duration::from_secs(1);
 const PAGE: usize = 4096;
+/// Before the number in the name of a file that shows a violation.
+const KEPT: &str = "commy-mutated-";
 
 #[test]
 fn role() {
@@ -138,17 +142,22 @@ fn victim(stage: &Stage) {
     let path = folder.join("mutated");
     for number in first..end {
         stage.say(number);
-        let mut draw = Draw::new(number);
         let mut bytes = originals[(number % originals.len() as u64) as usize].clone();
-        mutate(&mut bytes, &mut draw);
-        std::fs::write(&path, &bytes).expect("write");
-        let (begin, clock) = (used(), Instant::now());
-        match std::panic::catch_unwind(|| work(&path, number)) {
-            Ok(met) => stage.say(format!("{met:?}")),
-            Err(_) => stage.say(format!("{number} panicked")),
+        if std::env::var_os("COMMY_MUTATED").is_none() {
+            mutate(&mut bytes, &mut Draw::new(number));
         }
-        if used() - begin > LIMIT || clock.elapsed() > LIMIT * 20 {
-            stage.say(format!("{number} took {:?}, {:?} of work", clock.elapsed(), used() - begin));
+        let kept = folder.join(format!("{KEPT}{number}"));
+        [&path, &kept].iter().for_each(|path| std::fs::write(path, &bytes).expect("write"));
+        let (begin, clock) = (used(), Instant::now());
+        let met = std::panic::catch_unwind(|| work(&path, number));
+        let is_late = used() - begin > LIMIT || clock.elapsed() > LIMIT * 20;
+        match met {
+            Ok(_) if is_late => stage.say(format!("{number} took {:?}, {:?} of work", clock.elapsed(), used() - begin)),
+            Ok(met) => {
+                std::fs::remove_file(&kept).expect("remove");
+                stage.say(format!("{met:?}"));
+            }
+            Err(_) => stage.say(format!("{number} panicked")),
         }
         let _ = std::fs::remove_file(&path);
         let _ = std::fs::remove_file(folder.join("copy"));
@@ -194,14 +203,29 @@ fn work(path: &Path, number: u64) -> Met {
     if is_whole { Met::Whole } else { Met::Damaged }
 }
 
+/// Moves the files of violations to where they outlive the test.
+fn keep(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).expect("list").map(|entry| entry.expect("entry").path());
+    let name = |path: &Path| path.file_name().expect("name").to_string_lossy().into_owned();
+    let shows = |path: &PathBuf| name(path).starts_with(KEPT);
+    let save = |path: PathBuf| {
+        let kept = std::env::temp_dir().join(name(&path));
+        std::fs::copy(&path, &kept).map(|_| kept).expect("copy")
+    };
+    files.filter(shows).map(save).collect()
+}
+
 #[test]
 fn a_damaged_file_crashes_hangs_or_confuses_nobody() {
     let folder = folder();
-    let originals = originals(folder.path());
+    let originals = match std::env::var_os("COMMY_MUTATED") {
+        Some(path) => vec![PathBuf::from(path)],
+        None => originals(folder.path()),
+    };
     let number = |name: &str| std::env::var(name).ok().map(|number| number.parse::<u64>().expect("a number"));
     let (mut next, end) = match number("COMMY_MUTATION") {
         Some(number) => (number, number + 1),
-        None => (0, number("COMMY_MUTATIONS").unwrap_or(500)),
+        None => (0, number("COMMY_MUTATIONS").unwrap_or(2000)),
     };
     let mut violations = Vec::new();
     let (mut met, all) = ([0; 3], [Met::Refused, Met::Damaged, Met::Whole].map(|met| format!("{met:?}")));
@@ -228,7 +252,8 @@ fn a_damaged_file_crashes_hangs_or_confuses_nobody() {
             }
         };
     }
-    assert!(violations.is_empty(), "{violations:#?}");
+    let kept = keep(folder.path());
+    assert!(violations.is_empty(), "{violations:#?}; to try again: COMMY_MUTATION=NUMBER COMMY_MUTATED=FILE, {kept:?}");
     println!("{} files: {met:?} were refused, found damaged, found whole", next - begin);
     // Else nothing has been put to the test.
     assert!(next - begin < 100 || met.iter().all(|many| *many > (next - begin) / 20), "{met:?}");

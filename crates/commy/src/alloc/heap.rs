@@ -358,6 +358,9 @@ impl<'a> Heap<'a> {
     /// Gives a run back that a word of the file points to; the word then points to `next`, which is
     /// the first word of the run.
     pub(crate) fn unpublish(&self, start: u64, pages: u64, target: &Word) -> Result<()> {
+        if target.get() != start * PAGE {
+            return Err(Error::corrupt(self.map().offset_of(target), "an offset that is not a page's"));
+        }
         self.intent().set(kind::UNPUBLISH, start, pages, self.map().offset_of(target));
         self.finish(&mut |_, _| Ok(()))
     }

@@ -182,3 +182,19 @@ fn counters_that_are_as_high_as_they_can_be_stop_nobody() {
     segment.remove("texts").unwrap();
     assert_eq!(segment.check().unwrap(), []);
 }
+
+#[test]
+fn a_chunk_of_the_bitmap_that_begins_within_a_page_does_not_keep_a_shrink_going_for_ever() {
+    let (_dir, segment) = sample();
+    let map = segment.map();
+    // A page that is zeros up to some place: no region of that chunk has anything.
+    let page = (5..map.size() / PAGE).find(|page| map.word(page * PAGE + 1416).unwrap().get() == 0).expect("zeros");
+    let pointer = &map.header().bitmap_chunks[157];
+    pointer.put(page * PAGE + 1416);
+    let (said, heard) = std::sync::mpsc::channel();
+    let other = segment.clone();
+    std::thread::spawn(move || said.send(other.shrink_to_usage()));
+    let shrunk = heard.recv_timeout(std::time::Duration::from_secs(20)).expect("it goes on for ever");
+    assert!(matches!(shrunk, Err(Error::Corrupt { .. })), "{shrunk:?}");
+    pointer.put(0);
+}
