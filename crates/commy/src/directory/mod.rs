@@ -121,11 +121,13 @@ pub(crate) fn insert<T: Object>(
 pub(crate) fn insert_described(
     segment: &Segment,
     name: &str,
-    description: Vec<u8>,
+    changes: Option<u64>,
+    description: &Description,
     form: (u64, u64),
     store: impl FnOnce(Cx) -> Result<Vec<u8>>,
 ) -> Result<(Found, bool)> {
-    let make = Making { segment, name, description, form, ring: None };
+    let ring = changes.map(|changes| RingShape::of(description.clone(), changes)).transpose()?;
+    let make = Making { segment, name, description: description.to_bytes(), form, ring };
     make.run(store, |stored, place| {
         let len = stored.len().min(form.0 as usize);
         // SAFETY: a place for so many bytes, which no object has.

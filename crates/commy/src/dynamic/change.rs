@@ -11,7 +11,7 @@
 //! Each happens whole or not at all: what fails is undone by `Cx::atomically`, whatever it had done by then.
 
 use super::fit::inside;
-use super::keyed::Keyed;
+use super::keyed::{Keyed, note};
 use super::load::{Work, load};
 use super::path::{self, Path, Step, element, follow, open};
 use super::store::stored;
@@ -21,24 +21,27 @@ use crate::containers::erased::Sequence;
 use crate::error::{Error, Result};
 use crate::schema::Kind;
 use crate::shared::WriteGuard;
+use crate::tx::{KeyBytes, Operation};
 use crate::walk::{Untyped, free_value};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// An object without its Rust type locked for changing, in a transaction that is committed when it is dropped; see
-/// [`Dynamic::write`](super::Dynamic::write). As for [`WriteGuard`], a panic rolls it back.
+/// [`Dynamic::write`](super::Dynamic::write). As for [`WriteGuard`], a panic rolls it back. As part of a transaction over
+/// several objects, `WriteView<'_, Part<'_, ()>>`, it is committed with that; see
+/// [`Transaction::write_dynamic`](crate::Transaction::write_dynamic).
 ///
 /// Paths are those of [`Path`](super::Path). Values must fit the type: [`Error::BadValue`] says where they do not. An error
 /// of a method means that it has changed nothing.
 #[derive(Debug)]
-pub struct WriteView<'a> {
+pub struct WriteView<'a, L = WriteGuard<'a, ()>> {
     view: View<'a>,
-    lock: WriteGuard<'a, ()>,
+    lock: L,
     /// What an error of a value names as the whole.
     name: &'a str,
 }
 
-impl<'a> Deref for WriteView<'a> {
+impl<'a, L> Deref for WriteView<'a, L> {
     type Target = View<'a>;
     fn deref(&self) -> &View<'a> {
         &self.view
@@ -52,11 +55,7 @@ enum End {
     Back,
 }
 
-impl<'a> WriteView<'a> {
-    pub(super) fn new(lock: WriteGuard<'a, ()>, view: View<'a>, name: &'a str) -> WriteView<'a> {
-        WriteView { view, lock, name }
-    }
-
+impl WriteView<'_> {
     /// Commits and unlocks; see [`WriteGuard::commit`].
     ///
     /// # Errors
@@ -68,6 +67,12 @@ impl<'a> WriteView<'a> {
     /// Undoes everything that was done under this guard, and unlocks.
     pub fn rollback(self) {
         self.lock.rollback();
+    }
+}
+
+impl<'a, L> WriteView<'a, L> {
+    pub(super) fn new(lock: L, view: View<'a>, name: &'a str) -> WriteView<'a, L> {
+        WriteView { view, lock, name }
     }
 
     /// Runs one operation, whole or not at all.
@@ -102,14 +107,23 @@ impl<'a> WriteView<'a> {
                 && let Some(keyed) = keyed(view, &path, before)?
             {
                 let key = path::key(&path, keyed.map, last)?;
-                return match (path::find(keyed.map, &key)?, keyed.map.type_of().kind) {
-                    (Some((_, Some(place))), _) => replace(view, place, value),
-                    (None, Kind::HashMap | Kind::BTreeMap) => keyed.insert(&key, value),
-                    _ => Err(path.leads_nowhere("the elements of a set are not replaced, but inserted and removed")),
-                };
+                match (path::find(keyed.map, &key)?, keyed.map.type_of().kind) {
+                    (Some((_, Some(place))), _) => {
+                        replace(view, place, value)?;
+                        keyed.note(Operation::Changed, &key)?;
+                    }
+                    (None, Kind::HashMap | Kind::BTreeMap) => keyed.insert(&key, value)?,
+                    _ => {
+                        let reason = "the elements of a set are not replaced, but inserted and removed";
+                        return Err(path.leads_nowhere(reason));
+                    }
+                }
+                return note_within(view, &path, before);
             }
             let place = follow(view.root()?, &path, &path.0)?;
-            replace(view, place.ok_or_else(|| path.leads_nowhere("nothing is there"))?, value)
+            replace(view, place.ok_or_else(|| path.leads_nowhere("nothing is there"))?, value)?;
+            note_whole(view, &path, Operation::Replaced)?;
+            note_within(view, &path, &path.0)
         })
     }
 
@@ -125,11 +139,11 @@ impl<'a> WriteView<'a> {
             if let Some(set) = keyed(view, &path, &path.0)?
                 && matches!(set.map.type_of().kind, Kind::HashSet | Kind::BTreeSet)
             {
-                return if path::find(set.map, value)?.is_some() {
-                    Ok(false)
-                } else {
-                    set.insert(value, &Value::Unit).map(|()| true)
-                };
+                if path::find(set.map, value)?.is_some() {
+                    return Ok(false);
+                }
+                set.insert(value, &Value::Unit)?;
+                return note_within(view, &path, &path.0).map(|()| true);
             }
             let (before, last) = path.split_last().ok_or_else(|| path.leads_nowhere("an index or key is needed"))?;
             if let Some(keyed) = keyed(view, &path, before)? {
@@ -137,7 +151,8 @@ impl<'a> WriteView<'a> {
                 if path::find(keyed.map, &key)?.is_some() {
                     return Ok(false);
                 }
-                return keyed.insert(&key, value).map(|()| true);
+                keyed.insert(&key, value)?;
+                return note_within(view, &path, before).map(|()| true);
             }
             let (place, sequence) = sequence(view, &path, before)?;
             let len = sequence.len();
@@ -145,7 +160,8 @@ impl<'a> WriteView<'a> {
                 || matches!(last, Step::Key(key) if *key == Value::from(len));
             let index = if at_end { Some(len) } else { path::index(&path, last, len)? };
             let index = index.ok_or_else(|| path.leads_nowhere(format!("there are {len} elements")))?;
-            put(view, place, sequence, index, value).map(|()| true)
+            put(view, place, sequence, index, value)?;
+            note_within(view, &path, before).map(|()| true)
         })
     }
 
@@ -164,15 +180,14 @@ impl<'a> WriteView<'a> {
                     let Some((stored_key, content)) = path::find(keyed.map, &key)? else { return Ok(None) };
                     let value = load(content.unwrap_or(stored_key), &mut work)?;
                     keyed.remove(&key)?;
-                    return Ok(Some(value));
+                    return note_within(view, &path, before).map(|()| Some(value));
                 }
                 let value = follow(view.root()?, &path, before)?.map_or(Ok(None), open)?;
                 if value.is_some_and(|value| is_sequence(value.type_of().kind)) {
                     let (place, sequence) = sequence(view, &path, before)?;
-                    return match path::index(&path, last, sequence.len())? {
-                        Some(index) => take(view, place, sequence, index),
-                        None => Ok(None),
-                    };
+                    let Some(index) = path::index(&path, last, sequence.len())? else { return Ok(None) };
+                    let taken = take(view, place, sequence, index)?;
+                    return note_within(view, &path, before).map(|()| taken);
                 }
             }
             let Some(place) = follow(view.root()?, &path, &path.0)? else { return Ok(None) };
@@ -182,7 +197,7 @@ impl<'a> WriteView<'a> {
             match load(place, &mut work)? {
                 Value::Option(Some(value)) => {
                     replace(view, place, &Value::Option(None))?;
-                    Ok(Some(*value))
+                    note_within(view, &path, &path.0).map(|()| Some(*value))
                 }
                 _ => Ok(None),
             }
@@ -213,10 +228,12 @@ impl<'a> WriteView<'a> {
             {
                 let text = super::load::text(place)?;
                 let text = if end == End::Back { text + more } else { format!("{more}{text}") };
-                return replace(view, place, &Value::Text(text));
+                replace(view, place, &Value::Text(text))?;
+            } else {
+                let (place, sequence) = sequence(view, &path, &path.0)?;
+                put(view, place, sequence, if end == End::Back { sequence.len() } else { 0 }, value)?;
             }
-            let (place, sequence) = sequence(view, &path, &path.0)?;
-            put(view, place, sequence, if end == End::Back { sequence.len() } else { 0 }, value)
+            note_within(view, &path, &path.0)
         })
     }
 
@@ -249,14 +266,18 @@ impl<'a> WriteView<'a> {
                     Some(value) => Value::List(vec![key, load(value, &mut work)?]),
                     None => key,
                 };
+                let noted = match &taken {
+                    Value::List(entry) if value.is_some() => &entry[0],
+                    key => key,
+                };
                 keyed.remove_edge(end == End::Back)?;
-                return Ok(Some(taken));
+                keyed.note(Operation::Removed, noted)?;
+                return note_within(view, &path, &path.0).map(|()| Some(taken));
             }
             let (place, sequence) = sequence(view, &path, &path.0)?;
-            match sequence.len().checked_sub(1) {
-                Some(last) => take(view, place, sequence, if end == End::Back { last } else { 0 }),
-                None => Ok(None),
-            }
+            let Some(last) = sequence.len().checked_sub(1) else { return Ok(None) };
+            let taken = take(view, place, sequence, if end == End::Back { last } else { 0 })?;
+            note_within(view, &path, &path.0).map(|()| taken)
         })
     }
 
@@ -279,8 +300,30 @@ impl<'a> WriteView<'a> {
                 Kind::Vec | Kind::VecDeque | Kind::HashSet | Kind::BTreeSet => Value::List(Vec::new()),
                 _ => return Err(path.leads_nowhere(format!("a {} cannot be empty", place.type_of().name))),
             };
-            replace(view, place, &empty)
+            replace(view, place, &empty)?;
+            note_whole(view, &path, Operation::Cleared)?;
+            note_within(view, &path, &path.0)
         })
+    }
+}
+
+/// Notes that the whole value was changed, if the path is its own.
+fn note_whole(view: &View<'_>, path: &Path, operation: Operation) -> Result<()> {
+    match view.root()? {
+        root if path.is_empty() => note(view.cx, root, operation, &KeyBytes::NONE),
+        _ => Ok(()),
+    }
+}
+
+/// Notes that something within the value of an entry was changed: what these steps lead to, if they lead anywhere.
+fn note_within(view: &View<'_>, path: &Path, steps: &[Step]) -> Result<()> {
+    let (true, Some(first)) = (view.cx.is_noting(), steps.first()) else { return Ok(()) };
+    let root = view.root()?;
+    match root.type_of().kind {
+        Kind::HashMap | Kind::BTreeMap => {
+            Keyed { cx: view.cx, map: root }.note(Operation::Changed, &path::key(path, root, first)?)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use super::value::Value;
 use crate::containers::{btree, hash as table};
 use crate::error::{Error, Result};
 use crate::schema::{KeyHasher, Kind};
-use crate::tx::Cx;
+use crate::tx::{Cx, Form, KeyBytes, Operation};
 use crate::walk::{Keys, Plan, Untyped, free_value};
 
 /// The entries of what is to be a map or set.
@@ -77,6 +77,14 @@ pub(super) fn store(cx: Cx, plan: &Plan, node: usize, value: &Value, out: &mut [
     Ok(())
 }
 
+/// Notes what was done with a value, if it is that of an object that keeps its changes.
+pub(super) fn note(cx: Cx, value: Untyped<'_>, operation: Operation, key: &KeyBytes) -> Result<()> {
+    match cx.at(value.offset, 0, 1) {
+        Some(place) if cx.is_noting() => cx.note(place.as_ptr().cast(), operation, key),
+        _ => Ok(()),
+    }
+}
+
 /// A map or set that is open for changing.
 pub(super) struct Keyed<'a> {
     pub cx: Cx,
@@ -116,11 +124,33 @@ impl<'a> Keyed<'a> {
                 Keys { work: self.map.map.size() }.hash(at(place), &mut hasher)?;
                 Ok(hasher.finish())
             })?;
-            return table.insert(hash_of(plan, nodes.0, key, table.seed()?)?, make);
+            table.insert(hash_of(plan, nodes.0, key, table.seed()?)?, make)?;
+        } else {
+            let tree = self.tree()?;
+            let way = tree.way(|place| compare(at(place), key))?;
+            tree.insert(way, make)?;
         }
-        let tree = self.tree()?;
-        let way = tree.way(|place| compare(at(place), key))?;
-        tree.insert(way, make)
+        self.note(Operation::Inserted, key)
+    }
+
+    /// Notes what was done with an entry, if this is an object that keeps its changes (`containers::noted`).
+    pub(super) fn note(&self, operation: Operation, key: &Value) -> Result<()> {
+        if !self.cx.is_noting() {
+            return Ok(());
+        }
+        let (plan, node) = (self.map.plan, self.nodes().0);
+        let stored_form;
+        let (form, bytes) = match (plan.node(node).kind, key) {
+            (Kind::String, Value::Text(text)) => (Form::Text, text.as_bytes()),
+            _ if plan.owns(node) => return note(self.cx, self.map, operation, &KeyBytes::UNTOLD),
+            _ => {
+                stored_form = stored(self.cx, plan, node, key)?;
+                (Form::Stored, &stored_form[..])
+            }
+        };
+        // SAFETY: bytes that are borrowed until it is noted.
+        let bytes = unsafe { KeyBytes::new(form, bytes.as_ptr(), bytes.len()) };
+        note(self.cx, self.map, operation, &bytes)
     }
 
     /// Takes the entry of a key out, if it is there, and frees what it owns.
@@ -135,13 +165,15 @@ impl<'a> Keyed<'a> {
                 return Ok(false);
             };
             self.free_entry(place.key, place.value)?;
-            return self.table().remove(place, hash).map(|()| true);
+            self.table().remove(place, hash)?;
+            return self.note(Operation::Removed, key).map(|()| true);
         }
         let tree = self.tree()?;
         match tree.way(|place| compare(at(place), key))? {
             Some(way) if way.found => {
                 self.free_entry(way.key(), way.value())?;
-                tree.remove(way).map(|()| true)
+                tree.remove(way)?;
+                self.note(Operation::Removed, key).map(|()| true)
             }
             _ => Ok(false),
         }

@@ -4,6 +4,7 @@
 //! values than `Work` allows, whatever lengths and links say.
 
 use super::describe::is_tuple;
+use super::leaf::leaf;
 use super::value::Value;
 use crate::containers::untyped::{Contents, Step};
 use crate::error::{Error, Result};
@@ -13,7 +14,6 @@ use crate::schema::{Field, Kind};
 use crate::tx::Cx;
 use crate::walk::{Plan, Untyped};
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
 
 /// Values between two looks at whether reading on is of use.
 const STRIDE: u64 = 256;
@@ -51,29 +51,6 @@ pub(super) fn load(value: Untyped<'_>, work: &mut Work) -> Result<Value> {
     work.spend(value.offset)?;
     let node = value.type_of();
     Ok(match node.kind {
-        Kind::Unit => Value::Unit,
-        Kind::Unsigned => Value::Unsigned(value.number()? as u128),
-        Kind::Signed => Value::Signed(value.number()?),
-        Kind::NonZeroUnsigned | Kind::NonZeroSigned => match value.number()? {
-            0 => return Err(Error::corrupt(value.offset, "a number that is zero and must not be")),
-            number if node.kind == Kind::NonZeroSigned => Value::Signed(number),
-            number => Value::Unsigned(number as u128),
-        },
-        Kind::Float if node.size == 4 => Value::Float32(f32::from_bits(value.number()? as u32)),
-        Kind::Float => Value::Float64(f64::from_bits(value.number()? as u64)),
-        Kind::Bool => match value.number()? {
-            0 => Value::Bool(false),
-            1 => Value::Bool(true),
-            _ => return Err(Error::corrupt(value.offset, "a bool that is neither")),
-        },
-        Kind::Char => {
-            let character = char::from_u32(value.number()? as u32);
-            Value::Char(character.ok_or_else(|| Error::corrupt(value.offset, "a char that is none"))?)
-        }
-        Kind::Duration => match value.duration()? {
-            (seconds, nanoseconds @ 0..1_000_000_000) => Value::Duration(Duration::new(seconds, nanoseconds)),
-            _ => return Err(Error::corrupt(value.offset, "a duration with more than a second of nanoseconds")),
-        },
         Kind::Atomic => load_atomic(value)?,
         Kind::Struct => fields(value, value.fields()?, work)?,
         Kind::Enum | Kind::SignedEnum => {
@@ -119,6 +96,10 @@ pub(super) fn load(value: Untyped<'_>, work: &mut Work) -> Result<Value> {
                 Ok(true)
             })?;
             Value::Map(all)
+        }
+        _ => {
+            let (bytes, size) = value.leaf_bytes()?;
+            leaf(node, &bytes[..size]).map_err(|what| Error::corrupt(value.offset, what))?
         }
     })
 }

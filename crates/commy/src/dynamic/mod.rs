@@ -25,11 +25,13 @@
 //! ```
 
 mod change;
+mod changes;
 mod describe;
 mod fit;
 #[cfg(feature = "json")]
 mod json;
 mod keyed;
+mod leaf;
 mod load;
 mod path;
 mod store;
@@ -39,6 +41,7 @@ mod value;
 mod view;
 
 pub use change::WriteView;
+pub use changes::{Change, Changes};
 #[cfg(feature = "json")]
 pub use json::Missing;
 pub use path::{Path, Step};
@@ -50,7 +53,7 @@ use crate::directory::{self, Found};
 use crate::error::{Error, Result};
 use crate::schema::Description;
 use crate::segment::Segment;
-use crate::shared::Shared;
+use crate::shared::{Part, Shared, Transaction};
 
 /// An object whose type is known by its description alone, with its lock: what [`Shared`] is for a Rust type.
 ///
@@ -73,11 +76,16 @@ impl Dynamic {
     }
 
     /// Makes an object.
-    pub(crate) fn create(segment: &Segment, name: &str, described: &Type, value: &Value) -> Result<Dynamic> {
+    pub(crate) fn create(
+        segment: &Segment,
+        name: &str,
+        changes: Option<u64>,
+        described: &Type,
+        value: &Value,
+    ) -> Result<Dynamic> {
         let (plan, node) = (&described.0, described.0.node(0));
         let form = (node.size as u64, node.align as u64);
-        let description = described.description().to_bytes();
-        let made = directory::insert_described(segment, name, description, form, |cx| {
+        let made = directory::insert_described(segment, name, changes, described.description(), form, |cx| {
             store::stored(cx, plan, 0, value).map_err(|error| fit::inside(error, name))
         })?;
         match made {
@@ -88,7 +96,8 @@ impl Dynamic {
 
     fn new(segment: &Segment, name: &str, found: &Found) -> Result<Dynamic> {
         let described = Type::described(Description::from_bytes(&found.description)?)?;
-        let lock = Shared::<()>::lock_of(segment, name, found.object, found.generation)?;
+        // A lock that knows where the value is, by which the transactions that note changes recognise the object.
+        let lock = Shared::<()>::new(segment, name, found)?;
         Ok(Dynamic { lock, value: found.value, described })
     }
 
@@ -163,6 +172,13 @@ impl Dynamic {
     /// As [`Shared::write`](crate::Shared::write).
     pub fn write(&self) -> Result<WriteView<'_>> {
         let lock = self.lock.write()?;
+        let view = View::new(lock.cx(), &self.described, self.value);
+        Ok(WriteView::new(lock, view, self.name()))
+    }
+
+    /// Locks it for changing in a transaction; see [`Transaction::write_dynamic`](crate::Transaction::write_dynamic).
+    pub(crate) fn write_in<'t>(&'t self, transaction: &'t Transaction<'_>) -> Result<WriteView<'t, Part<'t, ()>>> {
+        let lock = transaction.write(&self.lock)?;
         let view = View::new(lock.cx(), &self.described, self.value);
         Ok(WriteView::new(lock, view, self.name()))
     }

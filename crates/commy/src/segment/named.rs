@@ -1,6 +1,7 @@
 //! Objects that are made with something besides their value.
 
 use super::Objects;
+use crate::dynamic::{Dynamic, Type, Value};
 use crate::error::{Error, Result};
 use crate::schema::Share;
 use crate::shared::Shared;
@@ -69,5 +70,26 @@ impl Named<'_> {
             return Err(Error::NoChanges { name: self.name.into() });
         }
         Ok(object)
+    }
+
+    /// Makes the object of a type that is known by its description alone; there must be none of that name. See
+    /// [`Objects::create_dynamic`].
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// # use commy::dynamic::Type;
+    /// let ages: Type = "BTreeMap<String, u8>".parse()?;
+    /// let ages = segment.object("ages").changes(1000).create_dynamic(&ages, &ages.default_value()?)?;
+    /// let mut changes = ages.changes()?;
+    /// ages.write()?.set("Ada", &36u8.into())?;
+    /// assert_eq!(changes.next(std::time::Duration::ZERO)?.unwrap().key()?, Some("Ada".into()));
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Objects::create_dynamic`]; [`Error::BadArgument`] for a capacity of 0.
+    pub fn create_dynamic(self, described: &Type, value: &Value) -> Result<Dynamic> {
+        Dynamic::create(&self.objects.segment(), self.name, self.changes, described, value)
     }
 }

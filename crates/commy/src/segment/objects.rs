@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub struct Objects(pub(super) Arc<Attached>);
 
 impl Objects {
-    fn segment(&self) -> Segment {
+    pub(super) fn segment(&self) -> Segment {
         Segment(self.clone())
     }
 
@@ -123,7 +123,7 @@ impl Objects {
     /// [`Error::ObjectExists`]; [`Error::BadValue`] if the value is none of the type; [`Error::BadName`];
     /// [`Error::OutOfSpace`]; [`Error::LockTimeout`].
     pub fn create_dynamic(&self, name: &str, described: &Type, value: &Value) -> Result<Dynamic> {
-        Dynamic::create(&self.segment(), name, described, value)
+        Dynamic::create(&self.segment(), name, None, described, value)
     }
 
     /// The names of all objects, in order.

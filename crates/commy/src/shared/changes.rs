@@ -155,6 +155,11 @@ impl<T: Share> Change<T> {
         self.note.operation
     }
 
+    /// The note itself.
+    pub(crate) fn note(&self) -> &Note {
+        &self.note
+    }
+
     /// Whether an entry was changed whose key is not known: its type cannot be noted, or it is longer than 1 KiB.
     pub fn is_untold(&self) -> bool {
         self.note.form == Form::Untold

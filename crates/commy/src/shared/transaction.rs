@@ -5,6 +5,7 @@
 //! Two that wait for each other are found by following who waits for whom: one gets `Error::Deadlock`.
 
 use super::Shared;
+use crate::dynamic::{Dynamic, WriteView};
 use crate::error::{Error, Result};
 use crate::schema::{Guarded, Share};
 use crate::segment::Segment;
@@ -102,6 +103,38 @@ impl Transaction<'_> {
         Ok(Part { object, cx, not_send: PhantomData })
     }
 
+    /// Locks an object without its Rust type for changing, until the transaction ends: see [`dynamic`](crate::dynamic). Its
+    /// [`version`](Dynamic::version) stays the same under the lock until the end: so what is to be done only to an object
+    /// that nobody has changed since looks at it here.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// use commy::Error;
+    /// segment.open_or_create_with("waiting", || vec![1u32, 2])?;
+    /// segment.open_or_create::<Vec<u32>>("done")?;
+    /// let (waiting, done) = (segment.dynamic("waiting")?, segment.dynamic("done")?);
+    /// let seen = done.version();
+    /// segment.transaction(|tx| {
+    ///     let mut to = tx.write_dynamic(&done)?;
+    ///     if done.version() != seen {
+    ///         return Err(Error::other("somebody was faster"));
+    ///     }
+    ///     if let Some(job) = tx.write_dynamic(&waiting)?.pop("")? {
+    ///         to.push("", &job)?;
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// assert_eq!(segment.open::<Vec<u32>>("done")?.load()?, [2]);
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`write`](Transaction::write).
+    pub fn write_dynamic<'t>(&'t self, object: &'t Dynamic) -> Result<WriteView<'t, Part<'t, ()>>> {
+        object.write_in(self)
+    }
+
     fn close(&mut self, commit: bool) -> Result<()> {
         if !self.worker.is_own() {
             return Err(Error::Forked);
@@ -150,6 +183,10 @@ pub struct Part<'t, T: Share> {
 }
 
 impl<T: Share> Part<'_, T> {
+    pub(crate) fn cx(&self) -> Cx {
+        self.cx
+    }
+
     /// The value in place.
     pub fn view(&self) -> T::Ref<'_> {
         // SAFETY: locked for this part alone, of which there is one; the context lives in the worker, which

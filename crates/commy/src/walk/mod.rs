@@ -33,7 +33,7 @@ pub(crate) use check::check;
 pub(crate) use claims::Claims;
 pub(crate) use keys::Keys;
 pub(crate) use plan::Plan;
-pub(crate) use value::{NANOSECONDS_AT, Untyped};
+pub(crate) use value::{NANOSECONDS_AT, Untyped, duration_of, number_of};
 
 use crate::alloc::classes::class_of;
 use crate::containers::untyped::{Contents, WORDS};

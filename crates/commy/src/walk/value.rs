@@ -109,22 +109,22 @@ impl<'a> Untyped<'a> {
         let mut bytes = [0; 16];
         let size = node.size.min(16);
         self.copy(&mut bytes[..size])?;
-        if cfg!(target_endian = "big") {
-            bytes[..size].reverse();
-        }
-        let number = i128::from_le_bytes(bytes);
-        let unused = 128 - size as u32 * 8;
-        let signed = matches!(node.kind, Kind::Signed | Kind::NonZeroSigned);
-        Ok(if signed { number << unused >> unused } else { number })
+        Ok(number_of(node, &bytes[..size]))
     }
 
     /// Seconds and nanoseconds of a duration.
     pub(crate) fn duration(self) -> Result<(u64, u32)> {
-        let seconds = bytes_at(self.map, self.offset + 8 - NANOSECONDS_AT, 8)?;
-        let nanoseconds = bytes_at(self.map, self.offset + NANOSECONDS_AT, 4)?;
-        let corrupt = |_| Error::corrupt(self.offset, "a duration outside the file");
-        let seconds = u64::from_ne_bytes(seconds.try_into().map_err(corrupt)?);
-        Ok((seconds, u32::from_ne_bytes(nanoseconds.try_into().map_err(corrupt)?)))
+        let mut bytes = [0; size_of::<Duration>()];
+        self.copy(&mut bytes)?;
+        Ok(duration_of(&bytes))
+    }
+
+    /// The first bytes of it, at most sixteen: all of what is neither a container nor has parts.
+    pub(crate) fn leaf_bytes(self) -> Result<([u8; 16], usize)> {
+        let mut bytes = [0; 16];
+        let size = self.type_of().size.min(16);
+        self.copy(&mut bytes[..size])?;
+        Ok((bytes, size))
     }
 
     /// The bytes of an array, or of the elements of a vector, which lie in a row.
@@ -149,6 +149,27 @@ impl<'a> Untyped<'a> {
             _ => Ok(&[]),
         }
     }
+}
+
+/// The number that some bytes are, at most 16; its sign is extended if it has one.
+pub(crate) fn number_of(node: &Node, bytes: &[u8]) -> i128 {
+    let (mut all, size) = ([0; 16], bytes.len().min(16));
+    all[..size].copy_from_slice(&bytes[..size]);
+    if cfg!(target_endian = "big") {
+        all[..size].reverse();
+    }
+    let number = i128::from_le_bytes(all);
+    let unused = 128 - size as u32 * 8;
+    let signed = matches!(node.kind, Kind::Signed | Kind::NonZeroSigned);
+    if signed && size > 0 { number << unused >> unused } else { number }
+}
+
+/// Seconds and nanoseconds of the bytes of a duration.
+pub(crate) fn duration_of(bytes: &[u8; size_of::<Duration>()]) -> (u64, u32) {
+    let (mut seconds, mut nanoseconds) = ([0; 8], [0; 4]);
+    seconds.copy_from_slice(&bytes[8 - NANOSECONDS_AT as usize..][..8]);
+    nanoseconds.copy_from_slice(&bytes[NANOSECONDS_AT as usize..][..4]);
+    (u64::from_ne_bytes(seconds), u32::from_ne_bytes(nanoseconds))
 }
 
 /// Bytes of the file; the lock of the object that they are part of is held, so nobody changes them.

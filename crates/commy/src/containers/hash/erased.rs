@@ -181,7 +181,8 @@ impl<'a> Erased<'a> {
         Ok(())
     }
 
-    /// Puts an entry in that is not there yet; there is room for it. `make` gives the bytes of its key and value.
+    /// Puts an entry in that is not there yet; there is room for it. `make` gives the bytes of its key and value. It is not
+    /// noted: that is left to who knows the key.
     pub(crate) fn insert(&self, hash: u64, make: impl FnOnce() -> Result<(Vec<u8>, Vec<u8>)>) -> Result<()> {
         let (head, slot, cx) = (self.head()?, Slot::of(self.forms), self.cx);
         let raw = Raw::<(), ()>::new(head, cx);
@@ -196,7 +197,7 @@ impl<'a> Erased<'a> {
             if side.stamp(cx)? != Stamp::Made && slot.size > 0 {
                 cx.keep_bytes(place.as_ptr(), slot.size as usize)?;
             }
-            raw.fill(Place { side, seek: Seek::Vacant(index), hash }, index, || Ok(((), ())))?;
+            raw.fill_unnoted(Place { side, seek: Seek::Vacant(index), hash }, index, || Ok(((), ())))?;
             slot.write(place, &key, &value);
         }
         Ok(())
@@ -211,6 +212,6 @@ impl<'a> Erased<'a> {
         if index >= side.table.slots() || side.table.control(index) >= DELETED {
             return Err(head.corrupt());
         }
-        raw.empty(side, index).map(drop)
+        raw.empty_with(side, index, || Ok(())).map(drop)
     }
 }

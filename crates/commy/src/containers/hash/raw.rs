@@ -309,15 +309,26 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         index: usize,
         make: impl FnOnce() -> Result<(K::Stored, V::Stored)>,
     ) -> Result<*mut Slot<K, V>> {
+        // SAFETY: a key that is about to be stored.
+        let note = |entry: &(K::Stored, V::Stored)| unsafe { self.note(Operation::Inserted, &entry.0) };
+        self.fill_unnoted(place, index, || noting(self.cx, make, note))
+    }
+
+    /// The same, for who notes it itself.
+    #[inline(always)]
+    pub(super) fn fill_unnoted(
+        &self,
+        place: Place<'a, Slot<K, V>>,
+        index: usize,
+        make: impl FnOnce() -> Result<(K::Stored, V::Stored)>,
+    ) -> Result<*mut Slot<K, V>> {
         let (side, head) = (place.side, self.head);
         let slot = side.table.slot(index);
         if self.keep(side, index)? == Stamp::Removed {
             // SAFETY: a slot, in the file.
             unsafe { self.keep_bytes(slot)? };
         }
-        // SAFETY: a key that is about to be stored.
-        let note = |entry: &(K::Stored, V::Stored)| unsafe { self.note(Operation::Inserted, &entry.0) };
-        let (key, value) = noting(self.cx, make, note)?;
+        let (key, value) = make()?;
         let was = side.table.control(index);
         // SAFETY: a vacant slot of this table, of which there are no references.
         unsafe { slot.write(Slot { key, value }) };
@@ -349,13 +360,24 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     /// entry owns can be freed afterwards.
     #[inline(always)]
     pub(super) fn empty(&self, side: Side<'a, Slot<K, V>>, index: usize) -> Result<*mut Slot<K, V>> {
+        // SAFETY: the key of a full slot.
+        self.empty_with(side, index, || unsafe { self.note(Operation::Removed, self.key(side.table.slot(index))) })
+    }
+
+    /// The same, noted by `note`.
+    #[inline(always)]
+    pub(super) fn empty_with(
+        &self,
+        side: Side<'a, Slot<K, V>>,
+        index: usize,
+        note: impl FnOnce() -> Result<()>,
+    ) -> Result<*mut Slot<K, V>> {
         let stamp = Stamp::removed(self.cx)?;
         if self.keep(side, index)? == Stamp::Older {
             self.cx.keep(side.stamp, 1)?;
             side.stamp.put(stamp);
         }
-        // SAFETY: the key of a full slot.
-        unsafe { self.note(Operation::Removed, self.key(side.table.slot(index)))? };
+        note()?;
         let (head, remains) = (self.head, side.table.remains(index));
         side.table.set_control(index, remains);
         head.len.put(head.len.get().saturating_sub(1));
