@@ -193,7 +193,8 @@ macro_rules! collection {
             }
         }
 
-        /// In another container it is what it is a handle of: its content moves there, and it is left empty.
+        /// In another container it is what it is a handle of: its content moves there, and it is left empty, both in the
+        /// transaction that puts it there. (Into another file it moves by a commit of its own.)
         impl<$($parameters)*> Share for $name<$($arguments)*> {
             type Stored = <$std as Share>::Stored;
             type Ref<'a> = <$std as Share>::Ref<'a>;
@@ -202,7 +203,7 @@ macro_rules! collection {
             const ANY_BYTES: bool = <$std as Share>::ANY_BYTES;
 
             fn into_stored(self, cx: Cx) -> Result<Self::Stored> {
-                self.handle.take()?.into_stored(cx)
+                self.handle.move_to(cx)
             }
             unsafe fn view<'a>(stored: *const Self::Stored, cx: Cx) -> Self::Ref<'a> {
                 // SAFETY: the caller's promise.

@@ -8,8 +8,9 @@
 //! loose   <-------------------------------------  content that was taken out of another container
 //! ```
 //!
-//! Putting a container into another one takes its content, placed or loose, and leaves it empty. So a `SharedString` that is taken
-//! out of a map and turned into a `String` never was an object.
+//! Putting a container into another one takes its content, placed or loose, and leaves it empty: in the transaction of the
+//! other one, so that the content is always in one of the two. A `SharedString` that is taken out of a map and turned
+//! into a `String` never was an object.
 
 use super::home::{Home, Kind};
 use crate::error::{Error, Result};
@@ -30,6 +31,16 @@ struct Placed<T: Share> {
     claim: Claim,
     /// In whose name it was made: a forked child drops handles of its parent's.
     owner: u64,
+}
+
+impl<T: Share + Default> Placed<T> {
+    /// The object as it is seen through the attachment of `cx`, if that is one of the same file.
+    fn seen_from(&self, cx: Cx) -> Result<Option<Shared<T>>> {
+        if std::ptr::eq(self.shared.segment().map(), cx.map()) {
+            return Ok(Some(self.shared.clone()));
+        }
+        Home::of(cx).map_or(Ok(None), |home| self.shared.through(&home.segment))
+    }
 }
 
 /// By what right a handle has its object, and so what becomes of that when the handle is dropped.
@@ -101,6 +112,23 @@ impl<T: Share + Default> Handle<T> {
             let _ = self.placed.set(Placed { shared, claim: Claim::Own, owner });
         }
         self.placed.get().map(|placed| &placed.shared).ok_or(Error::NoAllocator)
+    }
+
+    /// Takes the content out for who puts it elsewhere, in the transaction of `cx`; it is empty afterwards. What is in
+    /// another file is taken out by a commit of its own.
+    ///
+    /// # Errors
+    /// As [`Shared::write`], and [`Error::OutOfSpace`]; what the transaction did is then undone by who put it.
+    pub(super) fn move_to(&self, cx: Cx) -> Result<T::Stored> {
+        let Some(placed) = self.placed.get() else { return self.take()?.into_stored(cx) };
+        match placed.claim {
+            // It goes with this handle.
+            Claim::Own => placed.shared.load()?.into_stored(cx),
+            Claim::Named | Claim::Held(_) => match placed.seen_from(cx)? {
+                Some(shared) => shared.take_within(cx),
+                None => self.take()?.into_stored(cx),
+            },
+        }
     }
 
     /// Takes the content out; it is empty afterwards.

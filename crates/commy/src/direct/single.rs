@@ -117,11 +117,12 @@ impl<T: Plain + Default> Share for SharedBox<T> {
     type Stored = T;
     type Ref<'a> = &'a T;
     type Mut<'a> = &'a mut T;
-    const OWNS: bool = false;
+    // It is taken from where it was, which can fail, and needs a transaction.
+    const OWNS: bool = true;
     const ANY_BYTES: bool = T::ANY_BYTES;
 
-    fn into_stored(self, _: Cx) -> Result<T> {
-        self.handle.take()
+    fn into_stored(self, cx: Cx) -> Result<T> {
+        self.handle.move_to(cx)
     }
     unsafe fn view<'a>(stored: *const T, cx: Cx) -> &'a T {
         // SAFETY: the caller's promise.

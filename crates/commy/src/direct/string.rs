@@ -279,7 +279,7 @@ impl Share for SharedString {
     const OWNS: bool = true;
 
     fn into_stored(self, cx: Cx) -> Result<VecHeader> {
-        self.handle.take()?.into_stored(cx)
+        self.handle.move_to(cx)
     }
     unsafe fn view<'a>(stored: *const VecHeader, cx: Cx) -> StringView<'a> {
         // SAFETY: the caller's promise.

@@ -198,17 +198,16 @@ impl<'a, T: Share> WriteGuard<'a, T> {
     #[inline(always)]
     fn close_noted(&mut self, commit: bool) -> Result<()> {
         let log = self.worker.log(self.way);
-        let version = self.shared.control().version.atomic();
         if commit {
             log.commit();
-            version::count_change(version);
         } else {
             log.roll_back(&self.worker.actor(), self.worker.alloc())?;
-            version::count_undone(version);
         }
+        self.shared.count_end(commit);
         self.shared.lock().unlock_write(self.keep);
         if commit {
             self.shared.wake_sleepers();
+            self.cx().committed();
         }
         self.worker.end(self.way)
     }

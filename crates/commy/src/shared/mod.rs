@@ -3,6 +3,7 @@
 mod atomics;
 mod changes;
 mod guard;
+mod joined;
 mod lent;
 mod onlooker;
 mod ops;
@@ -278,6 +279,13 @@ impl<T: Share> Shared<T> {
             name: self.name.clone(),
             marker: PhantomData,
         }
+    }
+
+    /// Counts, before it is unlocked, that it was changed; or that the changes were undone.
+    #[inline(always)]
+    fn count_end(&self, commit: bool) {
+        let version = self.control().version.atomic();
+        if commit { version::count_change(version) } else { version::count_undone(version) }
     }
 
     fn notify(&self) -> Notify<'_, Attachment> {

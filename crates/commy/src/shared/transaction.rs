@@ -9,7 +9,6 @@ use crate::dynamic::{Dynamic, WriteView};
 use crate::error::{Error, Result};
 use crate::schema::{Guarded, Share};
 use crate::segment::Segment;
-use crate::sync::version;
 use crate::tx::{Cx, Worker};
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -151,15 +150,15 @@ impl Transaction<'_> {
         }
         let locked = self.locked.take();
         for (object, keep) in &locked {
-            let version = object.control().version.atomic();
-            match (changed, commit) {
-                (true, true) => version::count_change(version),
-                (true, false) => version::count_undone(version),
-                (false, _) => {}
+            if changed {
+                object.count_end(commit);
             }
             object.lock().unlock_write(*keep);
         }
         locked.iter().filter(|_| changed && commit).for_each(|(object, _)| object.wake_sleepers());
+        if commit {
+            self.worker.context(self.way).committed();
+        }
         let ended = self.worker.end(self.way);
         noted.and(ended)
     }

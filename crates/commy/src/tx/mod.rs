@@ -2,6 +2,7 @@
 //! segment.
 
 mod hot;
+mod joined;
 mod log;
 mod record;
 mod ring;
@@ -23,6 +24,7 @@ use crate::layout::Word;
 use crate::map::Map;
 use crate::sync::version;
 use hot::Hot;
+use joined::Joined;
 use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
@@ -41,6 +43,7 @@ pub struct Context {
     transaction: Cell<u64>,
     hot: Hot,
     watched: Watched,
+    joined: Joined,
     /// What tells whether that which is being read without a lock has been changed meanwhile.
     watch: Option<Watch>,
 }
@@ -78,8 +81,9 @@ impl Context {
     #[inline(always)]
     fn of(map: &Map, worker: Option<NonNull<Worker>>, way: usize, watch: Option<Watch>) -> Context {
         let (stamp, transaction) = (Cell::new(0), Cell::new(0));
-        let (map, hot, watched) = (NonNull::from(map), Hot::default(), Watched::default());
-        Context { map, worker, way, stamp, transaction, hot, watched, watch }
+        let (map, hot) = (NonNull::from(map), Hot::default());
+        let (watched, joined) = (Watched::default(), Joined::default());
+        Context { map, worker, way, stamp, transaction, hot, watched, joined, watch }
     }
 
     #[inline(always)]
@@ -88,6 +92,7 @@ impl Context {
         self.transaction.set(0);
         self.hot.forget();
         self.watched.forget();
+        self.joined.end(false);
     }
 }
 
@@ -135,8 +140,9 @@ impl Cx {
         unsafe { self.context().map.as_ref() }
     }
 
+    /// The thread whose transaction it is.
     #[inline(always)]
-    fn worker<'a>(self) -> Result<&'a Worker> {
+    pub(crate) fn worker<'a>(self) -> Result<&'a Worker> {
         match self.context().worker {
             Some(worker) => {
                 // SAFETY: the worker that the context is part of.

@@ -1,7 +1,7 @@
 //! Containers and texts as values in containers.
 
-use super::{fresh, map};
-use commy::{SharedBTreeMap, SharedBox, SharedHashMap, SharedHashSet, SharedString, SharedVec, SharedVecDeque};
+use super::{fresh, layout, map};
+use commy::{Error, SharedBTreeMap, SharedBox, SharedHashMap, SharedHashSet, SharedString, SharedVec, SharedVecDeque};
 
 #[test]
 fn a_string_that_is_put_into_a_map_moves_there_and_leaves_the_other_empty() {
@@ -76,4 +76,78 @@ fn texts_in_containers_are_changed_in_place_under_the_lock() {
     list.get_mut(0).expect("a text").push('y').expect("room");
     assert_eq!(list.get(0).expect("a text"), "xy");
     assert!(list.get_mut(1).is_none());
+}
+
+#[test]
+fn what_is_put_into_a_container_stays_where_it_was_if_there_is_no_room() {
+    let (_folder, path, allocator) = fresh();
+    let mut texts: SharedVec<SharedString> = SharedVec::new_in(&allocator);
+    texts.push(SharedString::from_str_in("first", &allocator).expect("room")).expect("room");
+    assert_eq!((texts.len(), texts.capacity()), (1, 1));
+    let named = SharedString::named_in(&allocator, "text");
+    named.as_shared().set("keep me").expect("room");
+    let mut bytes = 1 << 16;
+    while bytes >= 8 {
+        if allocator.allocate(layout(bytes, 8)).is_err() {
+            bytes /= 2;
+        }
+    }
+    assert!(matches!(texts.push(named), Err(Error::OutOfSpace { .. })));
+    let again = SharedString::named_in(&map(&path), "text");
+    assert_eq!((again.load().expect("a copy"), texts.len()), ("keep me".to_string(), 1));
+    again.as_shared().push_str("!").expect("it is unlocked");
+}
+
+#[test]
+fn what_is_put_into_a_container_belongs_to_the_guard_that_it_is_put_by() {
+    let (_folder, path, one) = fresh();
+    let other = map(&path);
+    // The same attachment, and another of the same file.
+    for from in [&one, &other] {
+        let texts: SharedVec<SharedString> = SharedVec::named_in(&one, "texts");
+        let named = || SharedString::named_in(from, "text");
+        named().store("a text").expect("room");
+        let (handle, version) = (named(), named().version());
+        let is_locked = || {
+            let handle = &handle;
+            std::thread::scope(|scope| {
+                scope.spawn(|| handle.as_shared().try_write().is_err()).join().expect("a thread")
+            })
+        };
+        let mut guard = texts.write().expect("the lock");
+        guard.push(named()).expect("room");
+        assert!(is_locked(), "nobody sees it gone before the commit");
+        guard.rollback();
+        assert_eq!((named().load().expect("a copy"), named().version()), ("a text".to_string(), version));
+        let mut guard = texts.write().expect("the lock");
+        guard.push(named()).expect("room");
+        guard.commit().expect("a commit");
+        assert!(!is_locked() && handle.is_empty() && handle.version() > version);
+        assert_eq!(
+            texts.load().expect("a copy").pop().map(|text| text.into_inner().expect("text")),
+            Some("a text".into())
+        );
+    }
+    let texts: SharedVec<String> = SharedVec::named_in(&one, "texts");
+    assert_eq!(texts, ["a text".to_string(), "a text".to_string()]);
+}
+
+#[test]
+fn boxes_move_with_the_transaction_too() {
+    let (_folder, _path, allocator) = fresh();
+    let numbers: SharedVecDeque<SharedBox<u64>> = SharedVecDeque::new_in(&allocator);
+    let named = || SharedBox::<u64>::named_in(&allocator, "number");
+    named().store(7).expect("stored");
+    let refused: commy::Result<()> = allocator.segment().transaction(|tx| {
+        tx.write(numbers.as_shared())?.push_back(named())?;
+        Err(Error::Forked)
+    });
+    assert!(refused.is_err() && numbers.is_empty() && *named() == 7);
+    numbers.as_shared().push_back(named()).expect("room");
+    assert_eq!((numbers.front(), *named()), (Some(&7), 0));
+    named().store(8).expect("stored");
+    let mut guard = numbers.write().expect("the lock");
+    guard.extend([named(), named()]).expect("room");
+    drop(guard);
+    assert!(numbers.iter().eq(&[7, 8, 0]) && *named() == 0);
 }

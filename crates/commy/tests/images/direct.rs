@@ -18,7 +18,8 @@ fn left(segment: &Segment) -> String {
     let names = segment.objects().expect("names");
     let queue: SharedVecDeque<u64> = SharedVecDeque::named_in(&allocator, "queue");
     let map: SharedHashMap<i32, String> = SharedHashMap::named_in(&allocator, "map");
-    format!("{names:?} {queue:?} {map:?}")
+    let text = SharedString::named_in(&allocator, "text");
+    format!("{names:?} {queue:?} {map:?} {text:?}")
 }
 
 fn prepare(segment: &Segment) {
@@ -45,6 +46,20 @@ fn a_text_that_moves_into_a_map() {
         map.insert(1, SharedString::from_str_in("text", &allocator).expect("room"));
     };
     run("direct: a text that moves into a map", prepare, act, left);
+}
+
+#[test]
+fn a_named_text_that_moves_into_a_map() {
+    let prepare = |segment: &Segment| {
+        left(segment);
+        SharedString::named_in(&allocator(segment), "text").store("text").expect("room");
+    };
+    let act = |segment: &Segment| {
+        let allocator = allocator(segment);
+        let mut map: SharedHashMap<i32, SharedString> = SharedHashMap::named_in(&allocator, "map");
+        map.insert(1, SharedString::named_in(&allocator, "text"));
+    };
+    run("direct: a named text that moves into a map", prepare, act, left);
 }
 
 #[test]
