@@ -4,10 +4,10 @@
 
 mod common;
 
-use common::{Player, SOON, Stage, play, segment, text};
+use common::{Player, Stage, Watch, play, segment, text};
 use commy::{Error, Segment, Shared};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[test]
 fn role() {
@@ -97,7 +97,7 @@ fn outlived(how: &str, reap: bool) {
     let child: libc::pid_t = player.hear().parse().expect("a pid");
     assert!(matches!(list.try_write(), Err(Error::LockTimeout { holder, .. }) if holder == player.pid()));
     assert!(matches!(other.try_write(), Err(Error::LockTimeout { holder, .. }) if holder == player.pid()));
-    let killed = Instant::now();
+    let killed = Watch::start();
     if reap {
         player.kill()
     } else {
@@ -109,7 +109,7 @@ fn outlived(how: &str, reap: bool) {
         guard.push(4).expect("push");
         other.write().expect("what the dead read, whose child lives").push(4).expect("push");
     }
-    assert!(killed.elapsed() < SOON, "took {:?}", killed.elapsed());
+    killed.expect_soon("what the dead held");
     // SAFETY: asks whether the process is there.
     assert_eq!(unsafe { libc::kill(child, 0) }, 0, "the child did not outlive its parent");
     assert_eq!(segment.stats().expect("stats").rolled_back, 1);

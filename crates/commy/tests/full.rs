@@ -5,7 +5,7 @@ mod common;
 #[cfg(unix)]
 use common::{Player, Stage, place, text};
 #[cfg(target_os = "linux")]
-use common::{c_path, is_root};
+use common::{is_root, mount_disk};
 use common::{play, segment};
 use commy::{Error, Segment, Shared};
 use std::collections::HashMap;
@@ -155,15 +155,7 @@ fn a_full_disk_is_an_error_and_loses_nothing() {
 /// Mounts a disk of 1 MiB where only this process sees it, and fills it.
 #[cfg(target_os = "linux")]
 fn filler_of_a_small_disk(stage: &Stage) {
-    let (target, none) = (c_path(stage.path(0)), std::ptr::null::<libc::c_void>());
-    // SAFETY: strings that end with a zero; the mounts of this process are its own from the first call on.
-    let mounted = unsafe {
-        libc::unshare(libc::CLONE_NEWNS) == 0
-            && libc::mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE, none)
-                == 0
-            && libc::mount(c"none".as_ptr(), target.as_ptr(), c"tmpfs".as_ptr(), 0, c"size=1m".as_ptr().cast()) == 0
-    };
-    if !mounted {
+    if !mount_disk(stage.path(0), "size=1m", false) {
         return stage.say("no mount");
     }
     let path = stage.path(0).join("small.commy");

@@ -2,13 +2,13 @@
 
 mod common;
 
-use common::{LONG, List, Player, SOON, Stage, is_locked_by, list, play, text, with_lists};
+use common::{LONG, List, Player, Stage, Watch, is_locked_by, list, play, text, with_lists};
 use commy::{Error, Segment, Shared};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[test]
 fn role() {
@@ -188,9 +188,9 @@ fn a_leaked_guard_holds_until_its_process_ends_and_is_then_rolled_back() {
             player.say("end");
             player.end_well();
         }
-        let begin = Instant::now();
+        let begin = Watch::start();
         let mut guard = lists[0].write().expect("lock");
-        assert!(begin.elapsed() < SOON, "{how}: took {:?}", begin.elapsed());
+        begin.expect_soon(how);
         assert_eq!(guard[..], [1], "{how}: what was not committed is there");
         guard.push(2).expect("push");
         guard.pop().expect("pop");
@@ -228,13 +228,13 @@ fn leaked_guards_are_rolled_back_when_their_process_leaves_the_segment() {
     is_locked_by(lists[1].try_write(), player.pid());
     player.say("leave");
     player.expect("left");
-    let begin = Instant::now();
+    let begin = Watch::start();
     for list in &lists {
         let mut guard = list.write().expect("lock");
         assert_eq!(guard[..], [1], "what was not committed is there");
         guard.push(2).expect("push");
     }
-    assert!(begin.elapsed() < SOON, "took {:?}", begin.elapsed());
+    begin.expect_soon("it");
     player.say("again");
     player.expect("done");
     assert_eq!(lists[0].load().expect("load"), [1, 2, 3]);
@@ -245,7 +245,7 @@ fn a_second_lock_on_an_own_object_is_a_deadlock_at_once() {
     let (_folder, _path, segment, lists) = with_lists(2);
     let list = &lists[0];
     let same = self::list(&segment, 0);
-    let begin = Instant::now();
+    let begin = Watch::start();
     let deadlock = |error: Option<Error>| match error {
         Some(Error::Deadlock { what, .. }) => assert!(what.contains("list/0"), "{what}"),
         other => panic!("{other:?}"),
@@ -276,7 +276,7 @@ fn a_second_lock_on_an_own_object_is_a_deadlock_at_once() {
         deadlock(same.write().err());
         assert_eq!(again[..], [1, 2]);
     }
-    assert!(begin.elapsed() < SOON, "took {:?}", begin.elapsed());
+    begin.expect_soon("it");
     list.try_write().expect("it is free again");
     segment.transaction(|tx| tx.write(list)?.push(3)).expect("it is free again");
     assert_eq!(list.load().expect("load"), [1, 2, 3]);
@@ -287,7 +287,7 @@ fn opposite_order(first: fn(&List) -> Held<'_>, second: fn(&List) -> commy::Resu
     let (_folder, path, segment, _lists) = with_lists(2);
     for attachments in [1, 2] {
         let meet = Barrier::new(2);
-        let begin = Instant::now();
+        let begin = Watch::start();
         let deadlocks: usize = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..2)
                 .map(|number| {
@@ -311,7 +311,7 @@ fn opposite_order(first: fn(&List) -> Held<'_>, second: fn(&List) -> commy::Resu
             threads.into_iter().map(|thread| thread.join().expect("a thread")).sum()
         });
         assert_eq!(deadlocks, 1, "one is told, the other gets on");
-        assert!(begin.elapsed() < SOON, "took {:?}", begin.elapsed());
+        begin.expect_soon("it");
     }
 }
 
@@ -371,10 +371,10 @@ fn a_circle_of_processes_does_not_wait_for_ever() {
         .map(|n| Player::start("locker", &[text(&path), &n.to_string(), &((n + 1) % MANY).to_string()]))
         .collect();
     players.iter_mut().for_each(|player| player.expect("has one"));
-    let begin = Instant::now();
+    let begin = Watch::start();
     players.iter_mut().for_each(|player| player.say("go"));
     let said: Vec<String> = players.iter_mut().map(Player::hear).collect();
-    assert!(begin.elapsed() < SOON, "took {:?}", begin.elapsed());
+    begin.expect_soon("it");
     let deadlocks = said.iter().filter(|said| *said == "deadlock").count();
     assert_eq!(deadlocks, 1, "{said:?}");
     players.into_iter().for_each(Player::end_well);

@@ -119,6 +119,11 @@ pub(crate) fn extend(file: &File, from: u64, to: u64) -> io::Result<()> {
     system::extend(file, from, to)
 }
 
+/// Makes a file of one's own `len` bytes long, without storage. A limit comes back as the error, never as a signal.
+pub(crate) fn lengthen(file: &File, len: u64) -> io::Result<()> {
+    system::lengthen(file, len)
+}
+
 /// Gives back the storage beyond `len`, which reads as zeros when it is extended again.
 ///
 /// On Unix the file has that length afterwards, and who touches a page beyond it gets SIGBUS. On
@@ -135,7 +140,7 @@ pub(crate) fn punch(file: &File, from: u64, to: u64) -> io::Result<()> {
     system::punch(file, from, to)
 }
 
-/// Makes `to`, an empty file, share all storage of `from`, if the file system can do that; tells whether. Each gets
+/// Makes `to`, a file without content, share all storage of `from`, if the file system can do that; tells whether. Each gets
 /// storage of its own for what is changed in it: so a store may meet a full disk, until [`unshare`].
 pub(crate) fn clone_file(from: &File, to: &File) -> io::Result<bool> {
     system::clone_file(from, to)

@@ -177,7 +177,8 @@ fn format(file: &File, path: &Path, options: &Options) -> Result<()> {
         reason: format!("the disk of {} says: {e}", path.display()),
     })?;
     let copy = file.try_clone().map_err(|e| Error::io("open", path, e))?;
-    let map = Map::new(copy, path, size, Access::ReadWrite)?;
+    // As it will be attached, so that what cannot be is found out before there is a segment.
+    let map = Map::new(copy, path, maximum, Access::ReadWrite)?;
     let header = map.header();
     at(Point::WordPublish);
     header.magic.publish(u64::from_ne_bytes(FORMATTING));

@@ -85,6 +85,7 @@ impl Segment {
         let _heap = Heap::lock(actor)?;
         self.nothing_left_open()?;
         let (map, size) = (self.map(), self.map().size());
+        os::lengthen(&copy.file, size).map_err(|e| copy.failed(e))?;
         let cloned = os::clone_file(map.file(), &copy.file).map_err(|e| copy.failed(e))?;
         if !cloned {
             let mut holes: Vec<(u64, u64)> =
@@ -96,6 +97,7 @@ impl Segment {
                 from = end;
             }
         }
+        // A clone is as long as the whole file.
         copy.file.set_len(size).map_err(|e| copy.failed(e))?;
         Ok(size)
     }
@@ -250,7 +252,7 @@ impl Partial {
 
     fn failed(&self, source: std::io::Error) -> Error {
         match source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => {
                 let reason = format!("the disk of {} says: {source}", self.path.display());
                 Error::OutOfSpace { needed: 0, reason }
             }

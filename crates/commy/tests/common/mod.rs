@@ -26,9 +26,9 @@ use commy::Segment;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -88,6 +88,63 @@ pub fn is_locked_by<G>(locked: commy::Result<G>, pid: u32) {
         Err(commy::Error::LockTimeout { holder, .. }) => assert_eq!(holder, pid),
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("it is not locked"),
+    }
+}
+
+/// Sees that something takes no longer than it may, on a machine that is as slow as it likes: a *pulse* sleeps for a few
+/// milliseconds, again and again, and counts how much too late it wakes up.
+pub struct Watch {
+    begin: Instant,
+    late: Duration,
+}
+
+/// As many may be waited for, one after another, and each may be late.
+const QUEUE: u32 = 8;
+
+impl Watch {
+    pub fn start() -> Watch {
+        Watch { late: Watch::all_lateness(), begin: Instant::now() }
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    /// How much of the time the machine had nothing done that was due.
+    pub fn lateness(&self) -> Duration {
+        Watch::all_lateness() - self.late
+    }
+
+    /// Whether no more than `time` has passed, but for lateness.
+    pub fn is_within(&self, time: Duration) -> bool {
+        self.elapsed() <= time + self.lateness() * QUEUE
+    }
+
+    /// Sees that it came [`SOON`].
+    #[track_caller]
+    pub fn expect_soon(&self, what: &str) {
+        let (time, late) = (self.elapsed(), self.lateness());
+        assert!(self.is_within(SOON), "{what} took {time:?}, of which the machine was late for {late:?}");
+    }
+
+    fn all_lateness() -> Duration {
+        const BEAT: Duration = Duration::from_millis(5);
+        // When it last woke up, and how much too late it was altogether.
+        static PULSE: OnceLock<&Mutex<(Instant, Duration)>> = OnceLock::new();
+        let pulse = PULSE.get_or_init(|| {
+            let pulse = &*Box::leak(Box::new(Mutex::new((Instant::now(), Duration::ZERO))));
+            std::thread::spawn(move || {
+                loop {
+                    std::thread::sleep(BEAT);
+                    let mut pulse = pulse.lock().unwrap_or_else(PoisonError::into_inner);
+                    let now = Instant::now();
+                    *pulse = (now, pulse.1 + (now - pulse.0).saturating_sub(BEAT));
+                }
+            });
+            pulse
+        });
+        let (woken, late) = *pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        late + woken.elapsed().saturating_sub(BEAT)
     }
 }
 
@@ -324,4 +381,31 @@ pub fn is_root() -> bool {
 pub fn c_path(path: &Path) -> std::ffi::CString {
     use std::os::unix::ffi::OsStrExt;
     std::ffi::CString::new(path.as_os_str().as_bytes()).expect("a path without zeros")
+}
+
+/// Mounts a disk in memory where only this process sees it, or mounts it again with other options. False if this may not
+/// be done here, which is said: only root may, and not everywhere.
+#[cfg(target_os = "linux")]
+pub fn mount_disk(target: &Path, options: &str, again: bool) -> bool {
+    let none = std::ptr::null::<libc::c_void>();
+    let (target, options) = (c_path(target), std::ffi::CString::new(options).expect("options without zeros"));
+    // SAFETY: strings that end with a zero; the mounts of this process are its own from the first call on.
+    let mounted = unsafe {
+        let read_only = if options.as_bytes().starts_with(b"ro") { libc::MS_RDONLY } else { 0 };
+        let flags = if again { libc::MS_REMOUNT | read_only } else { 0 };
+        (again
+            || libc::unshare(libc::CLONE_NEWNS) == 0
+                && libc::mount(
+                    c"none".as_ptr(),
+                    c"/".as_ptr(),
+                    std::ptr::null(),
+                    libc::MS_REC | libc::MS_PRIVATE,
+                    none,
+                ) == 0)
+            && libc::mount(c"none".as_ptr(), target.as_ptr(), c"tmpfs".as_ptr(), flags, options.as_ptr().cast()) == 0
+    };
+    if !mounted {
+        eprintln!("mounting a small disk is not allowed here: {}", std::io::Error::last_os_error());
+    }
+    mounted
 }

@@ -28,6 +28,11 @@ pub fn extend(file: &File, from: u64, to: u64) -> io::Result<()> {
     extend_by(file, from, to, allocate)
 }
 
+pub fn lengthen(file: &File, len: u64) -> io::Result<()> {
+    refuse_above_limit(len)?;
+    file.set_len(len)
+}
+
 pub fn truncate(file: &File, len: u64) -> io::Result<()> {
     file.set_len(len)
 }

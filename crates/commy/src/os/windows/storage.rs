@@ -54,6 +54,10 @@ pub fn extend(file: &File, from: u64, to: u64) -> io::Result<()> {
     Ok(())
 }
 
+pub fn lengthen(file: &File, len: u64) -> io::Result<()> {
+    file.set_len(len)
+}
+
 pub fn truncate(file: &File, len: u64) -> io::Result<()> {
     punch(file, len, file.metadata()?.len())
 }
