@@ -143,8 +143,9 @@ impl Watch {
             });
             pulse
         });
-        let (woken, late) = *pulse.lock().unwrap_or_else(PoisonError::into_inner);
-        late + woken.elapsed().saturating_sub(BEAT)
+        // Held, so that nothing is counted that the pulse counts again.
+        let pulse = pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        pulse.1 + pulse.0.elapsed().saturating_sub(BEAT)
     }
 }
 

@@ -8,7 +8,8 @@
 //!              operation a life; all money is there; the whole segment is checked
 //! ```
 //!
-//! Nobody may wait for longer than a second, but for the time that the machine lets everybody wait (`common::Watch`).
+//! Nobody may wait for longer than a second, but for the time that the machine lets everybody wait (`common::Watch`). Who
+//! gives room back is at work for longer, in proportion to the file, and only the others may not notice that.
 //!
 //! `COMMY_KILLS` says how many are killed, 200 unless said; the full run has 20000.
 #![cfg(unix)]
@@ -17,7 +18,7 @@
 mod common;
 mod work;
 
-use common::{Draw, Player, SOON, Stage, Watch, folder, play, text};
+use common::{Draw, LONG, Player, SOON, Stage, Watch, folder, play, text};
 use std::time::Duration;
 use work::{ALL_MONEY, Done, KINDS, Objects, WORKERS};
 
@@ -28,16 +29,20 @@ fn role() {
 
 /// Does something and sees that it did not have to wait for others.
 fn timed(stage: &Stage, what: &str, act: impl FnOnce() -> Done) -> bool {
+    within(SOON, stage, what, act)
+}
+
+fn within(most: Duration, stage: &Stage, what: &str, act: impl FnOnce() -> Done) -> bool {
     let watch = Watch::start();
     let done = act();
     let (time, late) = (watch.elapsed(), watch.lateness());
     if let Err(error) = &done {
         stage.say(format!("failed: {what}: {error}"));
     }
-    if time > SOON / 4 {
+    if time > SOON / 4 && most == SOON {
         stage.say(format!("waited {} {}", time.as_millis(), late.as_millis()));
     }
-    if !watch.is_within(SOON) {
+    if !watch.is_within(most) {
         stage.say(format!("failed: {what} waited for {time:?}, the machine for {late:?}"));
     }
     done.is_ok()
@@ -64,7 +69,7 @@ fn worker(stage: &Stage) {
         match draw.below(64) {
             0..6 => timed(stage, "taking from the stream", || objects.consume()),
             6 => timed(stage, "growing", || objects.grow(draw.below(1 << 20))),
-            7 if draw.below(4) == 0 => timed(stage, "shrinking", || objects.shrink()),
+            7 if draw.below(4) == 0 => within(LONG, stage, "shrinking", || objects.shrink()),
             8 => timed(stage, "making and removing", || objects.come_and_go()),
             _ => true,
         };
