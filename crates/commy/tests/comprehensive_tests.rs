@@ -9,6 +9,8 @@ mod common;
 mod finding;
 #[path = "comprehensive_tests/maps_and_sets.rs"]
 mod maps_and_sets;
+#[path = "comprehensive_tests/models.rs"]
+mod models;
 #[path = "comprehensive_tests/queues.rs"]
 mod queues;
 #[path = "comprehensive_tests/strings.rs"]

@@ -5,7 +5,10 @@
 mod common;
 
 use common::{Player, Stage, Watch, play, segment, text};
-use commy::{Error, Segment, Shared};
+use commy::{
+    Error, FreeListAllocator, Segment, Shared, SharedBox, SharedHashMap, SharedString, SharedVec, SharedVecDeque,
+};
+use std::alloc::Layout;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -15,6 +18,7 @@ fn role() {
         ("parent inside a guard", parent_inside_a_guard),
         ("parent that lends its guards", parent_that_lends_its_guards),
         ("parent of workers", parent_of_workers),
+        ("parent with containers", parent_with_containers),
         ("holder", holder),
     ]);
 }
@@ -366,4 +370,93 @@ fn a_child_of_a_process_with_a_dead_neighbour_recovers_it() {
     player.end_well();
     assert_eq!(count.load().expect("load"), 8 * ROUNDS);
     list.try_write().expect("the lock is free");
+}
+
+fn allocator(path: &std::path::Path) -> FreeListAllocator {
+    // SAFETY: nothing is lent while others change it.
+    unsafe { FreeListAllocator::open(path, 4 << 20).expect("an allocator") }
+}
+
+/// Has blocks and a container of each kind of claim, which its children touch.
+fn parent_with_containers(stage: &Stage) {
+    let allocator = allocator(stage.path(0));
+    let layout = Layout::new::<[u64; 16]>();
+    let block = allocator.allocate(layout).expect("room").cast::<u64>();
+    // SAFETY: a block of our own.
+    unsafe { block.write(7) };
+    let mut held: SharedVecDeque<u64> = SharedVecDeque::new_in(&allocator);
+    let mut named: SharedHashMap<u64, String> = SharedHashMap::named_in(&allocator, "named");
+    let private = SharedVec::from_iter_in(0..10u64, &allocator);
+    let mut texts: SharedVec<SharedString> = SharedVec::named_in(&allocator, "texts");
+    texts.push(SharedString::from_str_in("text", &allocator).expect("room")).expect("room");
+    held.push_back(1);
+    named.insert(1, "parent".into());
+
+    end_well(fork(|| {
+        // What its parent has open it may use, as a process of its own.
+        held.push_back(2);
+        named.insert(2, "child".into());
+        assert_eq!((private.len(), private[9]), (10, 9));
+        // Blocks are of who took them.
+        let own = allocator.allocate(layout).expect("room").cast::<u64>();
+        assert_ne!(own, block);
+        // SAFETY: a block of its own.
+        unsafe { own.write(8) };
+        assert!(matches!(allocator.try_deallocate(block.cast(), layout), Err(Error::NotABlock { .. })));
+        allocator.deallocate(own.cast(), layout);
+        allocator.allocate(layout).expect("room, which it keeps to its end");
+        // Counting goes on where the parent was.
+        let mut flag: SharedBox<bool> = SharedBox::new_in(&allocator);
+        *flag = true;
+        let mut text = texts.pop().expect("a text");
+        text.push_str(" of the child").expect("room");
+        texts.push(text).expect("room");
+    }));
+    // One that leaves everything, and one that ends in the middle of something.
+    let mut all = Some((held, private, allocator));
+    end_well(fork(|| drop(all.take())));
+    let (mut held, private, mut allocator) = all.take().expect("the parent's");
+    end_well(fork(|| {
+        std::mem::forget(named.write().expect("lock").insert(3, "nobody".into()));
+        let mut guard = named.write().expect("lock");
+        guard.clear().expect("clear");
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(0) }
+    }));
+    allocator.cleanup_failed_resize().expect("nothing");
+
+    held.push_back(3);
+    assert_eq!(held, [1, 2, 3]);
+    assert_eq!((private.len(), private[9]), (10, 9));
+    assert_eq!(named.len(), 3, "what the child began is undone");
+    assert_eq!(texts.load_at(0).expect("a copy").expect("a text").into_inner().expect("text"), "text of the child");
+    assert!(*SharedBox::<bool>::new_in(&allocator), "the child had made it");
+    // SAFETY: a block of our own still.
+    assert_eq!(unsafe { block.read() }, 7);
+    allocator.deallocate(block.cast(), layout);
+    stage.say("done");
+    stage.hear();
+}
+
+#[test]
+fn a_child_uses_its_parents_containers_and_gives_nothing_of_them_back() {
+    let (_folder, path) = common::place();
+    let watching = allocator(&path);
+    let before = watching.size();
+    let mut player = Player::start("parent with containers", &[text(&path)]);
+    player.expect("done");
+    let held: SharedVecDeque<u64> = SharedVecDeque::new_in(&watching);
+    watching.shrink_to_usage().expect("shrink");
+    assert_eq!(held, [1, 2, 3], "the parent holds it");
+    player.say("end");
+    player.end_well();
+    drop(held);
+    for name in ["named", "texts"] {
+        watching.segment().remove(name).expect("it is there");
+    }
+    watching.shrink_to_usage().expect("shrink");
+    // Places of objects stay for others; the blocks of one who forgot them would be more.
+    assert!(watching.size() < before + 4096, "{} of {before}", watching.size());
+    assert_eq!(watching.segment().objects().expect("names"), [".direct/holders"]);
+    assert!(watching.segment().check().expect("a check").is_empty());
 }

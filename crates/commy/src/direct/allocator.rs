@@ -114,6 +114,7 @@ impl FreeListAllocator {
     }
 
     pub(super) fn home(&self) -> &Arc<Home> {
+        self.home.enlist();
         &self.home
     }
 

@@ -76,7 +76,7 @@ pub(super) struct Home {
 impl std::panic::UnwindSafe for Home {}
 impl std::panic::RefUnwindSafe for Home {}
 
-/// The homes of this process. In a forked child the list is empty.
+/// The homes of this process. In a forked child the list is empty, until it uses the allocator.
 static HOMES: ForkMutex<Vec<Weak<Home>>> = ForkMutex::new(Vec::new());
 
 impl Home {
@@ -90,10 +90,17 @@ impl Home {
         });
         home.bury_dead()?;
         home.segment.attachment().relieve_by(relieve);
-        let mut homes = HOMES.lock();
-        homes.retain(|home| home.strong_count() > 0);
-        homes.push(Arc::downgrade(&home));
+        home.enlist();
         Ok(home)
+    }
+
+    /// Makes it one of the homes of this process.
+    pub(super) fn enlist(self: &Arc<Home>) {
+        let mut homes = HOMES.lock();
+        if !homes.iter().any(|home| std::ptr::eq(home.as_ptr(), Arc::as_ptr(self))) {
+            homes.retain(|home| home.strong_count() > 0);
+            homes.push(Arc::downgrade(self));
+        }
     }
 
     /// The home of who works in this context, if it was reached through an allocator.

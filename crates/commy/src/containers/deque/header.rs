@@ -357,10 +357,10 @@ impl<S> Slots<S> {
         self.cap.wrapping_sub(1)
     }
 
-    /// The slot of an element, or of the place behind the last, if there is room.
+    /// The slot of an element; or, if there is room, of the place behind the last, or before the first as `usize::MAX`.
     #[inline(always)]
     pub(crate) fn slot(&self, index: usize) -> usize {
-        (self.head + index) & self.mask()
+        self.head.wrapping_add(index) & self.mask()
     }
 
     /// Moves `count` elements from index `from` on to index `to`, over what is there. Indices may be one below
