@@ -131,8 +131,8 @@ fn a_string_and_its_model() {
             }
             7 => assert_eq!(shared.pop(), model.pop()),
             8 => {
-                shared.insert_str(at, "é").expect("room");
-                model.insert_str(at, "é");
+                shared.insert_str(at, "éa").expect("room");
+                model.insert_str(at, "éa");
             }
             9 => {
                 shared.truncate(at).expect("between characters");
