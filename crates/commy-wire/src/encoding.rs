@@ -1,0 +1,49 @@
+//! Messages to and from the bytes of a frame.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// How a message is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// JSON, in text frames.
+    Json,
+    /// CBOR, in binary frames.
+    Cbor,
+}
+
+/// The bytes are no message.
+#[derive(Debug, thiserror::Error)]
+#[error("no message: {0}")]
+pub struct Malformed(String);
+
+/// The bytes of a message.
+///
+/// # Panics
+/// Never: messages have no maps with keys that JSON lacks.
+pub fn encode<T: Serialize>(encoding: Encoding, message: &T) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(128);
+    let written = match encoding {
+        Encoding::Json => serde_json::to_writer(&mut bytes, message).map_err(|error| error.to_string()),
+        Encoding::Cbor => ciborium::into_writer(message, &mut bytes).map_err(|error| error.to_string()),
+    };
+    if let Err(error) = written {
+        unreachable!("a message that cannot be written: {error}");
+    }
+    bytes
+}
+
+/// The message that some bytes are.
+///
+/// # Errors
+/// [`Malformed`] if they are none, or if something is behind it.
+pub fn decode<T: DeserializeOwned>(encoding: Encoding, bytes: &[u8]) -> Result<T, Malformed> {
+    match encoding {
+        Encoding::Json => serde_json::from_slice(bytes).map_err(|error| Malformed(error.to_string())),
+        Encoding::Cbor => {
+            let mut left = bytes;
+            let message = ciborium::from_reader(&mut left).map_err(|error| Malformed(error.to_string()))?;
+            if left.is_empty() { Ok(message) } else { Err(Malformed(format!("{} bytes behind it", left.len()))) }
+        }
+    }
+}
