@@ -1,1 +1,33 @@
-//! x
+//! The coordinator: services, each a segment, of tenants, for whom it was granted to, over WebSockets.
+//!
+//! ```text
+//! listen/      TCP, TLS, the Unix socket; HTTP: /health, /ready, /metrics, and the WebSocket at /v1
+//!   connection/  a client: who it is, its requests, its watches
+//!     access       what each kind of request needs
+//!     services/    segments, objects, operations: what is done
+//!     catalog/     who there is and what was granted, in SQLite; policy: the same, compiled
+//! handover     the segment itself, as a descriptor, for local programs
+//! ```
+//!
+//! Nothing is allowed that was not granted: [`access`] has a row for each kind of request, and one without a row is
+//! refused. Numbers from the catalog decide what belongs to whom, never names or paths.
+
+mod access;
+mod catalog;
+mod config;
+mod connection;
+mod failure;
+#[cfg(unix)]
+mod handover;
+mod identity;
+mod listen;
+mod metrics;
+mod policy;
+mod server;
+mod services;
+mod usage;
+
+pub use access::{Need, need};
+pub use config::{Config, Jwt, Limits, Tls};
+pub use listen::dev_certificate;
+pub use server::{Bootstrap, Server};

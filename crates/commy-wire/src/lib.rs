@@ -31,7 +31,8 @@ pub use encoding::{Encoding, Malformed, decode, encode};
 pub use error::{Code, Failure};
 pub use events::{Change, ChangeKind, Event};
 pub use operations::{
-    Batch, Clear, Get, Insert, Length, ObjectCreate, ObjectName, Operation, Pop, Push, Remove, Scan, Set, Unwatch, Watch,
+    Batch, Clear, Get, Insert, Length, ObjectCreate, ObjectName, Operation, Pop, Push, Remove, Scan, Set, Unwatch,
+    Watch,
 };
 pub use permissions::{Permission, Permissions};
 pub use replies::{Mapping, Message, ObjectInfo, Reply, ServiceInfo, Welcome};

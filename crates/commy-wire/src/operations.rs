@@ -225,6 +225,20 @@ impl Operation {
         }
     }
 
+    /// Where in the object.
+    pub fn path(&self) -> &str {
+        match self {
+            Operation::Get(Get { path, .. })
+            | Operation::Set(Set { path, .. })
+            | Operation::Insert(Insert { path, .. })
+            | Operation::Remove(Remove { path, .. })
+            | Operation::Clear(Clear { path, .. })
+            | Operation::Push(Push { path, .. })
+            | Operation::Pop(Pop { path, .. })
+            | Operation::Length(Length { path, .. }) => path,
+        }
+    }
+
     /// The version that the object must have, if any.
     pub fn if_version(&self) -> Option<u64> {
         match self {

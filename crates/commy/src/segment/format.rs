@@ -88,6 +88,17 @@ pub(crate) fn recognise_or_format(file: &File, path: &Path, options: &Options, f
     examine(file, path)
 }
 
+/// Sees that an open file is a segment. Gives the size to reserve.
+pub(crate) fn recognise(file: &File, path: &Path) -> Result<u64> {
+    match look(file, path, false)? {
+        Found::Segment => examine(file, path),
+        Found::Blank => Err(Error::NotASegment {
+            path: path.to_path_buf(),
+            reason: "it is blank, and has no path to be made at".into(),
+        }),
+    }
+}
+
 fn head(file: &File, path: &Path) -> Result<([u8; 128], u64)> {
     let mut bytes = [0; 128];
     let mut handle = file;

@@ -146,12 +146,40 @@ impl Options {
         self.open_path(path.as_ref(), Wanted::Either)
     }
 
+    /// Opens an existing segment by its file, opened elsewhere: a descriptor that another process has handed over. The file
+    /// must have been opened for this alone, for writing unless it is to be [`read_only`](Options::read_only): signs of
+    /// life belong to the open file, and whoever shares it would be taken for this process. The name stands for its path in
+    /// messages.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("s.commy");
+    /// use commy::Segment;
+    /// Segment::create(&path)?.open_or_create::<u64>("count")?.store(7)?;
+    /// let file = std::fs::File::options().read(true).write(true).open(&path)?;
+    /// let segment = Segment::options().open_file(file, "the one with the count")?;
+    /// assert_eq!(segment.open::<u64>("count")?.load()?, 7);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`open`](Options::open).
+    pub fn open_file(&self, file: File, name: impl AsRef<Path>) -> Result<Segment> {
+        self.check()?;
+        let name = name.as_ref();
+        let reserve = super::format::recognise(&file, name)?;
+        if self.read_only {
+            return Segment::look_at(file, name, reserve, self);
+        }
+        Segment::attach(file, name, reserve, self)
+    }
+
     fn open_path(&self, path: &Path, wanted: Wanted) -> Result<Segment> {
         self.check()?;
         if self.read_only && wanted != Wanted::Existing {
             return Err(Error::ReadOnly);
         }
-        let (file, made) = self.open_file(path, wanted)?;
+        let (file, made) = self.file_at(path, wanted)?;
         let reserve = super::format::recognise_or_format(&file, path, self, wanted != Wanted::Existing, made)?;
         if self.read_only {
             return Segment::look_at(file, path, reserve, self);
@@ -177,7 +205,7 @@ impl Options {
     }
 
     /// Opens the file; tells whether it was made.
-    fn open_file(&self, path: &Path, wanted: Wanted) -> Result<(File, bool)> {
+    fn file_at(&self, path: &Path, wanted: Wanted) -> Result<(File, bool)> {
         if let Ok(found) = std::fs::metadata(path)
             && !found.is_file()
         {

@@ -1,0 +1,66 @@
+//! What each kind of request needs, in one table. What is not in it is refused.
+
+use commy_wire::{Batch, Call, Map, Permission, Permissions};
+
+/// What a request needs before anything else is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// That the client has shown who it is.
+    Known,
+    /// All of these permissions at the service that it names.
+    AtService(Permissions),
+    /// Any permission at the service that it names.
+    AnyAtService,
+    /// This permission at the tenant of the service that it names.
+    AtTenant(Permission),
+    /// To be an operator.
+    Operator,
+    /// To administer the tenant, or the server, that what it names belongs to.
+    Administrator,
+    /// Nobody may.
+    Never,
+}
+
+const READ: Permissions = Permissions::from_bits(Permission::ServiceRead as u32);
+const WRITE: Permissions = Permissions::from_bits(Permission::ServiceWrite as u32);
+/// What gives a value that it takes out reads, too.
+const BOTH: Permissions = Permissions::from_bits(Permission::ServiceRead as u32 | Permission::ServiceWrite as u32);
+const DELETE: Permissions = Permissions::from_bits(Permission::ServiceDelete as u32);
+
+/// What a request needs.
+pub fn need(call: &Call) -> Need {
+    match call {
+        Call::Authenticate(_) | Call::Ping(_) | Call::Unwatch(_) => Need::Known,
+        // They tell only of what the client has a permission for.
+        Call::ServiceList(_) | Call::TenantList(_) => Need::Known,
+        Call::ServiceCreate(_) => Need::AtTenant(Permission::ServiceCreate),
+        Call::ServiceOpen(_) => Need::AnyAtService,
+        Call::ServiceDelete(_) => Need::AtService(DELETE),
+        Call::ServiceDescribe(_) | Call::ObjectList(_) | Call::ObjectDescribe(_) => Need::AtService(READ),
+        Call::Get(_) | Call::Length(_) | Call::Scan(_) | Call::Watch(_) => Need::AtService(READ),
+        Call::ObjectCreate(_) | Call::ObjectRemove(_) => Need::AtService(WRITE),
+        Call::Set(_) | Call::Insert(_) | Call::Clear(_) | Call::Push(_) => Need::AtService(WRITE),
+        Call::Remove(_) | Call::Pop(_) => Need::AtService(BOTH),
+        Call::Batch(batch) => Need::AtService(of_batch(batch)),
+        Call::Map(Map { write }) => Need::AtService(if *write { BOTH } else { READ }),
+        Call::TenantCreate(_) | Call::TenantDelete(_) => Need::Operator,
+        Call::PrincipalCreate(_) | Call::PrincipalList(_) | Call::PrincipalDelete(_) => Need::Administrator,
+        Call::GroupCreate(_) | Call::GroupList(_) | Call::GroupDelete(_) => Need::Administrator,
+        Call::MemberAdd(_) | Call::MemberRemove(_) => Need::Administrator,
+        Call::KeyCreate(_) | Call::KeyRotate(_) | Call::KeyRevoke(_) | Call::KeyList(_) => Need::Administrator,
+        Call::GrantAdd(_) | Call::GrantRevoke(_) | Call::GrantList(_) => Need::Administrator,
+        Call::AuditList(_) => Need::Administrator,
+        _ => Need::Never,
+    }
+}
+
+fn of_batch(batch: &Batch) -> Permissions {
+    use commy_wire::Operation as O;
+    let of = |operation: &O| match operation {
+        O::Get(_) | O::Length(_) => READ,
+        O::Set(_) | O::Insert(_) | O::Clear(_) | O::Push(_) => WRITE,
+        _ => BOTH,
+    };
+    // One of nothing reads, so that it cannot be used to find out what services there are.
+    batch.operations.iter().map(of).reduce(|all, one| all | one).unwrap_or(READ)
+}

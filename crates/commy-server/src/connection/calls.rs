@@ -1,0 +1,289 @@
+//! Requests to what they do. What takes microseconds is done at once; the rest comes later, while others are answered.
+
+use super::session::{Session, named, split};
+use crate::catalog::Audited;
+use crate::failure::{Result, fail};
+use crate::services::{MIN_QUOTA, Service, Waker};
+use commy_wire::*;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Operations of a batch that are done at once.
+const SMALL_BATCH: usize = 32;
+/// The longest that a pop waits.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// A request that is being done.
+pub enum Doing {
+    Done(Result<Reply>),
+    Later(BoxFuture<'static, Result<Reply>>),
+}
+
+impl Session {
+    /// Does a request, or begins it.
+    pub fn begin(&mut self, request: Request) -> Doing {
+        match self.allow(&request).and_then(|()| self.dispatch(request)) {
+            Ok(doing) => doing,
+            Err(failure) => Doing::Done(Err(failure)),
+        }
+    }
+
+    fn dispatch(&mut self, request: Request) -> Result<Doing> {
+        let operation = match request.call {
+            Call::Get(_)
+            | Call::Set(_)
+            | Call::Insert(_)
+            | Call::Remove(_)
+            | Call::Clear(_)
+            | Call::Push(_)
+            | Call::Pop(_)
+            | Call::Length(_) => {
+                let (_, service) = self.service(&request)?;
+                let (operation, wait) = operation(request.call)?;
+                return self.operate(service, operation, wait);
+            }
+            _ => request,
+        };
+        let request = operation;
+        Ok(match &request.call {
+            Call::Ping(_) => Doing::Done(Ok(Reply::Done {})),
+            Call::Authenticate(_) => Doing::Done(Err(fail(Code::BadRequest, "the client has shown who it is already"))),
+            Call::Batch(batch) => {
+                let limit = self.shared.config.limits.batch;
+                if batch.operations.len() > limit {
+                    let text = format!("a batch of {} operations; there may be {limit}", batch.operations.len());
+                    return Err(fail(Code::TooLarge, text));
+                }
+                let (_, service) = self.service(&request)?;
+                let Call::Batch(batch) = request.call else { unreachable!("it is one") };
+                let small = batch.operations.len() <= SMALL_BATCH;
+                let work =
+                    move |service: &Service| service.batch(&batch.operations).map(|results| Reply::Batch { results });
+                if small { self.once_or_later(service, work)? } else { self.later(service, work)? }
+            }
+            Call::ServiceCreate(create) => self.create_service(&request, create.clone())?,
+            Call::ServiceOpen(_) | Call::ServiceDescribe(_) => {
+                let describe = matches!(request.call, Call::ServiceDescribe(_));
+                let (row, service) = self.service(&request)?;
+                let info = self.service_info(&row);
+                self.later(service, move |service| {
+                    let mut info = info.clone();
+                    if describe {
+                        info.size = Some(service.segment().size());
+                        let objects = service.segment().objects().map_err(crate::failure::of_library)?;
+                        info.objects = Some(objects.len() as u64);
+                    }
+                    Ok(Reply::Service(info))
+                })?
+            }
+            Call::ServiceList(list) => {
+                let tenant = list.tenant.as_deref().map(|name| self.policy.tenant(name));
+                let seen = self.policy.services().filter(|row| tenant.is_none_or(|tenant| tenant == Some(row.tenant)));
+                let seen = seen.map(|row| self.service_info(row)).filter(|info| !info.permissions.is_empty());
+                Doing::Done(Ok(Reply::Services(seen.collect())))
+            }
+            Call::ServiceDelete(_) => {
+                let (row, _) = self.service(&request)?;
+                let (shared, by) = (self.shared.clone(), self.by(request.call.kind()));
+                self.slowly(async move {
+                    shared.catalog.delete_service(&by, row.tenant, row.id, &row.name).await?;
+                    shared.services.delete(row.id);
+                    Ok(Reply::Done {})
+                })?
+            }
+            Call::ObjectCreate(_)
+            | Call::ObjectList(_)
+            | Call::ObjectDescribe(_)
+            | Call::ObjectRemove(_)
+            | Call::Scan(_) => {
+                let (_, service) = self.service(&request)?;
+                let call = request.call;
+                self.later(service, move |service| match &call {
+                    Call::ObjectCreate(create) => service.create(create).map(Reply::Object),
+                    Call::ObjectDescribe(asked) => service.describe(&asked.object).map(Reply::Object),
+                    Call::ObjectRemove(asked) => service.remove_object(&asked.object).map(|()| Reply::Done {}),
+                    Call::Scan(scan) => service.scan(scan),
+                    _ => service.segment().objects().map(Reply::Objects).map_err(crate::failure::of_library),
+                })?
+            }
+            Call::Map(map) => self.map(&request, map)?,
+            _ => {
+                let work = self.administer(request)?;
+                self.slowly(work)?
+            }
+        })
+    }
+
+    /// Does an operation at once; if it has to wait, for a lock or for an element, later.
+    fn operate(&self, service: Arc<Service>, operation: Operation, wait: Option<Duration>) -> Result<Doing> {
+        let Some(wait) = wait else {
+            return self.once_or_later(service, move |service: &Service| service.operate(&operation));
+        };
+        let (shared, end) = (self.shared.clone(), Instant::now() + wait.min(LONGEST_WAIT));
+        let patience = Duration::from_secs(shared.config.limits.lock);
+        let operation = Arc::new(operation);
+        self.slowly(async move {
+            let wake = Arc::new(Notify::new());
+            let waker = Waker::new(wake.clone());
+            loop {
+                // It is looked at after the mark is there to be set.
+                let object = service.object(operation.object())?;
+                object.hub().join(&waker);
+                loop {
+                    waker.take();
+                    let again = (service.clone(), operation.clone());
+                    let done = match service.operate(&operation) {
+                        Err(failure) if failure.code == Code::Busy => {
+                            shared.patient.run(patience, move || again.0.operate(&again.1)).await
+                        }
+                        done => done,
+                    };
+                    match done {
+                        Ok(Reply::Value { found: false, .. }) if Instant::now() < end => {}
+                        done => return done,
+                    }
+                    let woken = tokio::time::timeout_at(end, wake.notified()).await;
+                    if woken.is_ok() && !Arc::ptr_eq(&service.object(operation.object())?, &object) {
+                        // Another one has the name now.
+                        break;
+                    }
+                }
+            }
+        })
+    }
+
+    /// Does it at once if nothing holds it up.
+    fn once_or_later(
+        &self,
+        service: Arc<Service>,
+        work: impl Fn(&Service) -> Result<Reply> + Send + 'static,
+    ) -> Result<Doing> {
+        match work(&service) {
+            Err(failure) if failure.code == Code::Busy => self.later(service, work),
+            done => Ok(Doing::Done(done)),
+        }
+    }
+
+    /// Does it on another thread.
+    fn later(&self, service: Arc<Service>, work: impl Fn(&Service) -> Result<Reply> + Send + 'static) -> Result<Doing> {
+        let shared = self.shared.clone();
+        let patience = Duration::from_secs(shared.config.limits.lock);
+        self.slowly(async move { shared.patient.run(patience, move || work(&service)).await })
+    }
+
+    /// Something that takes a while: one more request in flight.
+    fn slowly(&self, work: impl Future<Output = Result<Reply>> + Send + 'static) -> Result<Doing> {
+        let limit = self.shared.config.limits.in_flight;
+        let place = self.usage.begin(limit);
+        let place = place
+            .ok_or_else(|| fail(Code::TooMany, format!("this principal has {limit} requests in flight already")))?;
+        let work = async move {
+            let _place = place;
+            work.await
+        };
+        Ok(Doing::Later(work.boxed()))
+    }
+
+    fn service_info(&self, row: &crate::policy::ServiceRow) -> ServiceInfo {
+        ServiceInfo {
+            id: row.id,
+            tenant: row.tenant_name.clone(),
+            service: row.name.clone(),
+            mode: row.mode,
+            quota: row.quota,
+            permissions: self.permissions(row.node()),
+            size: None,
+            objects: None,
+        }
+    }
+
+    fn create_service(&mut self, request: &Request, create: ServiceCreate) -> Result<Doing> {
+        let (tenant, name) = split(named(request)?).unwrap_or_default();
+        let tenant = self.policy.tenant(tenant);
+        let tenant = tenant.ok_or_else(|| fail(Code::NotFound, "there is no such tenant"))?;
+        let limits = &self.shared.config.limits;
+        let quota = create.quota.unwrap_or(limits.quota).next_multiple_of(4096);
+        if !(MIN_QUOTA..=limits.largest_quota).contains(&quota) {
+            let text = format!("a quota of {quota} bytes; it must be from {MIN_QUOTA} to {}", limits.largest_quota);
+            return Err(fail(Code::BadRequest, text));
+        }
+        if !matches!(create.mode, Mode::Served | Mode::Shared) {
+            return Err(fail(Code::Unsupported, "this mode is not known here"));
+        }
+        let (shared, by, name) = (self.shared.clone(), self.by(request.call.kind()), name.to_owned());
+        let principal = self.identity.principal;
+        self.slowly(async move {
+            let id = shared.catalog.create_service(&by, tenant, &name, create.mode, quota).await?;
+            let policy = shared.catalog.policy();
+            let row = policy.service_by_id(id).cloned();
+            let row = row.ok_or_else(|| fail(Code::NotFound, "the service was deleted"))?;
+            let opened = {
+                let (shared, row) = (shared.clone(), row.clone());
+                tokio::task::spawn_blocking(move || shared.services.get(&row).map(|_| ())).await
+            };
+            if let Ok(Err(failure)) = opened {
+                // There is no room for it: then it is not made.
+                shared.catalog.delete_service(&by, tenant, id, &name).await?;
+                return Err(failure);
+            }
+            Ok(Reply::Service(ServiceInfo {
+                id,
+                tenant: row.tenant_name.clone(),
+                service: name,
+                mode: create.mode,
+                quota,
+                permissions: policy.permissions(principal, row.node()),
+                size: None,
+                objects: None,
+            }))
+        })
+    }
+
+    #[cfg(unix)]
+    fn map(&mut self, request: &Request, map: &Map) -> Result<Doing> {
+        let (row, _) = self.service(request)?;
+        if row.mode != Mode::Shared {
+            return Err(fail(Code::Unsupported, "the service was made to be served only, not to be mapped"));
+        }
+        let (shared, by) = (self.shared.clone(), self.by(request.call.kind()));
+        let (write, principal) = (map.write, self.identity.principal);
+        self.slowly(async move {
+            let audited = Audited {
+                tenant: Some(row.tenant),
+                subject: row.name.clone(),
+                detail: format!("number {}, {}", row.id, if write { "for writing" } else { "for reading" }),
+            };
+            shared.catalog.note(&by, &audited).await?;
+            let ticket = shared.handover.ticket(row.id, principal, write)?;
+            let socket = shared.config.handover().display().to_string();
+            Ok(Reply::Mapping(Mapping { socket, ticket, write }))
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn map(&mut self, _request: &Request, _map: &Map) -> Result<Doing> {
+        Err(fail(Code::Unsupported, "segments cannot be handed over on this system"))
+    }
+}
+
+/// The operation that a request is, and how long it may wait for an element.
+fn operation(call: Call) -> Result<(Operation, Option<Duration>)> {
+    Ok(match call {
+        Call::Get(get) => (Operation::Get(get), None),
+        Call::Set(set) => (Operation::Set(set), None),
+        Call::Insert(insert) => (Operation::Insert(insert), None),
+        Call::Remove(remove) => (Operation::Remove(remove), None),
+        Call::Clear(clear) => (Operation::Clear(clear), None),
+        Call::Push(push) => (Operation::Push(push), None),
+        Call::Length(length) => (Operation::Length(length), None),
+        Call::Pop(pop) => {
+            let wait = pop.wait_ms.filter(|wait| *wait > 0).map(Duration::from_millis);
+            (Operation::Pop(pop), wait)
+        }
+        _ => return Err(fail(Code::Unsupported, "this is no operation")),
+    })
+}

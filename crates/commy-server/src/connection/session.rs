@@ -1,0 +1,195 @@
+//! A client that has shown who it is, and what it may do: looked up once for each service, and anew when the policy has
+//! changed.
+
+use super::End;
+use super::end;
+use crate::access::{Need, need};
+use crate::catalog::{Audited, By};
+use crate::failure::{Result, fail};
+use crate::identity::Identity;
+use crate::policy::{Node, Policy, ServiceRow};
+use crate::server::Shared;
+use crate::services::Service;
+use crate::usage::{Taken, Usage};
+use axum::extract::ws::close_code;
+use commy_wire::{Code, Failure, Permission, Permissions, Request};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Services that a session remembers.
+const REMEMBERED: usize = 1024;
+
+/// What a session knows of a service.
+#[derive(Clone)]
+struct Known {
+    /// None: there is none of that name.
+    row: Option<Arc<ServiceRow>>,
+    /// The node that decides: the service's, or what there is above it.
+    node: Node,
+    permissions: Permissions,
+    /// Its segment, once it was used.
+    open: Option<Arc<Service>>,
+}
+
+/// A client that has shown who it is.
+pub struct Session {
+    pub shared: Arc<Shared>,
+    pub identity: Identity,
+    pub policy: Arc<Policy>,
+    pub usage: Arc<Usage>,
+    known: HashMap<String, Known>,
+    _place: Taken,
+}
+
+/// The names of tenant and service.
+pub fn split(service: &str) -> Option<(&str, &str)> {
+    service.split_once('/').filter(|(_, name)| !name.contains('/'))
+}
+
+impl Session {
+    pub fn new(
+        shared: Arc<Shared>,
+        identity: Identity,
+        policy: Arc<Policy>,
+        usage: Arc<Usage>,
+        place: Taken,
+    ) -> Session {
+        Session { shared, identity, policy, usage, known: HashMap::new(), _place: place }
+    }
+
+    /// Goes by the newest policy.
+    pub(super) fn renew(&mut self) -> Result<(), End> {
+        self.follow();
+        if self.is_valid() { Ok(()) } else { Err(end(close_code::POLICY, "the credentials were revoked")) }
+    }
+
+    #[inline]
+    fn follow(&mut self) {
+        if self.policy.epoch != self.shared.catalog.epoch() {
+            self.policy = self.shared.catalog.policy();
+            self.known.clear();
+        }
+    }
+
+    /// Whether the client still is who it was.
+    pub fn is_valid(&self) -> bool {
+        self.identity.holds(&self.policy)
+    }
+
+    /// What it may do at a node.
+    pub fn permissions(&self, node: Node) -> Permissions {
+        self.policy.permissions(self.identity.principal, node)
+    }
+
+    fn known(&mut self, service: &str) -> Result<&mut Known> {
+        self.follow();
+        if !self.known.contains_key(service) {
+            if self.known.len() >= REMEMBERED {
+                self.known.clear();
+            }
+            let (tenant, name) = split(service).ok_or_else(|| {
+                fail(Code::BadRequest, "a service is named by its tenant and its name: tenant/service")
+            })?;
+            let tenant = self.policy.tenant(tenant);
+            let row = tenant.and_then(|tenant| self.policy.service(tenant, name)).cloned();
+            let node = row.as_ref().map_or(tenant.map_or(Node::Server, Node::Tenant), |row| row.node());
+            let permissions = self.permissions(node);
+            self.known.insert(service.to_owned(), Known { row, node, permissions, open: None });
+        }
+        match self.known.get_mut(service) {
+            Some(known) => Ok(known),
+            None => unreachable!("it was put in"),
+        }
+    }
+
+    /// The decision: whether a request is allowed. A service that there is not is denied as one that there is, to who has
+    /// no permission above it.
+    ///
+    /// # Errors
+    /// [`Code::Denied`].
+    #[inline]
+    pub fn allow(&mut self, request: &Request) -> Result<()> {
+        let need = need(&request.call);
+        let allowed = match need {
+            Need::AtService(needed) => {
+                let found = self.known(named(request)?)?.permissions;
+                found.bits() & needed.bits() == needed.bits()
+            }
+            Need::Known => true,
+            Need::AnyAtService => !self.known(named(request)?)?.permissions.is_empty(),
+            Need::AtTenant(permission) => {
+                let node = self.known(named(request)?)?.node;
+                let node = node.tenant().map_or(Node::Server, Node::Tenant);
+                self.permissions(node).has(permission)
+            }
+            Need::Operator => {
+                self.follow();
+                self.permissions(Node::Server).has(Permission::Operator)
+            }
+            // It depends on what is named, and is looked at there.
+            Need::Administrator => {
+                self.follow();
+                true
+            }
+            Need::Never => false,
+        };
+        if allowed { Ok(()) } else { Err(self.denied(request, need)) }
+    }
+
+    #[cold]
+    fn denied(&mut self, request: &Request, need: Need) -> Failure {
+        let tenant = request.service.as_deref().and_then(|name| self.known(name).ok()).and_then(|it| it.node.tenant());
+        let subject = request.service.clone().unwrap_or_default();
+        self.deny(request.call.kind(), tenant, subject, need)
+    }
+
+    /// Notes that something was denied; gives the failure.
+    pub fn deny(&self, action: &'static str, tenant: Option<u64>, subject: String, need: Need) -> Failure {
+        let subject = subject.chars().take(200).collect();
+        let needed = match need {
+            Need::AtService(permissions) => permissions.to_string(),
+            Need::AtTenant(permission) => permission.to_string(),
+            Need::AnyAtService => "any permission there".into(),
+            Need::Operator => Permission::Operator.to_string(),
+            Need::Administrator => format!("{} or {}", Permission::TenantAdmin, Permission::Operator),
+            Need::Known | Need::Never => "what nobody has".into(),
+        };
+        let detail = format!("needs {needed}");
+        self.shared.denials.note(Some(self.identity.principal), action, Audited { tenant, subject, detail });
+        fail(Code::Denied, format!("{action} was not granted: it needs {needed}"))
+    }
+
+    /// The service that an allowed request names, opened.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`]; why its segment cannot be opened.
+    pub fn service(&mut self, request: &Request) -> Result<(Arc<ServiceRow>, Arc<Service>)> {
+        let name = named(request)?;
+        let shared = self.shared.clone();
+        let known = self.known(name)?;
+        let row = known.row.clone().ok_or_else(|| fail(Code::NotFound, format!("there is no service {name}")))?;
+        let service = match &known.open {
+            Some(open) => open.clone(),
+            None => known.open.insert(shared.services.get(&row)?).clone(),
+        };
+        Ok((row, service))
+    }
+
+    /// What it may do at a service, for who is watching there.
+    pub fn may_read(&self, row: &ServiceRow) -> bool {
+        self.policy.service_by_id(row.id).is_some() && self.permissions(row.node()).has(Permission::ServiceRead)
+    }
+
+    /// Who asks, for the audit.
+    pub fn by(&self, action: &'static str) -> By {
+        By { principal: Some(self.identity.principal), action }
+    }
+}
+
+/// The service that a request names.
+///
+/// # Errors
+/// [`Code::BadRequest`] if it names none.
+pub fn named(request: &Request) -> Result<&str> {
+    request.service.as_deref().ok_or_else(|| fail(Code::BadRequest, "the request names no service"))
+}

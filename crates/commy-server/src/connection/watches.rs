@@ -1,0 +1,308 @@
+//! A connection's watches.
+//!
+//! A watch has what its client knows, a version and where in the ring of changes, and a mark that is set when there may be
+//! more. When the connection comes to it, it looks at the object: so what is kept for a watch is the same
+//! however much happens, and one that is too slow finds in the ring how much it has missed.
+
+use super::session::Session;
+use crate::failure::{Result, fail, of_library};
+use crate::policy::ServiceRow;
+use crate::server::Shared;
+use crate::services::{Object, Service, Waker};
+use commy::Operation;
+use commy::dynamic::{Changes, Path};
+use commy_wire::{Change, ChangeKind, Code, Encoding, Event, Reply, Watch as Asked};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Changes in an event, at most.
+const AT_ONCE: usize = 256;
+
+/// A watch.
+struct Watch {
+    row: Arc<ServiceRow>,
+    service: Arc<Service>,
+    object: Arc<Object>,
+    path: Path,
+    /// The path as it was asked for.
+    key: String,
+    encoding: Encoding,
+    waker: Arc<Waker>,
+    follows: Follows,
+}
+
+/// What a watch tells of.
+enum Follows {
+    /// The newest value, if it has another version than this and is another than that of this hash.
+    Value { version: Option<u64>, hash: u64 },
+    /// Every change. All changes of the version `whole` were told.
+    Changes { changes: Changes, whole: u64, first: bool },
+}
+
+/// The watches of a connection.
+pub struct Watches {
+    shared: Arc<Shared>,
+    all: BTreeMap<u64, Watch>,
+    wake: Arc<Notify>,
+    over: Vec<(u64, Encoding, Event)>,
+}
+
+impl Drop for Watches {
+    fn drop(&mut self) {
+        self.shared.metrics.watches.fetch_sub(self.all.len() as u64, Relaxed);
+    }
+}
+
+impl Watches {
+    pub fn new(shared: Arc<Shared>) -> Watches {
+        Watches { shared, all: BTreeMap::new(), wake: Arc::new(Notify::new()), over: Vec::new() }
+    }
+
+    /// Tells when there may be something to tell.
+    pub fn wake(&self) -> Arc<Notify> {
+        self.wake.clone()
+    }
+
+    /// Begins a watch; what it finds first is told after the answer.
+    pub fn add(
+        &mut self,
+        id: u64,
+        encoding: Encoding,
+        row: Arc<ServiceRow>,
+        service: Arc<Service>,
+        asked: &Asked,
+    ) -> Result<Reply> {
+        let limit = self.shared.config.limits.watches;
+        if self.all.len() >= limit {
+            return Err(fail(Code::TooMany, format!("the connection has {limit} watches already")));
+        }
+        if self.all.contains_key(&id) {
+            return Err(fail(Code::BadRequest, "there is a watch of that number already"));
+        }
+        let mut object = service.object(&asked.object)?;
+        if let Err(commy::Error::Removed { .. }) = object.dynamic().len("") {
+            service.forget(&object);
+            object = service.object(&asked.object)?;
+        }
+        let path = Path::from(&asked.path);
+        // A path that leads nowhere in any value is refused.
+        object.dynamic().get(&path).map_err(of_library)?;
+        let waker = Waker::new(self.wake.clone());
+        // Before it is looked at, so that nothing happens in between.
+        object.hub().join(&waker);
+        let version = object.dynamic().version();
+        let follows = if object.every_change() {
+            let whole = asked.since.unwrap_or(version);
+            let changes = object.dynamic().changes_since(whole).map_err(of_library)?;
+            Follows::Changes { changes, whole, first: asked.since.is_none() }
+        } else {
+            Follows::Value { version: asked.since, hash: 0 }
+        };
+        let every_change = object.every_change();
+        let key = asked.path.clone();
+        self.all.insert(id, Watch { row, service, object, path, key, encoding, waker, follows });
+        self.shared.metrics.watches.fetch_add(1, Relaxed);
+        self.wake.notify_one();
+        Ok(Reply::Watching { version, every_change })
+    }
+
+    /// Ends a watch.
+    pub fn remove(&mut self, id: u64) -> Result<Reply> {
+        match self.all.remove(&id) {
+            Some(_) => {
+                self.shared.metrics.watches.fetch_sub(1, Relaxed);
+                Ok(Reply::Done {})
+            }
+            None => Err(fail(Code::NotFound, "there is no watch of that number")),
+        }
+    }
+
+    /// Ends those that are not allowed any more.
+    pub fn recheck(&mut self, session: &mut Session) {
+        let denied = self.all.iter().filter(|(_, watch)| !session.may_read(&watch.row)).map(|(id, _)| *id);
+        for id in denied.collect::<Vec<_>>() {
+            if let Some(watch) = self.all.remove(&id) {
+                self.shared.metrics.watches.fetch_sub(1, Relaxed);
+                let deleted = session.policy.service_by_id(watch.row.id).is_none();
+                let event = if deleted {
+                    Event::Removed {}
+                } else {
+                    Event::Ended { code: Code::Denied, message: "ServiceRead was revoked".into() }
+                };
+                self.over.push((id, watch.encoding, event));
+            }
+        }
+    }
+
+    /// What there is to tell: of each watch one event at most. Those with more to tell are looked at again.
+    pub fn look(&mut self) -> Vec<(u64, Encoding, Event)> {
+        let mut events = std::mem::take(&mut self.over);
+        let limit = self.shared.config.limits.frame;
+        let mut ended = Vec::new();
+        for (id, watch) in &mut self.all {
+            if !watch.waker.take() {
+                continue;
+            }
+            match watch.look() {
+                Ok(Some(event)) => {
+                    if matches!(event, Event::Lagged { .. }) {
+                        self.shared.metrics.lagged.fetch_add(1, Relaxed);
+                    }
+                    // Its size is known when it is written; a value that is far too large is not even kept.
+                    match event {
+                        Event::Value { ref value, .. } | Event::Lagged { ref value, .. }
+                            if size(value, limit) > limit =>
+                        {
+                            let message = format!("the value has more than the {limit} bytes of a frame");
+                            ended.push((*id, Event::Ended { code: Code::TooLarge, message }));
+                        }
+                        event => events.push((*id, watch.encoding, event)),
+                    }
+                }
+                Ok(None) => {}
+                Err(commy::Error::Removed { .. }) => {
+                    watch.service.forget(&watch.object);
+                    ended.push((*id, Event::Removed {}));
+                }
+                // Somebody holds it: it is looked at again.
+                Err(commy::Error::LockTimeout { .. }) => {
+                    let waker = watch.waker.clone();
+                    tokio::spawn(async move {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        waker.set();
+                    });
+                }
+                Err(error) => {
+                    let failure = of_library(error);
+                    ended.push((*id, Event::Ended { code: failure.code, message: failure.message }));
+                }
+            }
+        }
+        for (id, event) in ended {
+            if let Some(watch) = self.all.remove(&id) {
+                self.shared.metrics.watches.fetch_sub(1, Relaxed);
+                events.push((id, watch.encoding, event));
+            }
+        }
+        events
+    }
+}
+
+/// About how many bytes a value has when it is written; counts no further than the limit.
+fn size(value: &Json, limit: usize) -> usize {
+    let inner = |sum: usize, value: &Json| if sum > limit { sum } else { sum + size(value, limit - sum) };
+    match value {
+        Json::String(text) => text.len() + 2,
+        Json::Array(all) => all.iter().fold(2, |sum, value| inner(sum, value) + 1),
+        Json::Object(all) => all.iter().fold(2, |sum, (key, value)| inner(sum, value) + key.len() + 4),
+        _ => 4,
+    }
+}
+
+fn hash_of(value: &Json) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    // Zero is that of nothing.
+    hasher.finish() | 1
+}
+
+impl Watch {
+    fn value(&self) -> commy::Result<(bool, Json, u64)> {
+        let dynamic = self.object.dynamic();
+        let version = dynamic.version();
+        let value = dynamic.get(&self.path)?;
+        // If it was changed in between, the mark is set again, and the value comes again with its version.
+        Ok((value.is_some(), value.map_or(Json::Null, |value| value.to_json()), version))
+    }
+
+    fn look(&mut self) -> commy::Result<Option<Event>> {
+        match &self.follows {
+            Follows::Value { version: known, hash } => {
+                let (known, hash) = (*known, *hash);
+                if known == Some(self.object.dynamic().version()) {
+                    // Whether it still is the object that it was.
+                    self.object.dynamic().len("")?;
+                    return Ok(None);
+                }
+                let (found, value, version) = self.value()?;
+                let now = hash_of(&value);
+                self.follows = Follows::Value { version: Some(version), hash: now };
+                // Of a part, only what changes that part is told.
+                let same = !self.path.is_empty() && now == hash;
+                Ok((!same).then_some(Event::Value { found, value, version }))
+            }
+            Follows::Changes { first: true, .. } => {
+                let (found, value, version) = self.value()?;
+                let changes = self.object.dynamic().changes_since(version)?;
+                self.follows = Follows::Changes { changes, whole: version, first: false };
+                self.waker.set();
+                Ok(Some(Event::Value { found, value, version }))
+            }
+            Follows::Changes { .. } => self.look_at_changes(),
+        }
+    }
+
+    fn look_at_changes(&mut self) -> commy::Result<Option<Event>> {
+        let Follows::Changes { changes, whole, .. } = &mut self.follows else { return Ok(None) };
+        let mut told = Vec::new();
+        let mut last = *whole;
+        for _ in 0..AT_ONCE {
+            match changes.next(Duration::ZERO) {
+                Ok(Some(change)) => {
+                    if change.version() != last {
+                        *whole = last;
+                        last = change.version();
+                    }
+                    let key = change.key()?.map(|key| key.to_json());
+                    // A key that is not known may be any.
+                    let other = key.as_ref().is_some_and(|key| !self.key.is_empty() && !is_key(key, &self.key));
+                    if !other {
+                        let operation = kind(change.operation());
+                        told.push(Change { version: change.version(), operation, key });
+                    }
+                }
+                Ok(None) => {
+                    *whole = last;
+                    let resume = *whole;
+                    return Ok((!told.is_empty()).then_some(Event::Changes { changes: told, resume }));
+                }
+                Err(commy::Error::Lagged { missed, .. }) => {
+                    let (found, value, version) = self.value()?;
+                    let changes = self.object.dynamic().changes_since(version)?;
+                    self.follows = Follows::Changes { changes, whole: version, first: false };
+                    self.waker.set();
+                    return Ok(Some(Event::Lagged { missed, found, value, version }));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.waker.set();
+        let resume = *whole;
+        Ok((!told.is_empty()).then_some(Event::Changes { changes: told, resume }))
+    }
+}
+
+/// Whether a key is the first step of a path.
+fn is_key(key: &Json, path: &str) -> bool {
+    let first = path.split('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
+    match key {
+        Json::String(text) => *text == first,
+        other => other.to_string() == first,
+    }
+}
+
+fn kind(operation: Operation) -> ChangeKind {
+    match operation {
+        Operation::Inserted => ChangeKind::Inserted,
+        Operation::Changed => ChangeKind::Changed,
+        Operation::Removed => ChangeKind::Removed,
+        Operation::Cleared => ChangeKind::Cleared,
+        Operation::Replaced => ChangeKind::Replaced,
+        _ => ChangeKind::Other,
+    }
+}

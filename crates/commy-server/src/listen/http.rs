@@ -1,0 +1,92 @@
+//! HTTP over a connection: the WebSocket, and what tells how the server is.
+
+use super::Stream;
+use crate::connection;
+use crate::identity::Peer;
+use crate::server::{Shared, stopped};
+use axum::Router;
+use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::http::{Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tower_service::Service;
+
+/// How long a client has for the head of a request.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// What a connection holds until it ends.
+#[derive(Clone)]
+struct Held {
+    _place: Arc<OwnedSemaphorePermit>,
+    _busy: watch::Receiver<()>,
+}
+
+/// What is at which path.
+pub(super) fn app(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/v1", get(upgrade))
+        .route("/health", get(|| async { "ok\n" }))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(shared)
+}
+
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    if *shared.stopping.borrow() || !shared.catalog.is_well().await {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response();
+    }
+    "ready\n".into_response()
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    let kind = [("content-type", "text/plain; version=0.0.4")];
+    (kind, shared.metrics.text(shared.services.count())).into_response()
+}
+
+async fn upgrade(
+    State(shared): State<Arc<Shared>>,
+    upgrade: WebSocketUpgrade,
+    request: Request<axum::body::Body>,
+) -> Response {
+    let limit = shared.config.limits.frame;
+    let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer::Network);
+    let held = request.extensions().get::<Held>().cloned();
+    upgrade.max_message_size(limit).max_frame_size(limit).on_upgrade(move |socket| async move {
+        let _held = held;
+        connection::serve(shared, socket, peer).await;
+    })
+}
+
+/// Serves a connection; one that becomes a WebSocket goes on after this.
+pub(super) async fn serve(
+    stream: impl Stream,
+    app: Router,
+    peer: Peer,
+    shared: Arc<Shared>,
+    place: OwnedSemaphorePermit,
+) {
+    let held = Held { _place: Arc::new(place), _busy: shared.busy.subscribe() };
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(held.clone());
+        app.clone().call(request)
+    });
+    let mut stopping = shared.stopping.subscribe();
+    let mut http = hyper::server::conn::http1::Builder::new();
+    let serving =
+        http.timer(TokioTimer::new()).header_read_timeout(HEAD).serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        served = serving.with_upgrades() => {
+            if let Err(error) = served {
+                tracing::debug!(%error, "a connection");
+            }
+        }
+        () = stopped(&mut stopping) => {}
+    }
+}

@@ -1,0 +1,252 @@
+//! The services: each a segment in a file of its own, named by the service's number.
+//!
+//! A segment is opened when it is first used and stays open. The server's attachment waits for locks only for
+//! [`PATIENCE`], so that who holds one for long, a program that has mapped the segment, keeps a thread of the server no
+//! longer; what then is still locked is tried again elsewhere (`connection::patient`).
+
+mod batch;
+mod hub;
+mod object;
+mod operations;
+mod scan;
+
+pub use hub::Waker;
+pub use object::Object;
+
+use crate::failure::{Result, fail, of_library};
+use crate::policy::{Policy, ServiceRow};
+use commy::Segment;
+use commy_wire::{Code, ObjectInfo};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+/// How long a thread of the server waits for a lock.
+pub const PATIENCE: Duration = Duration::from_millis(5);
+/// The least that a service can have.
+pub const MIN_QUOTA: u64 = 64 << 10;
+
+/// A service whose segment is open.
+pub struct Service {
+    pub row: Arc<ServiceRow>,
+    segment: Segment,
+    path: PathBuf,
+    objects: RwLock<HashMap<String, Arc<Object>>>,
+    /// It was deleted: what still has it finds nothing.
+    gone: AtomicBool,
+}
+
+impl Service {
+    fn open(row: Arc<ServiceRow>, path: PathBuf) -> Result<Service> {
+        let options = Segment::options().max_size(row.quota).initial_size(MIN_QUOTA).lock_timeout(PATIENCE);
+        let segment = options.open_or_create(&path).map_err(of_library)?;
+        Ok(Service { row, segment, path, objects: RwLock::default(), gone: AtomicBool::new(false) })
+    }
+
+    /// The segment's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The segment.
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    /// The object of that name.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub fn object(&self, name: &str) -> Result<Arc<Object>> {
+        if self.gone.load(Ordering::Acquire) {
+            return Err(fail(Code::NotFound, "the service was deleted"));
+        }
+        let known = self.objects.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        if let Some(object) = known {
+            return Ok(object);
+        }
+        let dynamic = self.segment.dynamic(name).map_err(of_library)?;
+        let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
+        let object = objects.entry(name.to_owned()).or_insert_with(|| Arc::new(Object::new(dynamic)));
+        Ok(object.clone())
+    }
+
+    /// Forgets an object that is not there any more, unless another one has its name already.
+    pub fn forget(&self, object: &Arc<Object>) {
+        let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
+        if objects.get(object.dynamic().name()).is_some_and(|known| Arc::ptr_eq(known, object)) {
+            objects.remove(object.dynamic().name());
+        }
+        drop(objects);
+        object.hub().wake();
+    }
+
+    /// Runs `work` with an object; if it was replaced by another of its name, with that.
+    pub fn with<R>(&self, name: &str, work: impl Fn(&Arc<Object>) -> commy::Result<R>) -> Result<R> {
+        let object = self.object(name)?;
+        match work(&object) {
+            Err(commy::Error::Removed { .. }) => {
+                self.forget(&object);
+                work(&self.object(name)?).map_err(of_library)
+            }
+            done => {
+                object.set_held(matches!(done, Err(commy::Error::LockTimeout { .. })));
+                done.map_err(of_library)
+            }
+        }
+    }
+
+    /// Makes an object.
+    pub fn create(&self, asked: &commy_wire::ObjectCreate) -> Result<ObjectInfo> {
+        use commy::dynamic::{Missing, Type};
+        let made = || {
+            let described: Type = asked.r#type.parse()?;
+            let value = match &asked.value {
+                Some(json) => described.value_from_json(json, Missing::Refuse)?,
+                None => described.default_value()?,
+            };
+            let made = match asked.changes {
+                Some(many) => self.segment.object(&asked.object).changes(many).create_dynamic(&described, &value),
+                None => self.segment.create_dynamic(&asked.object, &described, &value),
+            };
+            match made {
+                Err(error @ commy::Error::ObjectExists { .. }) if asked.if_missing => {
+                    if *self.segment.dynamic(&asked.object)?.type_of() == described { Ok(()) } else { Err(error) }
+                }
+                made => made.map(|_| ()),
+            }
+        };
+        made().map_err(of_library)?;
+        self.describe(&asked.object)
+    }
+
+    /// What an object is.
+    pub fn describe(&self, name: &str) -> Result<ObjectInfo> {
+        self.with(name, |object| {
+            let dynamic = object.dynamic();
+            Ok(ObjectInfo {
+                object: name.to_owned(),
+                r#type: dynamic.type_of().to_string(),
+                version: dynamic.version(),
+                length: dynamic.len("")?,
+                every_change: object.every_change(),
+            })
+        })
+    }
+
+    /// Removes an object.
+    pub fn remove_object(&self, name: &str) -> Result<()> {
+        self.segment.remove(name).map_err(of_library)?;
+        let known = self.objects.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        if let Some(object) = known {
+            self.forget(&object);
+        }
+        Ok(())
+    }
+
+    /// Looks at all objects that somebody waits for, and wakes them if programs that have the segment mapped have changed
+    /// something.
+    fn look_around(&self) {
+        let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
+        for object in objects.values().filter(|object| object.hub().is_awaited()) {
+            object.hub().tell(object.dynamic().version());
+        }
+    }
+}
+
+/// All services.
+pub struct Services {
+    folder: PathBuf,
+    open: RwLock<HashMap<u64, Arc<Service>>>,
+    /// One is opened or deleted at a time.
+    opening: Mutex<()>,
+}
+
+impl Services {
+    /// The services whose files are in a folder. Files of services that are not in the catalog were left by a server that
+    /// was killed while it deleted them: they go.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new(folder: &Path, policy: &Policy) -> std::io::Result<Services> {
+        std::fs::create_dir_all(folder)?;
+        for file in std::fs::read_dir(folder)? {
+            let path = file?.path();
+            let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+            let is_segment = path.extension().is_some_and(|extension| extension == "commy");
+            if let (true, Some(id)) = (is_segment, number)
+                && policy.service_by_id(id).is_none()
+            {
+                tracing::info!(path = %path.display(), "removing what a deleted service left");
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(Services { folder: folder.to_path_buf(), open: RwLock::default(), opening: Mutex::default() })
+    }
+
+    fn path(&self, id: u64) -> PathBuf {
+        self.folder.join(format!("{id}.commy"))
+    }
+
+    fn known(&self, id: u64) -> Option<Arc<Service>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// The segment of a service, opened.
+    ///
+    /// # Errors
+    /// Why it cannot be: a full disk, a damaged file.
+    pub fn get(&self, row: &Arc<ServiceRow>) -> Result<Arc<Service>> {
+        if let Some(service) = self.known(row.id) {
+            return Ok(service);
+        }
+        let _one = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(service) = self.known(row.id) {
+            return Ok(service);
+        }
+        let service = Arc::new(Service::open(row.clone(), self.path(row.id))?);
+        self.open.write().unwrap_or_else(PoisonError::into_inner).insert(row.id, service.clone());
+        Ok(service)
+    }
+
+    /// Closes and removes the segment of a service that the catalog does not have any more.
+    pub fn delete(&self, id: u64) {
+        let _one = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let service = self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        if let Some(service) = service {
+            service.gone.store(true, Ordering::Release);
+            let objects = std::mem::take(&mut *service.objects.write().unwrap_or_else(PoisonError::into_inner));
+            objects.values().for_each(|object| object.hub().wake());
+        }
+        if let Err(error) = std::fs::remove_file(self.path(id))
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::error!(%error, id, "the file of a deleted service");
+        }
+    }
+
+    fn all(&self) -> Vec<Arc<Service>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.all().len()
+    }
+
+    /// Wakes those who wait for what programs have changed in segments that they have mapped.
+    pub fn look_around(&self) {
+        self.all().iter().for_each(|service| service.look_around());
+    }
+
+    /// Puts all that was written on the disk.
+    pub fn sync(&self) {
+        for service in self.all() {
+            if let Err(error) = service.segment.sync() {
+                tracing::error!(%error, service = service.row.id, "the segment could not be put on the disk");
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! A server of a test's own, with real sockets and TLS, and clients of it.
+#![allow(dead_code, reason = "each test uses some of it")]
+
+use commy_client::{Client, Credentials, Options};
+use commy_server::{Config, Limits, Server, Tls, dev_certificate};
+use commy_wire::*;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Long enough for whatever will happen at all.
+pub const LONG: Duration = Duration::from_secs(60);
+
+/// A server, and the folder that it is in.
+pub struct Place {
+    pub dir: tempfile::TempDir,
+    pub config: Config,
+    pub server: Option<Server>,
+    /// The key of the operator that the first start makes.
+    pub key: String,
+}
+
+impl Place {
+    /// A server with TLS.
+    pub async fn new() -> Place {
+        Place::with(Limits::default()).await
+    }
+
+    /// A server with TLS and these limits.
+    pub async fn with(limits: Limits) -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        dev_certificate(dir.path(), &["localhost".into()]).unwrap();
+        let tls = Tls { certificate: dir.path().join("cert.pem"), key: dir.path().join("key.pem") };
+        let config = Config {
+            data: dir.path().join("data"),
+            listen: Some("127.0.0.1:0".parse().unwrap()),
+            tls: Some(tls),
+            limits,
+            ..Config::default()
+        };
+        let (server, bootstrap) = Server::start(config.clone()).await.unwrap();
+        Place { dir, config, server: Some(server), key: bootstrap.unwrap().key }
+    }
+
+    pub fn url(&self) -> String {
+        format!("wss://localhost:{}", self.server.as_ref().unwrap().address().unwrap().port())
+    }
+
+    pub fn authority(&self) -> PathBuf {
+        self.dir.path().join("cert.pem")
+    }
+
+    pub fn options(&self) -> Options {
+        Options::new().authority(self.authority())
+    }
+
+    /// A client with that key.
+    pub async fn client(&self, key: &str) -> Client {
+        self.options().connect(&self.url(), Credentials::Key(key.into())).await.unwrap()
+    }
+
+    /// A client that may do everything.
+    pub async fn operator(&self) -> Client {
+        self.client(&self.key).await
+    }
+
+    /// A tenant with a service in it.
+    pub async fn service(&self, tenant: &str, name: &str) -> commy_client::Service {
+        let operator = self.operator().await;
+        let _ = operator.call(None, Call::TenantCreate(Tenant { tenant: tenant.into() })).await;
+        let service = operator.service(tenant, name);
+        service.create(Mode::Served, None).await.unwrap();
+        service
+    }
+
+    /// A principal of a tenant with a key, and nothing granted: its number and key.
+    pub async fn principal(&self, tenant: Option<&str>, name: &str) -> (u64, String) {
+        let operator = self.operator().await;
+        let create = PrincipalCreate { name: name.into(), tenant: tenant.map(str::to_owned), kind: PrincipalKind::Key };
+        let Reply::Principal(info) = operator.call(None, Call::PrincipalCreate(create)).await.unwrap() else {
+            panic!("no principal")
+        };
+        let create = KeyCreate { principal: info.id, expires_in: None };
+        let Reply::Key(key) = operator.call(None, Call::KeyCreate(create)).await.unwrap() else { panic!("no key") };
+        (info.id, key.secret)
+    }
+
+    /// Grants something at a node, `""` for the server, `tenant`, or `tenant/service`.
+    pub async fn grant(&self, principal: u64, node: &str, permissions: &[Permission]) {
+        let (tenant, service) = parts(node);
+        let permissions = permissions.iter().copied().collect();
+        let add = GrantAdd { to: Subject::Principal(principal), tenant, service, permissions };
+        self.operator().await.call(None, Call::GrantAdd(add)).await.unwrap();
+    }
+
+    pub async fn revoke(&self, principal: u64, node: &str, permissions: &[Permission]) {
+        let (tenant, service) = parts(node);
+        let permissions = permissions.iter().copied().collect();
+        let revoke = GrantRevoke { from: Subject::Principal(principal), tenant, service, permissions };
+        self.operator().await.call(None, Call::GrantRevoke(revoke)).await.unwrap();
+    }
+
+    /// Stops the server and starts it again in the same folder.
+    pub async fn restart(&mut self) {
+        self.server.take().unwrap().stop(LONG).await;
+        let (server, bootstrap) = Server::start(self.config.clone()).await.unwrap();
+        assert!(bootstrap.is_none());
+        self.server = Some(server);
+    }
+}
+
+fn parts(node: &str) -> (Option<String>, Option<String>) {
+    match node.split_once('/') {
+        _ if node.is_empty() => (None, None),
+        None => (Some(node.into()), None),
+        Some((tenant, service)) => (Some(tenant.into()), Some(service.into())),
+    }
+}
+
+/// A number from the environment, for longer runs by hand.
+pub fn size(name: &str, small: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(small)
+}
