@@ -1,8 +1,11 @@
 //! The `commy` command.
 
+mod administration;
 mod demo;
 mod objects;
+mod remote;
 mod segments;
+mod serve;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
@@ -21,6 +24,12 @@ enum Command {
     Segments(segments::Command),
     #[command(flatten)]
     Objects(objects::Command),
+    #[command(flatten)]
+    Administration(administration::Command),
+    /// Serve segments to others: the coordinator.
+    Serve(serve::Options),
+    /// Make a certificate for development, signed by itself.
+    DevCert(serve::Certificate),
     /// Print a completion script: commy completions bash > ~/.local/share/bash-completion/completions/commy
     Completions {
         /// For which shell.
@@ -36,7 +45,13 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Segments(command) => segments::run(&command),
-        Command::Objects(command) => objects::run(&command),
+        Command::Objects(command) => match remote::server(command.file()) {
+            Some(url) => remote::run(url, &command),
+            None => objects::run(&command),
+        },
+        Command::Administration(command) => administration::run(&command),
+        Command::Serve(options) => serve::run(&options),
+        Command::DevCert(options) => serve::certificate(&options),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "commy", &mut std::io::stdout());
             Ok(())

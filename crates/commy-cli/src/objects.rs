@@ -144,6 +144,24 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The segment, or the server, that it is about.
+    pub fn file(&self) -> &File {
+        match self {
+            Command::Ls { file, .. }
+            | Command::Get { file, .. }
+            | Command::Create { file, .. }
+            | Command::Set { file, .. }
+            | Command::Insert { file, .. }
+            | Command::Push { file, .. }
+            | Command::Pop { file, .. }
+            | Command::Rm { file, .. }
+            | Command::Export { file, .. }
+            | Command::Import { file, .. } => file,
+        }
+    }
+}
+
 pub fn look(file: &File) -> commy::Result<Segment> {
     Segment::options().read_only(true).open(file)
 }

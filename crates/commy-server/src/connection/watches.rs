@@ -292,7 +292,10 @@ fn is_key(key: &Json, path: &str) -> bool {
     let first = path.split('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~");
     match key {
         Json::String(text) => *text == first,
-        other => other.to_string() == first,
+        other => {
+            let shown = other.to_string();
+            shown == first
+        }
     }
 }
 
