@@ -137,7 +137,8 @@ impl Server {
     }
 }
 
-fn make_folder(path: &std::path::Path) -> std::io::Result<()> {
+/// Makes a folder, and those above it, for the server's user alone.
+pub fn make_folder(path: &std::path::Path) -> std::io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

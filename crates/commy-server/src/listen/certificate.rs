@@ -9,7 +9,7 @@ use std::path::Path;
 /// What the system says; files that there are already are not overwritten.
 pub fn dev_certificate(folder: &Path, names: &[String]) -> Result<(), String> {
     let made = rcgen::generate_simple_self_signed(names.to_vec()).map_err(|error| error.to_string())?;
-    std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    crate::server::make_folder(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     for (name, text, mode) in [("key.pem", made.key_pair.serialize_pem(), 0o600), ("cert.pem", made.cert.pem(), 0o644)]
     {
         let path = folder.join(name);
