@@ -157,7 +157,11 @@ impl<'a> Heap<'a> {
     /// Finds a free run and grows the file if there is none. Nothing is marked yet.
     pub(crate) fn find(&self, pages: u64, purpose: Purpose) -> Result<u64> {
         loop {
-            if let Some(start) = self.search(pages, self.ceiling(purpose)) {
+            let ceiling = self.ceiling(purpose);
+            // A region's first page has its slab meta: if that is taken for something small, the other 63 are lost to
+            // slabs.
+            let sparing = if pages < REGION_PAGES / 2 { self.search_but(pages, ceiling, 1) } else { None };
+            if let Some(start) = sparing.or_else(|| self.search(pages, ceiling)) {
                 return Ok(start);
             }
             if self.refill(pages) {
@@ -172,6 +176,11 @@ impl<'a> Heap<'a> {
     }
 
     pub(super) fn search(&self, pages: u64, ceiling: u64) -> Option<u64> {
+        self.search_but(pages, ceiling, 0)
+    }
+
+    /// The first run of so many free pages, those aside whose bits are set in `spared` for each region.
+    fn search_but(&self, pages: u64, ceiling: u64, spared: u64) -> Option<u64> {
         let hint = &self.header().span_hint;
         let regions = self.regions();
         // Most regions lie wholly below the ceiling, and have their words in the first chunk, in a row.
@@ -189,7 +198,7 @@ impl<'a> Heap<'a> {
         }
         let (mut start, mut run) = (0, 0);
         for region in first..regions {
-            let taken = taken(region);
+            let taken = taken(region) | spared;
             if taken == u64::MAX {
                 run = 0;
                 continue;
