@@ -44,7 +44,7 @@ pub use direct::{
 };
 pub use error::{Error, Result};
 pub use schema::{Atomics, Guarded, Key, Lookup, Object, Plain, Share, Viewed};
-pub use segment::{Named, Objects, Options, Participant, Segment, Stats};
+pub use segment::{Extent, Held, Holder, Identity, Named, Objects, Options, Participant, Segment, Stats, Thread};
 pub use shared::{Change, Changes, Mapped, Part, ReadGuard, Shared, Transaction, WriteGuard};
 pub use tx::Operation;
 pub use walk::Finding;

@@ -284,7 +284,7 @@ fn stress_of(processes: u64, most: u64) {
         let (processes, most) = (processes.to_string(), most.to_string());
         command("stress", &[&arguments[1], &arguments[2], &processes, &most])
     };
-    let summary = stress::direct(&path, &plan(processes, most), &start).expect("no failure");
+    let summary = stress::direct(&path, &plan(processes, most), &start, &|_| {}).expect("no failure");
     assert_eq!(summary.errors, [""; 0]);
     assert_eq!(summary.operations, processes * 20_000);
     assert!(summary.nanoseconds > 0 && summary.percentile(0.5) <= summary.percentile(1.0));

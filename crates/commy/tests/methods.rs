@@ -29,7 +29,7 @@ const NO_HANDLES: [&str; 3] = ["Options", "ReadGuard", "RawBlocks"];
 
 /// Methods of handles that change nothing but what dies with the process or its guard, or that are another one's other
 /// form, which this names.
-const CHANGE_NOTHING: [(&str, &str); 48] = [
+const CHANGE_NOTHING: [(&str, &str); 52] = [
     ("Objects::dynamic", ""),
     ("Shared::name", ""),
     ("Shared::segment", ""),
@@ -67,6 +67,10 @@ const CHANGE_NOTHING: [(&str, &str); 48] = [
     ("Segment::check", ""),
     ("Segment::stats", ""),
     ("Segment::participants", ""),
+    ("Segment::identity", ""),
+    ("Segment::threads", ""),
+    ("Segment::held", ""),
+    ("Segment::extents", ""),
     ("Segment::heartbeat", "one word that nobody recovers"),
     ("Segment::recover", "what every image does"),
     ("Segment::sync", "the disk, not the memory"),

@@ -214,12 +214,22 @@ fn an_onlooker_changes_nothing_and_is_told_so() {
         watching.recover().map(drop).expect_err("recover"),
         watching.resize(1 << 20).expect_err("resize"),
         watching.shrink_to_usage().map(drop).expect_err("shrink"),
-        watching.stats().map(drop).expect_err("stats need a place of the thread's own"),
         Segment::options().read_only(true).create(path.with_extension("new")).map(drop).expect_err("create"),
     ] {
         assert!(matches!(error, Error::ReadOnly), "{error}");
     }
     assert_eq!(watching.objects().expect("objects"), ["hits", "list"]);
+    assert_eq!(watching.stats().expect("stats"), segment.stats().expect("stats"));
+    assert_eq!(watching.extents().expect("extents"), segment.extents().expect("extents"));
+    assert_eq!(watching.object_size("list").expect("size"), segment.object_size("list").expect("size"));
+    let threads = watching.threads().expect("threads");
+    assert!(threads.len() == 1 && threads[0].pid == std::process::id() && threads[0].alive, "{threads:?}");
+    {
+        let _held = list.write().expect("lock");
+        let held = watching.held().expect("locks");
+        assert_eq!(held.len(), 1, "{held:?}");
+        assert!(held[0].object == "list" && held[0].alone && held[0].pid == std::process::id() && held[0].alive);
+    }
     assert_eq!(segment.participants().len(), participants, "an onlooker takes no place");
     assert!(!path.with_extension("new").exists());
     // It does not keep the others from closing the segment in order.

@@ -19,6 +19,7 @@ use commy::{
     Atomics, Error, FreeListAllocator, Result, Share, Shared, SharedBox, SharedHashMap, SharedVec, SharedVecDeque,
 };
 use std::alloc::Layout;
+use std::cell::Cell;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::ptr::NonNull;
@@ -282,8 +283,13 @@ fn longest(step: usize) -> u64 {
 }
 
 /// Starts the processes, lets them begin, and judges what they did. `start` makes the command of a process out of its
-/// arguments.
-pub fn direct(path: &Path, plan: &Plan, start: &dyn Fn(&[String]) -> Command) -> Result<Summary> {
+/// arguments; `progress` is told now and then how many operations have been done.
+pub fn direct(
+    path: &Path,
+    plan: &Plan,
+    start: &dyn Fn(&[String]) -> Command,
+    progress: &dyn Fn(u64),
+) -> Result<Summary> {
     let allocator = open(path, plan)?;
     let common = Common::open(&allocator)?;
     let before = allocator.size();
@@ -300,13 +306,9 @@ pub fn direct(path: &Path, plan: &Plan, start: &dyn Fn(&[String]) -> Command) ->
         }
     }
     common.barrier.go.store(1, Ordering::Release);
-    let mut shown = Instant::now();
     while processes.iter_mut().any(|process| matches!(process.try_wait(), Ok(None))) {
         std::thread::sleep(Duration::from_millis(20));
-        if shown.elapsed() > Duration::from_secs(1) {
-            println!("  {} operations ..", common.barrier.done.load(Ordering::Relaxed));
-            shown = Instant::now();
-        }
+        progress(common.barrier.done.load(Ordering::Relaxed));
     }
     let well = processes.iter_mut().all(|process| process.wait().is_ok_and(|status| status.success()));
     let reports = common.reports.load()?;
@@ -403,10 +405,17 @@ pub fn main(name: &str, defaults: Plan) -> ExitCode {
             let folder = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
             let path = folder.join(format!("{name}-{}.mmap", std::process::id()));
             let program = std::env::current_exe()?;
-            let summary = direct(&path, &plan, &|arguments| {
+            let start = |arguments: &[String]| {
                 let mut command = Command::new(&program);
                 command.args(arguments);
                 command
+            };
+            let shown = Cell::new(Instant::now());
+            let summary = direct(&path, &plan, &start, &|done| {
+                if shown.get().elapsed() > Duration::from_secs(1) {
+                    println!("  {done} operations ..");
+                    shown.set(Instant::now());
+                }
             });
             std::fs::remove_file(&path)?;
             let summary = summary?;

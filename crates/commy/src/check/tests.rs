@@ -144,7 +144,7 @@ fn a_log_whose_parts_go_in_a_circle_ends() {
     let mut guard = texts.write().unwrap();
     (0..100).for_each(|n| guard.set(n, format!("another text {n}")).unwrap());
     let map = segment.map();
-    let slot = (0..8).filter_map(|index| map.thread(index)).find(|slot| slot.busy.get() != 0).unwrap();
+    let slot = (0..8).filter_map(|index| map.thread(index)).find(|slot| slot.busy.get() & 1 == 1).unwrap();
     let records = (0..8).map(|way| crate::tx::Record::of(map, slot.work.get(), way).unwrap());
     let chunk = records.map(|record| record.chunk.get()).find(|chunk| *chunk != 0).expect("a long log");
     let (previous, start) = (map.word(chunk).unwrap(), map.word(chunk + 8).unwrap());
@@ -197,4 +197,19 @@ fn a_chunk_of_the_bitmap_that_begins_within_a_page_does_not_keep_a_shrink_going_
     let shrunk = heard.recv_timeout(std::time::Duration::from_secs(20)).expect("it goes on for ever");
     assert!(matches!(shrunk, Err(Error::Corrupt { .. })), "{shrunk:?}");
     pointer.put(0);
+}
+
+#[test]
+fn a_first_entry_of_a_log_that_is_longer_than_its_record_leaves_the_log_in_use() {
+    let (_dir, segment) = sample();
+    let wide = segment.open_or_create_with("wide", || [1u64; 200]).unwrap();
+    for value in [2, 3] {
+        wide.store([value; 200]).unwrap();
+        assert_eq!(segment.check().unwrap(), []);
+        let mut guard = wide.write().unwrap();
+        guard.store([value + 10; 200]).unwrap();
+        guard.rollback();
+        assert_eq!(segment.check().unwrap(), []);
+        assert_eq!(wide.load().unwrap(), [value; 200]);
+    }
 }

@@ -30,7 +30,6 @@
 //! All this is changed under the directory's lock, in its transaction.
 
 use super::Names;
-use crate::alloc::footprint;
 use crate::containers::untyped::Block;
 use crate::error::{Error, Result};
 use crate::layout::{VALUE_AT, Word};
@@ -302,15 +301,18 @@ pub(super) fn release_kept(cx: Cx, attachment: &Attachment) -> Result<()> {
     Err(Error::corrupt(directory.kept.get(), "kept control blocks in a circle"))
 }
 
-/// Bytes that an object takes besides what its value owns.
-pub(super) fn size(map: &Map, object: u64) -> Result<u64> {
-    let Parts { description: (_, letters), value: (offset, bytes, align) } = control(map, object)?.parts();
-    let value = if offset == object + VALUE_AT { 0 } else { footprint(bytes, align) };
-    let ring = match control(map, object)?.ring() {
-        Some(ring) => footprint(Ring::open(map, ring)?.bytes(), 8),
-        None => 0,
-    };
-    Ok(footprint(CONTROL.0, CONTROL.1) + footprint(letters, 8) + value + ring)
+/// The blocks of an object besides what its value owns: offset, bytes and alignment.
+pub(super) fn blocks(map: &Map, object: u64) -> Result<Vec<(u64, u64, u64)>> {
+    let control = control(map, object)?;
+    let Parts { description: (description, letters), value } = control.parts();
+    let mut all = vec![(object - OBJECT_AT, CONTROL.0, CONTROL.1), (description, letters, 8)];
+    if value.0 != object + VALUE_AT {
+        all.push(value);
+    }
+    if let Some(ring) = control.ring() {
+        all.push((ring, Ring::open(map, ring)?.bytes(), 8));
+    }
+    Ok(all)
 }
 
 /// Gives back the block of a value that has one.

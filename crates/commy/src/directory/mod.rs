@@ -208,13 +208,21 @@ impl Making<'_> {
 
 /// Bytes that an object takes.
 pub(crate) fn size(segment: &Segment, name: &str) -> Result<u64> {
+    Ok(blocks(segment, name)?.into_iter().map(|(_, bytes, align)| crate::alloc::footprint(bytes, align)).sum())
+}
+
+/// The blocks of an object, as offset, bytes and alignment: its control block, its description, and what its value is
+/// and owns.
+pub(crate) fn blocks(segment: &Segment, name: &str) -> Result<Vec<(u64, u64, u64)>> {
     let Some(Found { object, generation, value, description }) = find(segment, name)? else {
         return Err(Error::NotFound { name: name.into() });
     };
     let plan = Plan::new(Description::from_bytes(&description)?)?;
-    let lock = Shared::<()>::lock_of(segment, name, object, generation)?;
-    let _locked = lock.read()?;
-    Ok(control::size(segment.map(), object)? + walk::size(segment.map(), &plan, value)?)
+    Shared::<()>::lock_of(segment, name, object, generation)?.at_length(|_, cx| {
+        let mut all = control::blocks(cx.map(), object)?;
+        walk::blocks(cx, &plan, value, |block| all.push((block.offset, block.bytes, block.align)))?;
+        Ok(all)
+    })
 }
 
 /// Looks for what cannot be in the directory itself.
@@ -284,11 +292,15 @@ pub(crate) fn names_under(segment: &Segment, path: &str) -> Result<Vec<String>> 
     names(segment, &format!("{path}/"))
 }
 
+/// All names, with the offsets of their objects.
+pub(crate) fn places(segment: &Segment) -> Result<Vec<(String, u64)>> {
+    Ok(directory(segment)?.survey(|names| names.load_page(0, usize::MAX))?.0)
+}
+
 /// All names that begin so, in order.
 pub(crate) fn names(segment: &Segment, prefix: &str) -> Result<Vec<String>> {
-    let (all, _) = directory(segment)?.survey(|names| names.load_page(0, usize::MAX))?;
     let mut names: Vec<String> =
-        all.into_iter().map(|(name, _)| name).filter(|name| name.starts_with(prefix)).collect();
+        places(segment)?.into_iter().map(|(name, _)| name).filter(|name| name.starts_with(prefix)).collect();
     names.sort_unstable();
     Ok(names)
 }

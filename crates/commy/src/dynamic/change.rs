@@ -10,7 +10,7 @@
 //!
 //! Each happens whole or not at all: what fails is undone by `Cx::atomically`, whatever it had done by then.
 
-use super::fit::inside;
+use super::fit::{elements, inside};
 use super::keyed::{Keyed, note};
 use super::load::{Work, load};
 use super::path::{self, Path, Step, element, follow, open};
@@ -232,6 +232,39 @@ impl<'a, L> WriteView<'a, L> {
             } else {
                 let (place, sequence) = sequence(view, &path, &path.0)?;
                 put(view, place, sequence, if end == End::Back { sequence.len() } else { 0 }, value)?;
+            }
+            note_within(view, &path, &path.0)
+        })
+    }
+
+    /// Adds what another container of that type has: its elements behind the last one, its entries or elements where they
+    /// belong. What a map or set has of them already is an error.
+    ///
+    /// # Errors
+    /// As [`set`](WriteView::set); [`Error::BadValue`] names a key that is there already.
+    pub fn append(&mut self, path: impl Into<Path>, more: Value) -> Result<()> {
+        let path = path.into();
+        self.once(&path, |view| {
+            if let Some(keyed) = keyed(view, &path, &path.0)? {
+                let entries = match more {
+                    Value::Map(entries) => entries,
+                    more => {
+                        let elements = elements(keyed.map.type_of(), &more)?.into_owned();
+                        elements.into_iter().map(|element| (element, Value::Unit)).collect()
+                    }
+                };
+                for (key, value) in entries {
+                    if path::find(keyed.map, &key)?.is_some() {
+                        let (found, expected) = (format!("{key:?}, which is there already"), "a new key".into());
+                        return Err(Error::BadValue { place: String::new(), found, expected });
+                    }
+                    keyed.insert(&key, &value)?;
+                }
+            } else {
+                let (place, sequence) = sequence(view, &path, &path.0)?;
+                for value in elements(place.type_of(), &more)?.iter() {
+                    put(view, place, sequence, sequence.len(), value)?;
+                }
             }
             note_within(view, &path, &path.0)
         })

@@ -2,11 +2,11 @@
 //!
 //! The nodes of a description are in the order in which the types come up while they describe themselves. So that is
 //! done here in the same way: each kind of type registers itself and its parts in the order of its `Share::describe`.
-//! Sizes and offsets are put in afterwards, by the rules of `repr(C)` that all stored forms follow; a type that would
-//! contain itself without a container between has none.
+//! Sizes and offsets are put in afterwards (`sizes`); a type that would contain itself without a container between has
+//! none.
 
 use super::text::{Body, Declared, Expression, Form, Item, bad_type, parse};
-use crate::containers::{boxed::BoxStored, btree, deque::DequeHeader, hash, vec::VecHeader};
+use crate::containers::vec::VecHeader;
 use crate::error::{Error, Result};
 use crate::schema::describe::elements;
 use crate::schema::{Description, Field, Kind, Node, Variant};
@@ -19,10 +19,7 @@ pub(super) fn describe(text: &str) -> Result<Description> {
     if builder.nodes.len() > usize::from(u16::MAX) {
         return Err(bad_type(text, 0, "it consists of too many types"));
     }
-    let (types, items) = (&builder.types, &declared.items);
-    let mut sizes = Sizes { text, types, items, nodes: &mut builder.nodes, done: Vec::new() };
-    sizes.done.resize(sizes.nodes.len(), Progress::Open);
-    (0..sizes.nodes.len()).try_for_each(|node| sizes.lay_out(node).map(drop))?;
+    super::sizes::lay_out(text, &builder.types, &declared.items, &mut builder.nodes)?;
     Ok(Description::with_root(builder.nodes, root))
 }
 
@@ -406,202 +403,5 @@ impl<'a> Builder<'a> {
             }
         }
         Ok(())
-    }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Progress {
-    Open,
-    Begun,
-    Done,
-}
-
-/// Puts sizes, alignments and offsets into nodes.
-struct Sizes<'a> {
-    text: &'a str,
-    types: &'a [Expression],
-    items: &'a [Item],
-    nodes: &'a mut [Node],
-    done: Vec<Progress>,
-}
-
-impl Sizes<'_> {
-    /// The size and alignment of a node.
-    fn lay_out(&mut self, node: usize) -> Result<(usize, usize)> {
-        match self.done[node] {
-            Progress::Done => return Ok((self.nodes[node].size, self.nodes[node].align)),
-            Progress::Begun => {
-                let reason = format!("{} contains itself; put a Box, Vec or Option<Box> between", self.types[node]);
-                return Err(bad_type(self.text, self.types[node].at, reason));
-            }
-            Progress::Open => self.done[node] = Progress::Begun,
-        }
-        let (size, align) = match self.nodes[node].kind {
-            Kind::Vec => (size_of::<VecHeader>(), 8),
-            Kind::VecDeque => (size_of::<DequeHeader>(), 8),
-            Kind::HashMap | Kind::HashSet => (size_of::<hash::Head>(), 8),
-            Kind::BTreeMap | Kind::BTreeSet => (size_of::<btree::Head>(), 8),
-            Kind::Box => (size_of::<BoxStored>(), 8),
-            Kind::Atomic => self.lay_out(self.nodes[node].variants[0].fields[0].node)?,
-            Kind::Array => {
-                let (size, align) = self.lay_out(self.nodes[node].variants[0].fields[0].node)?;
-                let Form::Array(_, count) = self.types[node].form else { return Ok((0, 1)) };
-                (size.saturating_mul(count), align)
-            }
-            Kind::Struct => {
-                let name = self.types[node].to_string();
-                let item = self.items.iter().find(|item| item.name.to_string() == name);
-                let least = item.map_or(1, |item| if item.repr.c { item.repr.align.max(1) } else { 1 });
-                let (size, align) = self.fields(node, 0, 0)?;
-                (size.next_multiple_of(least), align.max(least))
-            }
-            Kind::Option | Kind::Enum | Kind::SignedEnum if self.nodes[node].size == 0 => self.payload(node)?,
-            _ => (self.nodes[node].size, self.nodes[node].align),
-        };
-        if size > u32::MAX as usize {
-            return Err(bad_type(self.text, self.types[node].at, "a value of this type is too large"));
-        }
-        (self.nodes[node].size, self.nodes[node].align) = (size, align);
-        self.done[node] = Progress::Done;
-        Ok((size, align))
-    }
-
-    /// Lays out the fields of a part from `base` on; gives the size and alignment of a `repr(C)` struct of them.
-    fn fields(&mut self, node: usize, part: usize, base: usize) -> Result<(usize, usize)> {
-        let (mut end, mut most) = (0usize, 1);
-        for index in 0..self.nodes[node].variants[part].fields.len() {
-            let field = self.nodes[node].variants[part].fields[index].node;
-            let (size, align) = self.lay_out(field)?;
-            let offset = end.next_multiple_of(align);
-            self.nodes[node].variants[part].fields[index].offset = base + offset;
-            (end, most) = (offset.saturating_add(size).min(1 << 40), most.max(align));
-        }
-        Ok((end.next_multiple_of(most), most))
-    }
-
-    /// A tag of eight bytes and room for any part.
-    fn payload(&mut self, node: usize) -> Result<(usize, usize)> {
-        let parts = self.nodes[node].variants.len();
-        let (mut size, mut align) = (0, 1);
-        for part in 0..parts {
-            let (part_size, part_align) = self.fields(node, part, 0)?;
-            (size, align) = (size.max(part_size), align.max(part_align));
-        }
-        let base = 8usize.next_multiple_of(align);
-        for part in 0..parts {
-            self.fields(node, part, base)?;
-        }
-        let whole = 8.max(align);
-        Ok(((base + size.next_multiple_of(align)).next_multiple_of(whole), whole))
-    }
-}
-
-/// A described type as text, from which it can be described again.
-pub(super) fn text_of(description: &Description) -> String {
-    let nodes = &description.nodes;
-    let mut items = Vec::new();
-    for (index, node) in nodes.iter().enumerate() {
-        let declared = match node.kind {
-            Kind::Struct => !node.name.starts_with('('),
-            Kind::Enum | Kind::SignedEnum => !is_result(node),
-            _ => false,
-        };
-        if !declared {
-            continue;
-        }
-        let fields = |part: &Variant| {
-            let field = |field: &Field| expression_of(nodes, field.node, 0);
-            let named = |one: &Field| format!("{}: {}", one.name, field(one));
-            let list = |all: Vec<String>| all.join(", ");
-            match &part.fields[..] {
-                [] => String::new(),
-                all if is_tuple(all) => format!("({})", list(all.iter().map(field).collect())),
-                all => format!(" {{ {} }}", list(all.iter().map(named).collect())),
-            }
-        };
-        let item = match node.kind {
-            Kind::Struct => {
-                let fields = node.variants.first().map(fields).unwrap_or_default();
-                let end = if fields.ends_with('}') { "" } else { ";" };
-                let inner =
-                    node.variants.iter().flat_map(|part| &part.fields).map(|field| nodes[field.node].align).max();
-                let repr = match node.align {
-                    align if align > inner.unwrap_or(1) => format!("#[repr(C, align({align}))] "),
-                    _ => String::new(),
-                };
-                format!("{repr}struct {}{fields}{end}", node.name)
-            }
-            kind => {
-                let integer = (node.size < 8
-                    || kind == Kind::SignedEnum
-                    || node.variants.iter().enumerate().any(|(i, v)| v.tag != i as u64))
-                .then(|| format!("{}{}", if kind == Kind::SignedEnum { 'i' } else { 'u' }, node.size * 8));
-                let variant = |part: &Variant| match &integer {
-                    Some(_) if kind == Kind::SignedEnum => {
-                        let unused = 64 - node.size.clamp(1, 8) as u32 * 8;
-                        format!("{} = {}", part.name, (part.tag as i64) << unused >> unused)
-                    }
-                    Some(_) => format!("{} = {}", part.name, part.tag),
-                    None => format!("{}{}", part.name, fields(part)),
-                };
-                let variants: Vec<_> = node.variants.iter().map(variant).collect();
-                let repr = integer.as_ref().map(|integer| format!("#[repr({integer})] ")).unwrap_or_default();
-                format!("{repr}enum {} {{ {} }}", node.name, variants.join(", "))
-            }
-        };
-        items.push((index, item));
-    }
-    let root_is_item = items.iter().any(|(index, _)| *index == 0);
-    // The last item is the type itself, if it is one.
-    items.sort_by_key(|(index, _)| *index == 0);
-    let mut lines: Vec<_> = items.into_iter().map(|(_, item)| item).collect();
-    if !root_is_item {
-        lines.push(expression_of(nodes, 0, 0));
-    }
-    lines.join("\n")
-}
-
-/// Whether these are the fields of a tuple, a tuple struct or such a variant.
-pub(super) fn is_tuple(fields: &[Field]) -> bool {
-    !fields.is_empty() && fields.iter().enumerate().all(|(index, field)| field.name == index.to_string())
-}
-
-fn is_result(node: &Node) -> bool {
-    let names: Vec<_> = node.variants.iter().map(|part| (part.name.as_str(), part.fields.len())).collect();
-    node.name.starts_with("Result<") && names == [("Ok", 1), ("Err", 1)]
-}
-
-/// The type of a node as an expression.
-pub(super) fn expression_of(nodes: &[Node], node: usize, depth: usize) -> String {
-    let node = &nodes[node];
-    if depth > 64 {
-        return node.name.clone();
-    }
-    let part = |part: usize, field: usize| {
-        let field = node.variants.get(part).and_then(|part| part.fields.get(field));
-        field.map_or_else(String::new, |field| expression_of(nodes, field.node, depth + 1))
-    };
-    let one = |name: &str| format!("{name}<{}>", part(0, 0));
-    let two = |name: &str| format!("{name}<{}, {}>", part(0, 0), part(0, 1));
-    match node.kind {
-        Kind::Vec => one("Vec"),
-        Kind::VecDeque => one("VecDeque"),
-        Kind::HashSet => one("HashSet"),
-        Kind::BTreeSet => one("BTreeSet"),
-        Kind::Box => one("Box"),
-        Kind::HashMap => two("HashMap"),
-        Kind::BTreeMap => two("BTreeMap"),
-        Kind::Option => format!("Option<{}>", part(1, 0)),
-        Kind::Enum if is_result(node) => format!("Result<{}, {}>", part(0, 0), part(1, 0)),
-        Kind::Struct if node.name.starts_with('(') => {
-            let count = node.variants.first().map_or(0, |part| part.fields.len());
-            let all: Vec<_> = (0..count).map(|field| part(0, field)).collect();
-            if let [one] = &all[..] { format!("({one},)") } else { format!("({})", all.join(", ")) }
-        }
-        Kind::Array => match node.name.rsplit_once(';') {
-            Some((_, count)) => format!("[{};{count}", part(0, 0)),
-            None => node.name.clone(),
-        },
-        _ => node.name.clone(),
     }
 }

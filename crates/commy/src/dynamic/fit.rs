@@ -1,7 +1,7 @@
 //! How a value fits a type: its parts in the order of the type's, or an error that says where it does not.
 
-use super::describe::is_tuple;
 use super::value::Value;
+use super::written::is_tuple;
 use crate::error::{Error, Result};
 use crate::schema::{Field, KeyHasher, Kind, Node, Variant};
 use crate::walk::{Plan, Untyped};

@@ -19,10 +19,10 @@
 //! numbers; maps whose keys are numbers, bools, chars or variants without fields as objects; a field that is missing and
 //! is an option as `null`.
 
-use super::describe::is_tuple;
 use super::fit::inside;
 use super::types::Type;
 use super::value::Value;
+use super::written::is_tuple;
 use crate::error::{Error, Result};
 use crate::schema::nesting::Nesting;
 use crate::schema::{Field, Kind, Node};

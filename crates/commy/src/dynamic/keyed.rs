@@ -119,7 +119,7 @@ impl<'a> Keyed<'a> {
         let at = |offset| self.map.at(nodes.0, offset);
         if self.is_table() {
             let table = self.table();
-            table.make_room(1, &|seed, place| {
+            table.make_room(&|seed, place| {
                 let mut hasher = KeyHasher::new(seed);
                 Keys { work: self.map.map.size() }.hash(at(place), &mut hasher)?;
                 Ok(hasher.finish())

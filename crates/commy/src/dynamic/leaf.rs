@@ -2,8 +2,8 @@
 //!
 //! What a ring notes of a key is said in `tx::ring`: a text as its letters; what owns nothing as its stored bytes.
 
-use super::describe::is_tuple;
 use super::value::Value;
+use super::written::is_tuple;
 use crate::error::{Error, Result};
 use crate::schema::{Field, Kind, Node};
 use crate::tx::{Form, Note};

@@ -3,9 +3,9 @@
 //! Nothing in the file is trusted: places are checked by the cursors of `containers::untyped`, and one load gives no more
 //! values than `Work` allows, whatever lengths and links say.
 
-use super::describe::is_tuple;
 use super::leaf::leaf;
 use super::value::Value;
+use super::written::is_tuple;
 use crate::containers::untyped::{Contents, Step};
 use crate::error::{Error, Result};
 use crate::map::Map;

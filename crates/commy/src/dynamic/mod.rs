@@ -33,17 +33,21 @@ mod json;
 mod keyed;
 mod leaf;
 mod load;
+mod pages;
 mod path;
+mod sizes;
 mod store;
 mod text;
 mod types;
 mod value;
 mod view;
+mod written;
 
 pub use change::WriteView;
 pub use changes::{Change, Changes};
 #[cfg(feature = "json")]
 pub use json::Missing;
+pub use pages::Pages;
 pub use path::{Path, Step};
 pub use types::Type;
 pub use value::Value;

@@ -19,10 +19,10 @@
 //!
 //! In a key `/` is written `~1` and `~` is `~0`, as in JSON pointers. Other keys are steps that are [`Value`]s.
 
-use super::describe::is_tuple;
 use super::fit::{compare, hash, inside};
 use super::load::{Work, each, len};
 use super::value::Value;
+use super::written::is_tuple;
 use crate::containers::{btree, hash as table};
 use crate::error::{Error, Result};
 use crate::schema::{Field, KeyHasher, Kind, Node};

@@ -1,9 +1,10 @@
 //! A type that is known by its description alone.
 
-use super::describe::{describe, expression_of, is_tuple, text_of};
+use super::describe::describe;
 use super::fit::inside;
 use super::load::array_count;
 use super::value::Value;
+use super::written::{expression_of, is_tuple, text_of};
 use crate::error::{Error, Result};
 use crate::schema::{Description, Field, Kind, Object};
 use crate::walk::Plan;

@@ -163,36 +163,54 @@ impl<'a> View<'a> {
     /// # Errors
     /// [`Error::BadPath`](crate::Error::BadPath) if there is no container; [`Error::Corrupt`](crate::Error::Corrupt).
     pub fn entries(&self, path: impl Into<Path>) -> Result<Entries<'_>> {
-        let path = path.into();
-        let value = follow(self.root()?, &path, &path.0)?.map_or(Ok(None), open)?;
+        self.entries_from(&path.into(), None)
+    }
+
+    /// The same, from where others ended: in a value that has not changed since.
+    pub(super) fn entries_from(&self, path: &Path, cursor: Option<Cursor>) -> Result<Entries<'_>> {
+        let value = follow(self.root()?, path, &path.0)?.map_or(Ok(None), open)?;
         let value = value.ok_or_else(|| path.leads_nowhere("nothing is there"))?;
         if len(value)?.is_none() || value.type_of().kind == Kind::String {
             return Err(path.leads_nowhere(format!("{} has no elements", value.type_of().name)));
         }
-        let stack = value.contents()?.into_iter().collect();
-        Ok(Entries { value, stack, index: 0, work: Work::new(self.cx) })
+        let cursor = match cursor {
+            Some(cursor) => cursor,
+            None => Cursor { stack: value.contents()?.into_iter().collect(), index: 0 },
+        };
+        Ok(Entries { value, cursor, work: Work::new(self.cx) })
     }
+}
+
+/// How far a walk over the entries of a container has come.
+#[derive(Clone, Debug)]
+pub(super) struct Cursor {
+    stack: Vec<Contents>,
+    index: u64,
 }
 
 /// The entries of a container, given as key and value: of a sequence index and element, of a set the element and
 /// [`Value::Unit`]. After an error there are no more.
 pub struct Entries<'v> {
     value: Untyped<'v>,
-    stack: Vec<Contents>,
-    index: u64,
+    cursor: Cursor,
     work: Work,
 }
 
 impl std::fmt::Debug for Entries<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Entries").field("index", &self.index).finish_non_exhaustive()
+        f.debug_struct("Entries").field("index", &self.cursor.index).finish_non_exhaustive()
     }
 }
 
 impl Entries<'_> {
+    /// How far it has come.
+    pub(super) fn into_cursor(self) -> Cursor {
+        self.cursor
+    }
+
     fn advance(&mut self) -> Result<Option<(Value, Value)>> {
-        let (value, index) = (self.value, self.index);
-        self.index += 1;
+        let (value, index) = (self.value, self.cursor.index);
+        self.cursor.index += 1;
         if value.type_of().kind == Kind::Array {
             if index >= array_len(value) {
                 return Ok(None);
@@ -203,7 +221,7 @@ impl Entries<'_> {
             };
         }
         let (forms, (first, second)) = (value.plan.forms(value.node), value.plan.entries(value.node));
-        while let Some(top) = self.stack.last_mut() {
+        while let Some(top) = self.cursor.stack.last_mut() {
             match top.step(value.map, forms, true)? {
                 Next::Entry(key, content) => {
                     let Some(first) = first else { return Ok(None) };
@@ -216,10 +234,10 @@ impl Entries<'_> {
                         _ => (index.into(), key),
                     }));
                 }
-                Next::Down(contents) => self.stack.push(contents),
+                Next::Down(contents) => self.cursor.stack.push(contents),
                 Next::Block(_) => {}
                 Next::End => {
-                    self.stack.pop();
+                    self.cursor.stack.pop();
                 }
             }
             self.work.spend(value.offset)?;
@@ -235,8 +253,8 @@ impl Iterator for Entries<'_> {
         let next = self.advance().transpose();
         if !matches!(next, Some(Ok(_))) {
             // Nothing comes after the end, or after what is damaged.
-            self.stack.clear();
-            self.index = u64::MAX / 2;
+            self.cursor.stack.clear();
+            self.cursor.index = u64::MAX / 2;
         }
         next
     }

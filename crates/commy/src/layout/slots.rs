@@ -15,7 +15,7 @@
 //!                                            176 serial     of the last transaction
 //!                                            184 waits for  object whose lock this thread waits for
 //!                                            192 intent: kind, start, count, aux
-//!                                            224 busy       1 while it changes something
+//!                                            224 busy       odd while it changes something
 //!                                            232 reading    odd while it reads without a lock
 //!                                            240 --
 //!                                            256 heads of the lists of slabs, a class each, 32

@@ -1,10 +1,10 @@
 //! Having all writers pause, so that the file stands still while it is copied.
 //!
 //! ```text
-//! header.pause: phase 2 << 62 | tag of who has them pause          slot.busy: 1 while its thread changes something
+//! header.pause: phase 2 << 62 | tag of who has them pause          slot.busy: odd while its thread changes something
 //!
-//! writer   busy = 1; light fence; pause is 0: goes on, and ends with busy = 0
-//!                                 else: busy = 0, waits, and begins again
+//! writer   busy | 1 (odd); light fence; pause is 0: goes on, and ends with busy + 1 (even)
+//!                                 else: busy + 1, waits, and begins again
 //! pauser   pause = DRAIN | me; heavy fence; waits until no slot is busy
 //!          pause = STILL | me; heavy fence; is no slot busy? else back to DRAIN
 //!          nobody changes anything now, until  pause = 0; wake
@@ -36,7 +36,7 @@ impl Actor<'_> {
     /// `holds` tells whether it has guards.
     #[inline(always)]
     pub(crate) fn set_busy(&self, holds: impl Fn() -> bool, patience: Duration) -> Result<()> {
-        self.slot.busy.put(1);
+        self.slot.busy.put(self.slot.busy.get() | 1);
         os::light_fence();
         if self.at.map.header().pause.get_acquire() == 0 { Ok(()) } else { self.pause(holds(), patience) }
     }
@@ -44,7 +44,7 @@ impl Actor<'_> {
     /// Says that it has ended that.
     #[inline(always)]
     pub(crate) fn set_idle(&self) {
-        self.slot.busy.publish(0);
+        self.slot.busy.publish(self.slot.busy.get().wrapping_add(1));
     }
 
     #[cold]
@@ -66,7 +66,7 @@ impl Actor<'_> {
             } else {
                 self.at.sleep(word.atomic(), seen, holder, NAP.min(patience));
             }
-            self.slot.busy.put(1);
+            self.slot.busy.put(self.slot.busy.get() | 1);
             os::light_fence();
         }
     }
@@ -104,12 +104,12 @@ impl<'a> Still<'a> {
     fn somebody_busy(&self) -> Result<Option<usize>> {
         let at = self.0.at;
         for index in 0..at.thread_slots() {
-            let Some(slot) = at.map.thread(index).filter(|slot| slot.busy.get_acquire() != 0) else { continue };
+            let Some(slot) = at.map.thread(index).filter(|slot| slot.busy.get_acquire() & 1 == 1) else { continue };
             let state = at.state(slot);
             if at.is_dead(slot, state) {
                 at.rescue_slot(index, state.generation)?;
             }
-            if slot.busy.get_acquire() != 0 {
+            if slot.busy.get_acquire() & 1 == 1 {
                 return Ok(Some(index));
             }
         }

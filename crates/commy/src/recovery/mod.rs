@@ -78,9 +78,10 @@ fn bury(attachment: &Attachment, slot: &ThreadSlot, index: usize, state: SlotSta
     slot.freeing.publish(0);
     slot.waits_for.put(0);
     slot.marks.iter().for_each(|mark| mark.put(0));
-    slot.busy.publish(0);
-    let reading = slot.reading.get();
-    slot.reading.publish(reading.wrapping_add(reading & 1));
+    for odd_while_it_acts in [&slot.busy, &slot.reading] {
+        let count = odd_while_it_acts.get();
+        odd_while_it_acts.publish(count.wrapping_add(count & 1));
+    }
     alloc::slab::strand(&actor);
     count(0);
     claim::vacate(slot.state.atomic(), state);

@@ -1,6 +1,8 @@
 //! The segment as its users have it: opening, named objects, facts.
 
+mod activity;
 mod check;
+mod extents;
 mod format;
 mod named;
 mod objects;
@@ -12,11 +14,13 @@ mod space;
 mod stats;
 mod unclean;
 
+pub use activity::{Held, Thread};
+pub use extents::{Extent, Holder};
 pub use named::Named;
 pub use objects::Objects;
 pub use options::Options;
 pub use raw::RawBlocks;
-pub use stats::{Participant, Stats};
+pub use stats::{Identity, Participant, Stats};
 
 use crate::alloc::holes::{self, Hole};
 use crate::directory;

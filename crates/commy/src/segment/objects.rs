@@ -181,7 +181,7 @@ impl Objects {
     }
 
     /// Bytes that an object takes, with all it holds, rounded up to the sizes that blocks have. Takes time in
-    /// proportion to the blocks, and locks the object for reading meanwhile.
+    /// proportion to the blocks, and no lock unless others change it all the time.
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;

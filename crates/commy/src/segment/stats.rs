@@ -43,13 +43,42 @@ pub struct Participant {
     pub heartbeat_age: Duration,
 }
 
+/// What a segment was made with, and how it was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The version of the file's format.
+    pub format: u32,
+    /// Drawn at random when it was made; a copy has another.
+    pub id: u128,
+    /// What it can grow to at most, in bytes: the highest limit that can be set.
+    pub max_size: u64,
+    /// Processes that can have it open at once.
+    pub max_participants: u64,
+    /// Whether the last one who had it open for writing closed it in order.
+    pub closed: bool,
+}
+
 impl Segment {
+    /// What it was made with, and how it was left.
+    pub fn identity(&self) -> Identity {
+        let header = self.header();
+        Identity {
+            format: header.version.load(std::sync::atomic::Ordering::Relaxed),
+            id: super::id_of(self.map()),
+            max_size: header.maximum.get(),
+            max_participants: header.max_participants.get(),
+            closed: header.clean.get() == 1,
+        }
+    }
+
     /// How full the segment is. Looks at all slabs: a millisecond for some hundred megabytes.
     ///
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt) if the records contradict themselves.
     pub fn stats(&self) -> Result<Stats> {
-        let _unlocked = self.unlocked()?;
+        // While there is a read-only attachment, nothing is taken away that it may look at.
+        let _unlocked = if self.is_read_only() { None } else { Some(self.unlocked()?) };
         let usage = usage(self.map())?;
         let bookkeeping = self.bookkeeping()?;
         let allocated = usage.allocated.saturating_sub(bookkeeping);

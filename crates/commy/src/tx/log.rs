@@ -138,6 +138,13 @@ impl Log {
         self.area_end.set(INLINE as u64);
     }
 
+    /// Whether it has left the record. A chunk may begin at position 0, if the first entry is too long for the record, but
+    /// always ends further on.
+    #[inline(always)]
+    fn is_in_chunk(&self) -> bool {
+        self.area_end.get() != INLINE as u64
+    }
+
     #[inline]
     fn forget_what_is_logged(&self) {
         self.next_round();
@@ -292,7 +299,7 @@ impl Log {
                 return self.give_back_now(actor, local, offset, bytes, align, end);
             }
         }
-        if self.area_start.get() != 0
+        if self.is_in_chunk()
             && let Some((first, number)) = alloc::gatherable(actor, offset, bytes, align)
         {
             return self.gather(actor, first, 1 << number, pack_size(bytes, align));
@@ -424,7 +431,7 @@ impl Log {
         self.forget_what_is_logged();
         self.len.set(0);
         self.floor.set(0);
-        if self.area_start.get() != 0 {
+        if self.is_in_chunk() {
             self.gathered.take();
             self.record().drop_chunks(actor, true)?;
             self.use_record();
@@ -439,7 +446,7 @@ impl Log {
         if self.record().phase() != COMMITTED {
             return Ok(());
         }
-        if count > FEW_FREES || self.area_start.get() != 0 {
+        if count > FEW_FREES || self.is_in_chunk() {
             return self.record().finish_frees(actor, Some(local));
         }
         for index in (0..count).rev() {

@@ -201,13 +201,20 @@ pub(crate) fn free_block(cx: Cx, block: Block) -> Result<()> {
     cx.atomically(|| cx.free(offset, bytes, align))
 }
 
-/// Bytes of the blocks that a value owns, rounded up to the sizes that blocks have.
-pub(crate) fn size(map: &Map, plan: &Plan, offset: u64) -> Result<u64> {
-    let mut walker = Walker::new(map, plan);
-    walker.enter(Untyped::root(map, plan, offset)?)?;
-    let mut total = 0;
+/// Blocks between two looks at whether walking on is of use.
+const STRIDE: u64 = 256;
+
+/// Hands over the blocks that a value owns; for who may be reading without a lock.
+pub(crate) fn blocks(cx: Cx, plan: &Plan, offset: u64, mut visit: impl FnMut(Block)) -> Result<()> {
+    let mut walker = Walker::new(cx.map(), plan);
+    walker.enter(Untyped::root(cx.map(), plan, offset)?)?;
+    let mut count = 0u64;
     while let Some(block) = walker.next_block()? {
-        total += crate::alloc::footprint(block.bytes, block.align);
+        visit(block);
+        count += 1;
+        if count.is_multiple_of(STRIDE) && cx.is_stale() {
+            return Err(Error::corrupt(offset, "an object that was changed while it was read"));
+        }
     }
-    Ok(total)
+    Ok(())
 }

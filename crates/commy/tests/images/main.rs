@@ -8,6 +8,7 @@
 
 mod changes;
 mod direct;
+mod dynamic;
 mod judge;
 mod methods;
 mod scenarios;

@@ -1,16 +1,16 @@
 //! Changing a map or set for who knows only the size of its entries: `raw` and `migrate` without types.
 //!
 //! What is in slots is bytes here, and hashes come from the caller. All that concerns control bytes, counters and the log
-//! is left to `Raw` of entries without size. A table that is full is replaced at once, also where the typed code would
-//! move on by and by; so is one that is on the move when something is put into it. That takes time for all entries, but
-//! not again before as many as half of them were put in.
+//! is left to `Raw` of entries without size. Tables are replaced by the same code as those of known types: at once if
+//! they are small, else a little with every entry.
 
 use super::group::DELETED;
 use super::head::{Head, Stamp};
+use super::migrate::{Movable, new_seed};
 use super::raw::{Place, Raw};
-use super::table::{Seek, Table, capacity, slots_for, tag};
+use super::table::{Seek, Shape, Table, capacity, slots_for, tag};
 use super::untyped::{Entry, Places, Slot};
-use crate::containers::untyped::{Forms, Step};
+use crate::containers::untyped::Forms;
 use crate::error::{Error, Result};
 use crate::tx::Cx;
 
@@ -36,16 +36,7 @@ impl<'a> Builder<'a> {
         let control = slot.shape.alloc(cx, slots)?;
         let table = slot.table(cx, control, slots)?;
         table.make_empty(0, table.slots().next_multiple_of(16));
-        Ok(Builder {
-            cx,
-            slot,
-            forms,
-            control,
-            table,
-            len: 0,
-            seed: Raw::<(), ()>::new_seed(cx, stamp, control),
-            stamp,
-        })
+        Ok(Builder { cx, slot, forms, control, table, len: 0, seed: new_seed(cx, stamp, control), stamp })
     }
 
     /// What the keys are hashed with.
@@ -103,82 +94,15 @@ impl<'a> Erased<'a> {
         Ok(self.head()?.seed.get())
     }
 
-    /// Makes room for so many more entries.
-    pub(crate) fn make_room(&self, more: u64, hash: Hash<'_>) -> Result<()> {
-        let head = self.head()?;
-        if head.moving.get() == 0 && head.left.get() >= more && head.control.get() != 0 {
-            return Ok(());
+    /// Makes sure that an entry can be added, and moves some entries on if the map is moving.
+    pub(crate) fn make_room(&self, hash: Hash<'_>) -> Result<()> {
+        let (head, cx) = (self.head()?, self.cx);
+        // That the tables check out with slots of this size is what `Movable` asks for.
+        Places::open(cx.map(), self.forms, self.head)?;
+        if let Some(moving) = head.moving(cx) {
+            Places::table(cx.map(), self.forms, moving.control.get(), moving.slots.get())?;
         }
-        let (slots, entries) = (head.slots.get(), head.len.get().saturating_add(more));
-        let wanted = if head.control.get() == 0 || entries <= capacity(slots) / 2 {
-            slots_for(entries).max(slots)
-        } else {
-            slots_for(entries).max(slots.saturating_mul(2))
-        };
-        self.rebuild(head, wanted, hash)
-    }
-
-    /// Goes over to a table of so many slots, which are enough.
-    fn rebuild(&self, head: &Head, slots: u64, hash: Hash<'_>) -> Result<()> {
-        let (cx, map, slot) = (self.cx, self.cx.map(), Slot::of(self.forms));
-        let stamp = Stamp::made(cx)?;
-        head.keep(cx)?;
-        let old = Places::open(map, self.forms, self.head)?;
-        let control = slot.shape.alloc(cx, slots)?;
-        let fill = || {
-            let seed = if old.is_some() { head.seed.get() } else { Raw::<(), ()>::new_seed(cx, stamp, control) };
-            let new = slot.table(cx, control, slots)?;
-            new.make_empty(0, new.slots().next_multiple_of(16));
-            let mut stack: Vec<_> = old.into_iter().collect();
-            while let Some(top) = stack.last_mut() {
-                match top.step(map, self.forms, true)? {
-                    Step::Entry(key, _) => {
-                        let hash = hash(seed, key)?;
-                        let index = new.vacancy(hash).ok_or_else(|| head.corrupt())?;
-                        self.copy(key, control - (index as u64 + 1) * slot.size, slot.size)?;
-                        new.set_control(index, tag(hash));
-                    }
-                    Step::Down(table) => stack.push(table),
-                    Step::Block(_) => {}
-                    Step::End => {
-                        stack.pop();
-                    }
-                }
-            }
-            Ok(seed)
-        };
-        let seed = match fill() {
-            Ok(seed) => seed,
-            Err(error) => {
-                slot.shape.free(cx, control, slots)?;
-                return Err(error);
-            }
-        };
-        let before = (head.control.get(), head.slots.get(), head.moving.get());
-        let moved_from = head.moving(cx).map(|moving| (moving.control.get(), moving.slots.get()));
-        head.seed.put(seed);
-        head.control.put(control);
-        head.slots.put(slots);
-        head.stamp.put(stamp);
-        head.moving.put(0);
-        head.left.put(capacity(slots).saturating_sub(head.len.get()));
-        if before.0 != 0 {
-            slot.shape.free(cx, before.0, before.1)?;
-        }
-        if let Some((control, slots)) = moved_from {
-            slot.shape.free(cx, control, slots)?;
-            cx.free(before.2, super::head::MOVING_WORDS * 8, 8)?;
-        }
-        Ok(())
-    }
-
-    /// Copies the bytes of an entry from one slot to another.
-    fn copy(&self, from: u64, to: u64, bytes: u64) -> Result<()> {
-        let places = self.cx.at(from, bytes, 1).zip(self.cx.at(to, bytes, 1));
-        let (from, to) = places.ok_or_else(|| Error::corrupt(from, "a hash table outside the file"))?;
-        // SAFETY: slots of two tables, both in the file.
-        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to.as_ptr(), bytes as usize) };
-        Ok(())
+        Moved { head, cx, slot: Slot::of(self.forms), hash }.make_room_slowly()
     }
 
     /// Puts an entry in that is not there yet; there is room for it. `make` gives the bytes of its key and value. It is not
@@ -213,5 +137,51 @@ impl<'a> Erased<'a> {
             return Err(head.corrupt());
         }
         raw.empty_with(side, index, || Ok(())).map(drop)
+    }
+}
+
+/// A map or set whose table may be replaced.
+#[derive(Clone, Copy)]
+struct Moved<'a, 'h> {
+    head: &'a Head,
+    cx: Cx,
+    slot: Slot,
+    hash: Hash<'h>,
+}
+
+impl Moved<'_, '_> {
+    /// A slot, which lies below the control bytes.
+    fn place(&self, table: Table<()>, index: usize) -> *mut u8 {
+        table.slot(index).cast::<u8>().wrapping_sub((index + 1) * self.slot.size as usize)
+    }
+}
+
+impl<'a> Movable<'a> for Moved<'a, '_> {
+    type Slot = ();
+
+    fn head(self) -> &'a Head {
+        self.head
+    }
+
+    fn cx(self) -> Cx {
+        self.cx
+    }
+
+    fn shape(self) -> Shape {
+        self.slot.shape
+    }
+
+    fn hash_of(self, table: Table<()>, index: usize) -> Result<u64> {
+        (self.hash)(self.head.seed.get(), self.cx.offset_of(self.place(table, index)))
+    }
+
+    fn carry(self, from: Table<()>, index: usize, into: Table<()>, hash: u64) -> Option<usize> {
+        let free = into.vacancy(hash)?;
+        // SAFETY: slots of two tables that check out, hence in the file.
+        unsafe {
+            std::ptr::copy_nonoverlapping(self.place(from, index), self.place(into, free), self.slot.size as usize);
+        }
+        into.set_control(free, tag(hash));
+        Some(free)
     }
 }

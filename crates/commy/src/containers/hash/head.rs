@@ -124,6 +124,24 @@ impl Head {
         if offset == 0 { None } else { unsafe { File::of(cx).get(offset) } }
     }
 
+    /// Whether the tables check out.
+    pub(super) fn check<T>(&self, cx: Cx) -> Result<()> {
+        if self.moving.get() != 0 {
+            return self.both::<T>(cx).map(|_| ());
+        }
+        self.table::<T>(cx).map(|_| ()).ok_or_else(|| self.corrupt())
+    }
+
+    /// The move that is going on, the old table and the new one.
+    pub(super) fn both<'a, T>(&self, cx: Cx) -> Result<(&'a Moving, Table<T>, Table<T>)> {
+        let moving = self.moving(cx);
+        let old = moving.and_then(|moving| moving.table(cx));
+        match (moving, old, self.table(cx)) {
+            (Some(moving), Some(old), Some(new)) => Ok((moving, old, new)),
+            _ => Err(self.corrupt()),
+        }
+    }
+
     /// The error for a head that does not check out.
     #[cold]
     pub(super) fn corrupt(&self) -> Error {

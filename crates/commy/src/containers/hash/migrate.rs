@@ -29,8 +29,9 @@
 //! megabytes from the system at once would be a long stop of its own.
 
 use super::group::{Bits, WIDTH};
-use super::head::{MOVING_WORDS, Moving, Stamp};
+use super::head::{Head, MOVING_WORDS, Moving, Stamp};
 use super::raw::{Raw, Slot};
+use super::slots::Slots;
 use super::table::{File, Shape, Table, capacity, home, slots_for};
 use crate::error::Result;
 use crate::schema::{Key, KeyHasher, Share};
@@ -93,22 +94,82 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         let settled = self.head.moving.get() == 0 && !self.head.left.get().is_multiple_of(Self::PERIOD);
         if settled { Ok(()) } else { self.make_room_slowly() }
     }
+}
+
+impl<'a, K: Key, V: Share> Movable<'a> for Raw<'a, K, V> {
+    type Slot = Slot<K, V>;
+
+    #[inline(always)]
+    fn head(self) -> &'a Head {
+        self.head
+    }
+
+    #[inline(always)]
+    fn cx(self) -> Cx {
+        self.cx
+    }
+
+    #[inline(always)]
+    fn shape(self) -> Shape {
+        Self::SHAPE
+    }
+
+    #[inline(always)]
+    fn hash_of(self, table: Table<Slot<K, V>>, index: usize) -> Result<u64> {
+        // SAFETY: a full slot holds a stored key.
+        Ok(unsafe { self.hash_stored(self.key(table.slot(index)), self.cx) })
+    }
+
+    #[inline(always)]
+    fn carry(self, from: Table<Slot<K, V>>, index: usize, into: Table<Slot<K, V>>, hash: u64) -> Option<usize> {
+        // SAFETY: a full slot of another table of this map.
+        unsafe { into.take_in(hash, from.slot(index)) }
+    }
+}
+
+/// What a map whose first table is this one hashes with.
+pub(super) fn new_seed(cx: Cx, stamp: u64, control: u64) -> u64 {
+    let mut seed = KeyHasher::new(cx.map().header().id[0].get());
+    seed.word(stamp);
+    seed.word(control);
+    seed.finish()
+}
+
+/// A map as replacing its table sees it. One whose types are known is [`Raw`]; `erased` has the other.
+///
+/// Invariant: as that of `Raw`; and the blocks that the head names have room for slots of that shape, in the file.
+pub(super) trait Movable<'a>: Copy {
+    /// What [`Table`] is told that the slots are.
+    type Slot: 'a;
+
+    fn head(self) -> &'a Head;
+
+    fn cx(self) -> Cx;
+
+    /// Of the slots.
+    fn shape(self) -> Shape;
+
+    /// The hash of the key in a full slot.
+    fn hash_of(self, table: Table<Self::Slot>, index: usize) -> Result<u64>;
+
+    /// Puts the bytes of a full slot into a free one of another table. Gives its index, `None` if there is none.
+    fn carry(self, from: Table<Self::Slot>, index: usize, into: Table<Self::Slot>, hash: u64) -> Option<usize>;
 
     #[cold]
     #[inline(never)]
-    fn make_room_slowly(&self) -> Result<()> {
-        if self.head.moving.get() != 0 {
+    fn make_room_slowly(self) -> Result<()> {
+        if self.head().moving.get() != 0 {
             self.step(STEP)?;
         }
-        let left = self.head.left.get();
+        let left = self.head().left.get();
         if left > 0 {
             self.look_ahead(left);
             return Ok(());
         }
         self.finish_move()?;
-        let (slots, entries) = (self.head.slots.get(), self.head.len.get().saturating_add(1));
-        if self.head.control.get() == 0 {
-            self.head.keep(self.cx)?;
+        let (slots, entries) = (self.head().slots.get(), self.head().len.get().saturating_add(1));
+        if self.head().control.get() == 0 {
+            self.head().keep(self.cx())?;
             self.first_table(slots_for(entries)).map(|_| ())
         } else if entries <= capacity(slots) / 2 {
             self.replace_table(slots)
@@ -118,14 +179,14 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     }
 
     /// Lets the file grow if the table will be replaced soon by one that is larger than what is free.
-    fn look_ahead(&self, left: u64) {
-        let slots = self.head.slots.get();
-        let next = Self::SHAPE.bytes(slots.saturating_mul(2)).unwrap_or(0);
-        let soon = (next / AHEAD + 1) * 2 * Self::PERIOD;
-        let doubles = self.head.len.get() > capacity(slots) / 2;
-        if next > AHEAD && left <= soon && doubles && self.head.moving.get() == 0 {
+    fn look_ahead(self, left: u64) {
+        let slots = self.head().slots.get();
+        let next = self.shape().bytes(slots.saturating_mul(2)).unwrap_or(0);
+        let soon = (next / AHEAD + 1) * 2 * period(self.shape());
+        let doubles = self.head().len.get() > capacity(slots) / 2;
+        if next > AHEAD && left <= soon && doubles && self.head().moving.get() == 0 {
             // If that cannot be had, it is said when the table is to be replaced.
-            let _ = self.cx.grow_ahead(next);
+            let _ = self.cx().grow_ahead(next);
         }
     }
 
@@ -133,32 +194,24 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     ///
     /// No two tables hash alike: with one seed for all, the order of one would be the worst order to fill
     /// another in.
-    pub(super) fn first_table(&self, slots: u64) -> Result<Table<Slot<K, V>>> {
-        let stamp = Stamp::made(self.cx)?;
+    fn first_table(self, slots: u64) -> Result<Table<Self::Slot>> {
+        let stamp = Stamp::made(self.cx())?;
         let (control, table) = self.new_table(slots)?;
-        self.head.seed.put(Self::new_seed(self.cx, stamp, control));
+        self.head().seed.put(new_seed(self.cx(), stamp, control));
         self.set_table(control, slots, stamp);
         Ok(table)
     }
 
-    /// What a map whose first table is this one hashes with.
-    pub(super) fn new_seed(cx: Cx, stamp: u64, control: u64) -> u64 {
-        let mut seed = KeyHasher::new(cx.map().header().id[0].get());
-        seed.word(stamp);
-        seed.word(control);
-        seed.finish()
-    }
-
     /// A table without entries.
-    fn new_table(&self, slots: u64) -> Result<(u64, Table<Slot<K, V>>)> {
-        let control = Self::SHAPE.alloc(self.cx, slots)?;
-        let table = Table::open(File::of(self.cx), control, slots).ok_or_else(|| self.head.corrupt())?;
+    fn new_table(self, slots: u64) -> Result<(u64, Table<Self::Slot>)> {
+        let control = self.shape().alloc(self.cx(), slots)?;
+        let table = Table::open(File::of(self.cx()), control, slots).ok_or_else(|| self.head().corrupt())?;
         table.make_empty(0, table.slots().next_multiple_of(WIDTH));
         Ok((control, table))
     }
 
-    fn set_table(&self, control: u64, slots: u64, stamp: u64) {
-        let head = self.head;
+    fn set_table(self, control: u64, slots: u64, stamp: u64) {
+        let head = self.head();
         head.control.put(control);
         head.slots.put(slots);
         head.stamp.put(stamp);
@@ -167,44 +220,43 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
 
     /// Goes over to a table of so many slots, not fewer than now, at once or by and by. The map has one and is
     /// not moving.
-    fn replace_table(&self, slots: u64) -> Result<()> {
-        let old = self.head.slots.get();
-        let small = old <= FEW || Self::SHAPE.bytes(old).is_some_and(|bytes| bytes <= AT_ONCE);
+    fn replace_table(self, slots: u64) -> Result<()> {
+        let old = self.head().slots.get();
+        let small = old <= FEW || self.shape().bytes(old).is_some_and(|bytes| bytes <= AT_ONCE);
         if small { self.rebuild(slots) } else { self.begin_move(slots) }
     }
 
     /// Goes over to a table of so many slots, which are enough, at once.
-    fn rebuild(&self, slots: u64) -> Result<()> {
-        let (head, cx) = (self.head, self.cx);
+    fn rebuild(self, slots: u64) -> Result<()> {
+        let (head, cx) = (self.head(), self.cx());
         let stamp = Stamp::made(cx)?;
-        self.check()?;
+        head.check::<Self::Slot>(cx)?;
         head.keep(cx)?;
         let (control, new) = self.new_table(slots)?;
-        for slot in self.slots() {
-            // SAFETY: a full slot holds a stored key.
-            let hash = unsafe { self.hash_stored(self.key(slot), cx) };
-            // SAFETY: a slot of another table of this map.
-            if unsafe { new.take_in(hash, slot) }.is_none() {
-                Self::SHAPE.free(cx, control, slots)?;
-                return Err(head.corrupt());
+        let mut all = Slots::<Self::Slot>::of(head, cx);
+        while let Some((table, _, index)) = all.next_place() {
+            let carried = self.hash_of(table, index).map(|hash| self.carry(table, index, new, hash));
+            if !matches!(carried, Ok(Some(_))) {
+                self.shape().free(cx, control, slots)?;
+                return Err(carried.err().unwrap_or_else(|| head.corrupt()));
             }
         }
         let old = (head.control.get(), head.slots.get());
         self.set_table(control, slots, stamp);
-        Self::SHAPE.free(cx, old.0, old.1)
+        self.shape().free(cx, old.0, old.1)
     }
 
     /// Begins to move into a table of so many slots.
-    fn begin_move(&self, slots: u64) -> Result<()> {
-        let (head, cx) = (self.head, self.cx);
+    fn begin_move(self, slots: u64) -> Result<()> {
+        let (head, cx) = (self.head(), self.cx());
         let stamp = Stamp::made(cx)?;
         head.keep(cx)?;
-        let old = head.table::<Slot<K, V>>(cx).ok_or_else(|| head.corrupt())?;
+        let old = head.table::<Self::Slot>(cx).ok_or_else(|| head.corrupt())?;
         let (control, offset, new, moving) = cx.atomically(|| {
-            let control = Self::SHAPE.alloc(cx, slots)?;
+            let control = self.shape().alloc(cx, slots)?;
             let offset = cx.alloc(MOVING_WORDS * 8, 8)?;
             let file = File::of(cx);
-            let new = Table::<Slot<K, V>>::open(file, control, slots);
+            let new = Table::<Self::Slot>::open(file, control, slots);
             // SAFETY: it consists of words.
             let moving = unsafe { file.get::<Moving>(offset) };
             let (new, moving) = new.zip(moving).ok_or_else(|| head.corrupt())?;
@@ -222,8 +274,8 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     }
 
     /// Moves the rest, if the map is moving.
-    pub(super) fn finish_move(&self) -> Result<()> {
-        while self.head.moving.get() != 0 {
+    fn finish_move(self) -> Result<()> {
+        while self.head().moving.get() != 0 {
             self.step(STEP)?;
         }
         Ok(())
@@ -231,8 +283,8 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
 
     /// Moves the entries of some groups, and ends the move when those were the last. First everything is
     /// logged; from then on nothing can fail.
-    fn step(&self, groups: usize) -> Result<()> {
-        let (moving, old, new) = self.both()?;
+    fn step(self, groups: usize) -> Result<()> {
+        let (moving, old, new) = self.head().both(self.cx())?;
         let from = moving.cursor.get() as usize & !(WIDTH - 1);
         if from < old.slots() {
             let part = Part::at(old, from, groups);
@@ -246,19 +298,19 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     }
 
     /// Logs what moving a part overwrites, in tables that this transaction did not make.
-    fn keep_part(&self, part: &Part, moving: &Moving, old: Table<Slot<K, V>>, new: Table<Slot<K, V>>) -> Result<()> {
-        let cx = self.cx;
+    fn keep_part(self, part: &Part, moving: &Moving, old: Table<Self::Slot>, new: Table<Self::Slot>) -> Result<()> {
+        let cx = self.cx();
         let keep = |table: Table<_>, from: usize, to: usize| match to.checked_sub(from) {
             None | Some(0) => Ok(()),
             Some(slots) => cx.keep(table.word(from), slots as u64 / 8),
         };
-        self.head.keep(cx)?;
+        self.head().keep(cx)?;
         moving.keep(cx)?;
         if Stamp::of(&moving.stamp, cx)? != Stamp::Made {
             keep(old, part.from, part.to)?;
             keep(old, 0, part.wrapped)?;
         }
-        if Stamp::of(&self.head.stamp, cx)? != Stamp::Made {
+        if Stamp::of(&self.head().stamp, cx)? != Stamp::Made {
             // What has no control bytes yet is nobody's concern.
             let ready = (moving.ready.get() as usize).min(old.slots()) & !(WIDTH - 1);
             let keys = part.keys(old);
@@ -274,22 +326,19 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         Ok(())
     }
 
-    fn move_part(&self, part: &Part, moving: &Moving, old: Table<Slot<K, V>>, new: Table<Slot<K, V>>) -> Result<()> {
-        let (stamp, removed) = (Stamp::of(&moving.stamp, self.cx)?, Stamp::removed(self.cx)?);
+    fn move_part(self, part: &Part, moving: &Moving, old: Table<Self::Slot>, new: Table<Self::Slot>) -> Result<()> {
+        let (stamp, removed) = (Stamp::of(&moving.stamp, self.cx())?, Stamp::removed(self.cx())?);
         prepare(new, moving, old.slots(), part.to);
         let wrapped = 0..part.wrapped;
         for position in (part.from..part.to).step_by(WIDTH).chain(wrapped.step_by(WIDTH)) {
             let mut gone = Bits::NONE;
             for slot in old.group(position).full() {
-                let entry = old.slot(position + slot);
-                // SAFETY: a full slot holds a stored key.
-                let hash = unsafe { self.hash_stored(self.key(entry), self.cx) };
+                let hash = self.hash_of(old, position + slot)?;
                 if !part.last && home(hash, old.slots()) >= part.to {
                     continue;
                 }
-                // SAFETY: a slot of another table of this map.
-                let into = unsafe { new.take_in(hash, entry) };
-                keep_ahead(new, moving, into.ok_or_else(|| self.head.corrupt())?);
+                let into = self.carry(old, position + slot, new, hash);
+                keep_ahead(new, moving, into.ok_or_else(|| self.head().corrupt())?);
                 gone = gone.with(slot);
             }
             old.delete(position, gone);
@@ -302,14 +351,16 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     }
 
     /// The old table is empty: lets go of it.
-    fn end_move(&self, moving: &Moving, old: Table<Slot<K, V>>, new: Table<Slot<K, V>>) -> Result<()> {
+    fn end_move(self, moving: &Moving, old: Table<Self::Slot>, new: Table<Self::Slot>) -> Result<()> {
         prepare(new, moving, old.slots(), old.slots());
-        let (control, slots, offset) = (moving.control.get(), moving.slots.get(), self.head.moving.get());
-        self.head.moving.put(0);
-        Self::SHAPE.free(self.cx, control, slots)?;
-        self.cx.free(offset, MOVING_WORDS * 8, 8)
+        let (control, slots, offset) = (moving.control.get(), moving.slots.get(), self.head().moving.get());
+        self.head().moving.put(0);
+        self.shape().free(self.cx(), control, slots)?;
+        self.cx().free(offset, MOVING_WORDS * 8, 8)
     }
+}
 
+impl<K: Key, V: Share> Raw<'_, K, V> {
     /// Gives back the blocks of all tables.
     pub(super) fn free_tables(&self) -> Result<()> {
         let head = self.head;
@@ -350,7 +401,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
 }
 
 /// Some groups of an old table, which a step moves.
-struct Part {
+pub(super) struct Part {
     from: usize,
     to: usize,
     /// Whether the part reaches to the table's end; then all that is left is moved.

@@ -51,6 +51,7 @@ use crate::error::Result;
 use crate::schema::describe::elements;
 use crate::schema::{Key, Kind, Lookup, Registry, Share, Viewed};
 use crate::tx::Cx;
+use migrate::Movable;
 use raw::{Raw, Slot};
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;

@@ -215,7 +215,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
 
     #[cold]
     fn side_in_move(&self, hash: u64) -> Result<Side<'a, Slot<K, V>>> {
-        let (moving, old, new) = self.both()?;
+        let (moving, old, new) = self.head.both(self.cx)?;
         let at = home(hash, old.slots()) as u64;
         Ok(self.side_of(moving, old, new, at >= moving.cursor.get()))
     }
@@ -233,20 +233,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
 
     /// Whether the tables check out.
     pub(super) fn check(&self) -> Result<()> {
-        if self.head.moving.get() != 0 {
-            return self.both().map(|_| ());
-        }
-        self.head.table::<Slot<K, V>>(self.cx).map(|_| ()).ok_or_else(|| self.head.corrupt())
-    }
-
-    /// The move that is going on, the old table and the new one.
-    pub(super) fn both(&self) -> Result<(&'a Moving, Table<Slot<K, V>>, Table<Slot<K, V>>)> {
-        let moving = self.head.moving(self.cx);
-        let old = moving.and_then(|moving| moving.table(self.cx));
-        match (moving, old, self.head.table(self.cx)) {
-            (Some(moving), Some(old), Some(new)) => Ok((moving, old, new)),
-            _ => Err(self.head.corrupt()),
-        }
+        self.head.check::<Slot<K, V>>(self.cx)
     }
 
     /// Where a key is; `None` if it is not there.
@@ -484,7 +471,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         if self.head.moving.get() == 0 {
             return Ok(Side { table, stamp: &self.head.stamp, moving: None, old: false });
         }
-        let (moving, from, into) = self.both()?;
+        let (moving, from, into) = self.head.both(self.cx)?;
         Ok(self.side_of(moving, from, into, old))
     }
 

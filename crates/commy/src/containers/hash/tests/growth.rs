@@ -264,3 +264,42 @@ fn memory_is_reserved_ahead_and_given_back_when_asked() {
     assert_eq!(pair.allocated(), base, "blocks leaked");
     assert!(matches!(map.write().unwrap().reserve(usize::MAX), Err(Error::OutOfSpace { .. })));
 }
+
+#[test]
+fn an_entry_that_is_put_in_without_its_type_moves_the_whole_table() {
+    let pair = pair(256 << 20);
+    let [map, other] = pair.object::<HashMap<u64, Large>>("map");
+    let dynamic = other.segment().dynamic("map").unwrap();
+    let place = |key: u64| key.to_string();
+    map.write().unwrap().insert(0, large(0)).unwrap();
+    let form = dynamic.get("0").unwrap().unwrap();
+    let (mut keys, mut steps, mut moves) = (vec![0], 0, 0);
+    for key in 1..6000u64 {
+        let before = head(&map);
+        if key % 4 == 0 && is_moving(&map) {
+            map.write().unwrap().insert(key, large(key)).unwrap();
+        } else if key % 7 == 0 {
+            // What is undone leaves no trace of a step.
+            let mut guard = dynamic.write().unwrap();
+            guard.set(&place(key), &form).unwrap();
+            guard.rollback();
+            assert_eq!(head(&map), before);
+            continue;
+        } else {
+            dynamic.write().unwrap().set(&place(key), &form).unwrap();
+            map.write().unwrap().insert(key, large(key)).unwrap();
+        }
+        keys.push(key);
+        if key % 3 == 0 {
+            let gone = keys.swap_remove(key as usize * 7 % keys.len());
+            assert!(dynamic.write().unwrap().remove(&place(gone)).unwrap().is_some());
+        }
+        steps += usize::from(is_moving(&map));
+        moves += usize::from(before[6] == 0 && is_moving(&map));
+    }
+    assert!(moves >= 3 && steps > 4 * moves, "{moves} moves of {steps} steps");
+    let guard = map.read().unwrap();
+    assert_eq!((guard.len(), keys.iter().find(|key| guard.get(*key) != Some(&large(**key)))), (keys.len(), None));
+    drop(guard);
+    assert_eq!(map.segment().check().unwrap(), []);
+}
