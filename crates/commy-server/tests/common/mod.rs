@@ -120,3 +120,52 @@ fn parts(node: &str) -> (Option<String>, Option<String>) {
 pub fn size(name: &str, small: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(small)
 }
+
+/// A WebSocket without a client behind it, over the Unix socket.
+pub struct Raw(pub tokio_tungstenite::WebSocketStream<tokio::net::UnixStream>);
+
+impl Raw {
+    pub async fn open(place: &Place) -> Raw {
+        let stream = tokio::net::UnixStream::connect(place.config.socket()).await.unwrap();
+        Raw(tokio_tungstenite::client_async("ws://localhost/v1", stream).await.unwrap().0)
+    }
+
+    /// One that has shown a key.
+    pub async fn with_key(place: &Place, key: &str) -> Raw {
+        let mut raw = Raw::open(place).await;
+        let credentials = Credentials::Key(key.into());
+        let request = Call::Authenticate(Authenticate { protocol: PROTOCOL, credentials });
+        let answer = raw.ask(&Request { id: 1, service: None, call: request }).await;
+        assert!(matches!(answer, Some(Message::Reply { result: Reply::Welcome(_), .. })), "{answer:?}");
+        raw
+    }
+
+    pub async fn send(&mut self, bytes: Vec<u8>, binary: bool) -> bool {
+        use futures_util::SinkExt;
+        use tokio_tungstenite::tungstenite::Message as Frame;
+        let frame =
+            if binary { Frame::binary(bytes) } else { Frame::text(String::from_utf8_lossy(&bytes).into_owned()) };
+        self.0.send(frame).await.is_ok()
+    }
+
+    /// The next message; none when the server has hung up.
+    pub async fn next(&mut self) -> Option<Message> {
+        use futures_util::StreamExt;
+        use tokio_tungstenite::tungstenite::Message as Frame;
+        loop {
+            match tokio::time::timeout(LONG, self.0.next()).await.expect("an answer") {
+                Some(Ok(Frame::Text(text))) => return Some(decode(Encoding::Json, text.as_bytes()).unwrap()),
+                Some(Ok(Frame::Binary(bytes))) => return Some(decode(Encoding::Cbor, &bytes).unwrap()),
+                Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => {}
+                _ => return None,
+            }
+        }
+    }
+
+    pub async fn ask(&mut self, request: &Request) -> Option<Message> {
+        if !self.send(encode(Encoding::Json, request), false).await {
+            return None;
+        }
+        self.next().await
+    }
+}

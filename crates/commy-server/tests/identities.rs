@@ -1,0 +1,140 @@
+//! Credentials that are expired, revoked or malformed, and revocations that reach open connections.
+#![cfg(unix)]
+
+mod common;
+
+use common::{LONG, Place};
+use commy_client::{Client, Credentials, Options};
+use commy_wire::*;
+use std::time::{Duration, Instant};
+
+async fn refused(place: &Place, credentials: Credentials) {
+    match place.options().connect(&place.url(), credentials.clone()).await {
+        Err(error) => assert_eq!(error.code(), Some(Code::Unauthenticated), "{credentials:?}: {error}"),
+        Ok(_) => panic!("{credentials:?} was accepted"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn malformed_and_unknown_credentials_are_all_refused_in_the_same_way() {
+    let place = Place::new().await;
+    let (id, secret) = (place.key.split('_').nth(1).unwrap(), place.key.split('_').nth(2).unwrap());
+    for key in [
+        String::new(),
+        "cmy_".into(),
+        "cmy__".into(),
+        format!("cmy_{id}"),
+        format!("cmy_{id}_"),
+        format!("cmy_{id}_{}", &secret[1..]),
+        format!("cmy_{id}_{secret}0"),
+        format!("cmy_{id}_{}", secret.to_uppercase()),
+        format!("cmy_0000000000000000_{secret}"),
+        format!("CMY_{id}_{secret}"),
+        format!(" {}", place.key),
+        secret.to_owned(),
+        "x".repeat(100_000),
+    ] {
+        refused(&place, Credentials::Key(key)).await;
+    }
+    for token in ["", "a.b.c", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEiLCJleHAiOjk5OTk5OTk5OTl9."] {
+        refused(&place, Credentials::Jwt(token.into())).await;
+    }
+    // Over the network nobody is a local user.
+    refused(&place, Credentials::Local(Empty {})).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_ends_when_it_expires_is_rotated_or_revoked_and_so_do_its_connections() {
+    let place = Place::new().await;
+    let operator = place.operator().await;
+    let (principal, key) = place.principal(None, "somebody").await;
+    let create = |expires_in| Call::KeyCreate(KeyCreate { principal, expires_in });
+    let new = async |call| match operator.call(None, call).await.unwrap() {
+        Reply::Key(key) => key,
+        other => panic!("{other:?}"),
+    };
+    let ping = || Call::Ping(Empty {});
+    let ended = async |client: &Client| {
+        // The server closes the connection, and does not accept the key again.
+        let begin = Instant::now();
+        while client.call(None, ping()).await.is_ok() {
+            assert!(begin.elapsed() < LONG);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    refused(&place, Credentials::Key(new(create(Some(0))).await.secret)).await;
+    let short = new(create(Some(2))).await;
+    let client = place.client(&short.secret).await;
+    ended(&client).await;
+    refused(&place, Credentials::Key(short.secret)).await;
+
+    let first = place.client(&key).await;
+    let id = key.split('_').nth(1).unwrap().to_owned();
+    let second = new(Call::KeyRotate(KeyId { key: id, overlap: None })).await;
+    ended(&first).await;
+    refused(&place, Credentials::Key(key)).await;
+    let client = place.client(&second.secret).await;
+    operator.call(None, Call::KeyRevoke(KeyId { key: second.key, overlap: None })).await.unwrap();
+    ended(&client).await;
+    refused(&place, Credentials::Key(second.secret)).await;
+    let third = new(create(None)).await;
+    let client = place.client(&third.secret).await;
+    operator.call(None, Call::PrincipalDelete(PrincipalId { principal })).await.unwrap();
+    ended(&client).await;
+    refused(&place, Credentials::Key(third.secret)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_reaches_requests_and_watches_of_open_connections_at_once() {
+    let place = Place::new().await;
+    let service = place.service("acme", "orders").await;
+    service.create_object("stock", "u8").await.unwrap();
+    let (principal, key) = place.principal(Some("acme"), "reader").await;
+    place.grant(principal, "acme", &[Permission::ServiceRead]).await;
+    let client = place.client(&key).await;
+    let stock = client.service("acme", "orders").object("stock");
+    let mut watch = stock.watch("").await.unwrap();
+    assert!(watch.next().await.unwrap().is_some());
+    let begin = Instant::now();
+    place.revoke(principal, "acme", &[Permission::ServiceRead]).await;
+    assert_eq!(stock.get::<u8>("").await.unwrap_err().code(), Some(Code::Denied));
+    assert_eq!(watch.next().await.unwrap_err().code(), Some(Code::Denied));
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_local_user_is_who_the_system_says() {
+    let place = Place::new().await;
+    let url = format!("unix://{}", place.config.socket().display());
+    let local = || Credentials::Local(Empty {});
+    assert!(Options::new().connect(&url, local()).await.is_err());
+    let operator = place.operator().await;
+    // SAFETY: it takes nothing and always succeeds.
+    let user = unsafe { libc::geteuid() };
+    for (name, user) in [("another", user + 1), ("me", user)] {
+        let create = PrincipalCreate { name: name.into(), tenant: None, kind: PrincipalKind::User(user) };
+        operator.call(None, Call::PrincipalCreate(create)).await.unwrap();
+    }
+    let client = Options::new().connect(&url, local()).await.unwrap();
+    assert_eq!(client.welcome().name, "me");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_catalog_is_there_again_after_a_restart_and_without_it_nothing_is_served() {
+    let mut place = Place::new().await;
+    let service = place.service("acme", "orders").await;
+    service.create_object_with("stock", "u8", &7).await.unwrap();
+    let (principal, key) = place.principal(Some("acme"), "reader").await;
+    place.grant(principal, "acme", &[Permission::ServiceRead]).await;
+    place.restart().await;
+    let client = place.client(&key).await;
+    assert_eq!(client.service("acme", "orders").object("stock").get::<u8>("").await.unwrap(), Some(7));
+    // A second server in the same folder is refused,
+    let second = commy_server::Server::start(place.config.clone()).await;
+    assert!(second.is_err());
+    // and so is one without a catalog that can be read.
+    place.server.take().unwrap().stop(LONG).await;
+    std::fs::write(place.config.data.join("catalog.db"), "this is no catalog").unwrap();
+    assert!(commy_server::Server::start(place.config.clone()).await.is_err());
+    assert!(place.options().connect("wss://localhost:1", Credentials::Key(key)).await.is_err());
+}
