@@ -101,6 +101,7 @@ pub fn certificate(options: &Certificate) -> Result<()> {
 pub fn run(options: &Options) -> Result<()> {
     tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr).init();
     let config = options.config()?;
+    raise_limits();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().max_blocking_threads(WAITING_THREADS).build()?;
     runtime.block_on(serve(config, options.demo))
@@ -108,6 +109,19 @@ pub fn run(options: &Options) -> Result<()> {
 
 fn filter() -> tracing_subscriber::EnvFilter {
     tracing_subscriber::EnvFilter::try_from_env("COMMY_LOG").unwrap_or_else(|_| "info".into())
+}
+
+/// Lets the server have as many connections open as the system allows it at all.
+fn raise_limits() {
+    #[cfg(unix)]
+    // SAFETY: both calls are given a place for limits, which is valid when zeroed.
+    unsafe {
+        let mut limits: libc::rlimit = std::mem::zeroed();
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limits) == 0 {
+            limits.rlim_cur = limits.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limits);
+        }
+    }
 }
 
 async fn serve(config: Config, demo: bool) -> Result<()> {
@@ -132,8 +146,8 @@ async fn serve(config: Config, demo: bool) -> Result<()> {
             say_what_to_paste(url, authority.as_deref(), key).await?;
         }
     }
-    let ended = until_told();
-    ended.await?;
+    println!("ready");
+    until_told().await?;
     tracing::info!("stopping");
     server.stop(PATIENCE).await;
     Ok(())

@@ -12,6 +12,7 @@ use crate::usage::Usages;
 use commy_wire::{Failure, PrincipalKind, Subject};
 use std::fs::File;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -71,10 +72,14 @@ impl Server {
     ///
     /// # Errors
     /// What is wrong with the configuration; what cannot be opened: then nothing is served.
-    pub async fn start(config: Config) -> Result<(Server, Option<Bootstrap>), String> {
+    pub async fn start(mut config: Config) -> Result<(Server, Option<Bootstrap>), String> {
         config.check()?;
         let listener = Listener::new(&config).await?;
         make_folder(&config.data).map_err(|error| format!("{}: {error}", config.data.display()))?;
+        // Clients elsewhere are told of paths.
+        let whole = |path: PathBuf| std::path::absolute(&path).map_err(|error| format!("{}: {error}", path.display()));
+        config.data = whole(config.data)?;
+        config.socket = config.socket.map(whole).transpose()?;
         let lock = lock(&config)?;
         let catalog = Arc::new(Catalog::open(&config.data.join("catalog.db")).await?);
         let bootstrap = bootstrap(&catalog).await.map_err(said)?;
