@@ -257,9 +257,13 @@ impl<'a> Heap<'a> {
         self.word(page / REGION_PAGES).is_none_or(|word| word.get() >> (page % REGION_PAGES) & 1 == 1)
     }
 
-    /// Grows the file so that a run of `pages` fits at its end, by a quarter if there is room for that
-    /// but by no more than 1 MiB beyond what is needed, so that the pause is bounded.
+    /// Has the bitmap reach further where the file does; else grows the file so that a run of `pages` fits at its end,
+    /// by a quarter if there is room for that but by no more than 1 MiB beyond what is needed, so that the pause is
+    /// bounded.
     fn grow(&self, pages: u64, purpose: Purpose) -> Result<()> {
+        if self.extend_bitmap()? {
+            return Ok(());
+        }
         let (size, limit) = (self.map().size() / PAGE, self.limit());
         let end = size - self.tail() + pages;
         if end > ceiling(limit, purpose) || size >= limit {
@@ -270,7 +274,7 @@ impl<'a> Heap<'a> {
         if self.map().grow(generous * PAGE).is_err() {
             self.map().grow(needed * PAGE)?;
         }
-        self.extend_bitmap()
+        self.extend_bitmap().map(drop)
     }
 
     /// Makes the file so many pages long, if it is shorter.
@@ -293,22 +297,30 @@ impl<'a> Heap<'a> {
         Error::OutOfSpace { needed: pages * PAGE, reason }
     }
 
-    /// Gives the bitmap another chunk if the file has outgrown it. The chunk lies in a free run if there is
-    /// one, else at the beginning of the pages that it describes.
-    fn extend_bitmap(&self) -> Result<()> {
+    /// Gives the bitmap the chunks that the file has outgrown, or was made too large for. Gives whether there is a new
+    /// one.
+    fn extend_bitmap(&self) -> Result<bool> {
+        let (last, ..) = bitmap::place((self.map().size() / PAGE - 1) / REGION_PAGES);
+        for chunk in 1..=last {
+            let pointer = self.header().bitmap_chunks.get(chunk).filter(|pointer| pointer.get() == 0);
+            if let Some(pointer) = pointer {
+                return self.make_chunk(chunk, pointer);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Makes a chunk of the bitmap, all before which there are. It lies in a free run if there is one, else at the
+    /// beginning of the pages that it describes.
+    fn make_chunk(&self, chunk: usize, pointer: &Word) -> Result<bool> {
         let pages = self.map().size() / PAGE;
-        let last = (pages - 1) / REGION_PAGES;
-        let (chunk, ..) = bitmap::place(last);
-        let Some(pointer) = self.header().bitmap_chunks.get(chunk).filter(|p| chunk > 0 && p.get() == 0) else {
-            return Ok(());
-        };
         let own = bitmap::first_region(chunk) * REGION_PAGES;
         let count = bitmap::OTHER_PAGES;
         let start = match self.search(count, own) {
             Some(start) => start,
             None if pages >= own + count => own,
             // Too few new pages for it: they stay unused until the file grows further.
-            None => return Ok(()),
+            None => return Ok(false),
         };
         let target = self.map().offset_of(pointer);
         for offset in (0..count * PAGE).step_by(8) {
@@ -319,13 +331,13 @@ impl<'a> Heap<'a> {
             const { assert!(bitmap::OTHER_PAGES == REGION_PAGES) };
             self.map().word(start * PAGE + bitmap::OTHER_WORDS)?.put(u64::MAX);
             pointer.publish(start * PAGE);
-            return Ok(());
+            return Ok(true);
         }
         self.intent().set(kind::PUBLISH, start, count, target);
         self.mark(start, count);
         pointer.publish(start * PAGE);
         self.intent().clear();
-        Ok(())
+        Ok(true)
     }
 
     /// Sets the bits of a run.

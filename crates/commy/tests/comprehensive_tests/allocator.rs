@@ -136,6 +136,16 @@ fn a_file_can_be_filled_to_the_last_block_and_emptied_again() {
 }
 
 #[test]
+fn a_file_that_is_large_from_the_beginning_can_be_filled_wholly() {
+    let (_folder, path) = place();
+    // SAFETY: nothing is lent.
+    let allocator = unsafe { FreeListAllocator::open(&path, 200 << 20).expect("an allocator") };
+    let blocks = (0..).map_while(|_| allocator.allocate(layout(1 << 20, 8)).ok()).count();
+    assert!(blocks >= 190, "{blocks} of 1 MiB");
+    assert!(allocator.segment().check().expect("a check").is_empty());
+}
+
+#[test]
 fn blocks_are_given_back_with_the_last_that_uses_the_file() {
     let (_folder, path, allocator) = fresh();
     let before = allocator.size();
