@@ -14,15 +14,51 @@
 //! Who begins after the fence finds nothing that leads there. Who began before has its word odd, and the giver
 //! sees that. An attachment that is read-only cannot say that it reads: it holds the byte [`READERS`] of the file, and
 //! while somebody does, nothing is given back.
+//!
+//! Generic over the word and its fences, so that loom can run this very code.
 
 use super::Attachment;
-use crate::layout::{ThreadSlot, Word};
+use crate::layout::{Point, ThreadSlot, Word, at};
 use crate::os;
+use crate::sync::Word64;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// The byte that every attachment which cannot write has locked, shared, from before its first look at the file to
 /// after its last.
 pub(crate) const READERS: u64 = (1 << 20) + 1;
+
+/// Says that the thread reads. False if it says so already.
+#[inline(always)]
+pub(super) fn enter<W: Word64>(reading: &W, light_fence: impl FnOnce()) -> bool {
+    let count = reading.load(Ordering::Relaxed);
+    if count & 1 == 1 {
+        return false;
+    }
+    at(Point::WordPut);
+    // Release: who sees this one has to see that the one before has ended.
+    reading.store(count.wrapping_add(1), Ordering::Release);
+    light_fence();
+    true
+}
+
+/// Says that the thread reads no more.
+#[inline(always)]
+pub(super) fn leave<W: Word64>(reading: &W) {
+    reading.publish(reading.load(Ordering::Relaxed).wrapping_add(1));
+}
+
+/// Waits until a thread that was reading has ended that, calling `nap` again and again, which gives false to give up.
+/// To be called behind a heavy fence.
+pub(super) fn outlast<W: Word64>(reading: &W, mut nap: impl FnMut() -> bool) -> bool {
+    let seen = reading.load(Ordering::Acquire);
+    while seen & 1 == 1 && reading.load(Ordering::Acquire) == seen {
+        if !nap() {
+            return false;
+        }
+    }
+    true
+}
 
 /// While it lives, its thread may follow offsets without a lock.
 pub(crate) struct Unlocked<'a>(Option<&'a Word>);
@@ -31,13 +67,7 @@ impl<'a> Unlocked<'a> {
     /// Begins to read without a lock. To be called by the thread that has the slot. May be nested.
     #[inline(always)]
     pub(crate) fn begin(slot: &'a ThreadSlot) -> Unlocked<'a> {
-        let (word, count) = (&slot.reading, slot.reading.get());
-        if count & 1 == 1 {
-            return Unlocked(None);
-        }
-        word.put(count.wrapping_add(1));
-        os::light_fence();
-        Unlocked(Some(word))
+        Unlocked(enter(slot.reading.atomic(), os::light_fence).then_some(&slot.reading))
     }
 }
 
@@ -45,7 +75,7 @@ impl Drop for Unlocked<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         if let Some(word) = self.0 {
-            word.publish(word.get().wrapping_add(1));
+            leave(word.atomic());
         }
     }
 }
@@ -63,15 +93,18 @@ impl Attachment {
             return false;
         }
         let begin = Instant::now();
-        for slot in (0..self.thread_slots()).filter_map(|index| self.map.thread(index)) {
-            let seen = slot.reading.get_acquire();
-            while seen & 1 == 1 && slot.reading.get_acquire() == seen && !self.is_dead(slot, self.state(slot)) {
-                if begin.elapsed() > patience {
+        let slots = (0..self.thread_slots()).filter_map(|index| self.map.thread(index));
+        slots.into_iter().all(|slot| {
+            let mut dead = false;
+            let ended = outlast(slot.reading.atomic(), || {
+                dead = self.is_dead(slot, self.state(slot));
+                if dead || begin.elapsed() > patience {
                     return false;
                 }
                 std::thread::sleep(Duration::from_micros(100));
-            }
-        }
-        true
+                true
+            });
+            ended || dead
+        })
     }
 }

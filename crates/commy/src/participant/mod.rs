@@ -6,6 +6,8 @@ pub(crate) mod claim;
 mod fork_mutex;
 mod grace;
 #[cfg(all(test, loom))]
+mod loom_quiet;
+#[cfg(all(test, loom))]
 mod loom_tests;
 mod pause;
 mod seat;

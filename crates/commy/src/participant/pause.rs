@@ -15,11 +15,14 @@
 //!
 //! The pauser is named by the slot's tag, so whoever waits sees when it is dead, and goes on. What it holds beside
 //! this are locks, which are robust by themselves.
+//!
+//! Generic over the words and their fences, so that loom can run this very code.
 
 use super::{Actor, Attachment};
 use crate::error::{Error, Result};
+use crate::layout::{Point, at};
 use crate::os;
-use crate::sync::{Fate, NAP, OWNER, Surroundings};
+use crate::sync::{Fate, NAP, OWNER, Surroundings, Word64};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -27,6 +30,53 @@ use std::time::{Duration, Instant};
 const DRAIN: u64 = 1 << 62;
 /// Nobody may.
 const STILL: u64 = 2 << 62;
+
+/// Says that the thread is busy, and gives the word that may have it pause.
+#[inline(always)]
+pub(super) fn announce<W: Word64>(busy: &W, pause: &W, light_fence: impl FnOnce()) -> u64 {
+    at(Point::WordPut);
+    busy.store(busy.load(Ordering::Relaxed) | 1, Ordering::Relaxed);
+    light_fence();
+    pause.load(Ordering::Acquire)
+}
+
+/// Says that the thread is busy no more.
+#[inline(always)]
+pub(super) fn end<W: Word64>(busy: &W) {
+    busy.publish(busy.load(Ordering::Relaxed).wrapping_add(1));
+}
+
+/// Whether a thread that has such a word is busy.
+pub(super) fn is_busy(word: u64) -> bool {
+    word & 1 == 1
+}
+
+/// Whether who has said that it is busy may begin, having seen this; `holds` tells whether it has guards.
+pub(super) fn may_begin(seen: u64, holds: bool) -> bool {
+    seen == 0 || (holds && seen & STILL == 0)
+}
+
+/// Has everybody stand still. `heavy_fence` may fail; `busy` gives somebody who is busy, and `nap` waits for that one.
+pub(super) fn stand_still<W: Word64, B, E>(
+    pause: &W,
+    me: u64,
+    heavy_fence: impl Fn() -> Result<(), E>,
+    busy: impl Fn() -> Result<Option<B>, E>,
+    mut nap: impl FnMut(B) -> Result<(), E>,
+) -> Result<(), E> {
+    loop {
+        pause.publish(DRAIN | me);
+        heavy_fence()?;
+        while let Some(somebody) = busy()? {
+            nap(somebody)?;
+        }
+        pause.publish(STILL | me);
+        heavy_fence()?;
+        if busy()?.is_none() {
+            return Ok(());
+        }
+    }
+}
 
 /// Everybody pauses while it lives.
 pub(crate) struct Still<'a>(&'a Actor<'a>);
@@ -36,25 +86,27 @@ impl Actor<'_> {
     /// `holds` tells whether it has guards.
     #[inline(always)]
     pub(crate) fn set_busy(&self, holds: impl Fn() -> bool, patience: Duration) -> Result<()> {
-        self.slot.busy.put(self.slot.busy.get() | 1);
-        os::light_fence();
-        if self.at.map.header().pause.get_acquire() == 0 { Ok(()) } else { self.pause(holds(), patience) }
+        match self.announce() {
+            0 => Ok(()),
+            seen => self.pause(seen, holds(), patience),
+        }
+    }
+
+    #[inline(always)]
+    fn announce(&self) -> u64 {
+        announce(self.slot.busy.atomic(), self.at.map.header().pause.atomic(), os::light_fence)
     }
 
     /// Says that it has ended that.
     #[inline(always)]
     pub(crate) fn set_idle(&self) {
-        self.slot.busy.publish(self.slot.busy.get().wrapping_add(1));
+        end(self.slot.busy.atomic());
     }
 
     #[cold]
-    fn pause(&self, holds: bool, patience: Duration) -> Result<()> {
+    fn pause(&self, mut seen: u64, holds: bool, patience: Duration) -> Result<()> {
         let (word, begin) = (&self.at.map.header().pause, Instant::now());
-        loop {
-            let seen = word.get_acquire();
-            if seen == 0 || (holds && seen & STILL == 0) {
-                return Ok(());
-            }
+        while !may_begin(seen, holds) {
             self.set_idle();
             let holder = seen & OWNER;
             if self.at.fate(holder) != Fate::Alive {
@@ -66,9 +118,9 @@ impl Actor<'_> {
             } else {
                 self.at.sleep(word.atomic(), seen, holder, NAP.min(patience));
             }
-            self.slot.busy.put(self.slot.busy.get() | 1);
-            os::light_fence();
+            seen = self.announce();
         }
+        Ok(())
     }
 }
 
@@ -76,40 +128,31 @@ impl<'a> Still<'a> {
     /// Has everybody pause. The actor has the space lock, so nobody else does this; its thread has no guards.
     pub(crate) fn begin(actor: &'a Actor<'a>, patience: Duration) -> Result<Still<'a>> {
         let begin = Instant::now();
-        let still = Still(actor);
-        loop {
-            still.say(DRAIN)?;
-            while let Some(index) = still.somebody_busy()? {
-                if begin.elapsed() >= patience {
-                    let holder = actor.at.pid_of(actor.at.tag_of(index));
-                    let what = "an object under a guard that a snapshot has to wait for".into();
-                    return Err(Error::LockTimeout { what, holder, held_for: begin.elapsed() });
-                }
-                std::thread::sleep(Duration::from_micros(100));
+        let (still, at) = (Still(actor), actor.at);
+        let nap = |index| {
+            if begin.elapsed() >= patience {
+                let holder = at.pid_of(at.tag_of(index));
+                let what = "an object under a guard that a snapshot has to wait for".into();
+                return Err(Error::LockTimeout { what, holder, held_for: begin.elapsed() });
             }
-            still.say(STILL)?;
-            if still.somebody_busy()?.is_none() {
-                return Ok(still);
-            }
-        }
-    }
-
-    fn say(&self, phase: u64) -> Result<()> {
-        let at = self.0.at;
-        at.map.header().pause.publish(phase | self.0.tag);
-        os::heavy_fence().map_err(|e| Error::io("have the writers pause of", at.map.path(), e))
+            std::thread::sleep(Duration::from_micros(100));
+            Ok(())
+        };
+        let fence = || os::heavy_fence().map_err(|e| Error::io("have the writers pause of", at.map.path(), e));
+        stand_still(at.map.header().pause.atomic(), actor.tag, fence, || still.somebody_busy(), nap)?;
+        Ok(still)
     }
 
     /// The slot of somebody who is changing something; the dead are recovered.
     fn somebody_busy(&self) -> Result<Option<usize>> {
         let at = self.0.at;
         for index in 0..at.thread_slots() {
-            let Some(slot) = at.map.thread(index).filter(|slot| slot.busy.get_acquire() & 1 == 1) else { continue };
+            let Some(slot) = at.map.thread(index).filter(|slot| is_busy(slot.busy.get_acquire())) else { continue };
             let state = at.state(slot);
             if at.is_dead(slot, state) {
                 at.rescue_slot(index, state.generation)?;
             }
-            if slot.busy.get_acquire() & 1 == 1 {
+            if is_busy(slot.busy.get_acquire()) {
                 return Ok(Some(index));
             }
         }

@@ -247,6 +247,14 @@ pub fn play(roles: &[(&str, Role)]) {
     std::process::exit(0);
 }
 
+/// The command that has this program play a role.
+pub fn casting(role: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("the test's own program"));
+    command.args(["role", "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(ROLE, role).env(ARGUMENTS, arguments.join("\n"));
+    command
+}
+
 /// Another process, playing a role. Killed when it is dropped.
 pub struct Player {
     name: String,
@@ -258,15 +266,8 @@ pub struct Player {
 
 impl Player {
     pub fn start(role: &str, arguments: &[&str]) -> Player {
-        let program = std::env::current_exe().expect("the test's own program");
-        let mut child = Command::new(program)
-            .args(["role", "--exact", "--nocapture", "--test-threads=1"])
-            .env(ROLE, role)
-            .env(ARGUMENTS, arguments.join("\n"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("start a process");
+        let mut child =
+            casting(role, arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("start a process");
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().expect("a pipe"));
         let (sender, lines) = channel();

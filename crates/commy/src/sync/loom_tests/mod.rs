@@ -46,7 +46,7 @@ loom::thread_local! {
 const RESTS: u32 = 2;
 
 /// Lets the others go on.
-fn rest() {
+pub(crate) fn rest() {
     let rests = RESTED.with(|rested| rested.replace(rested.get() + 1));
     if rests >= RESTS {
         loom::skip_branch();

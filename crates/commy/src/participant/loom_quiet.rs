@@ -1,0 +1,182 @@
+//! Having others be quiet, under loom: who gives storage back waits for all who may still read there, and who copies the
+//! file for all who change it.
+//!
+//! What is read, given back, changed and copied are cells of loom's: two at once are found. The light fence of the one
+//! side and the heavy one of the other are together what a full fence on each side is, which is what they are here.
+
+use super::{grace, pause};
+use crate::sync::Word64;
+use crate::sync::loom_tests::{Cell64, explore, rest};
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::fence;
+use loom::thread;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+fn full_fence() {
+    fence(Ordering::SeqCst);
+}
+
+/// A page, what leads there, and what its readers say.
+struct Shelf {
+    leads_there: Cell64,
+    page: UnsafeCell<u64>,
+    reading: [Cell64; 2],
+}
+
+impl Shelf {
+    fn new() -> Rc<Shelf> {
+        let reading = [Cell64::new(0), Cell64::new(0)];
+        Rc::new(Shelf { leads_there: Cell64::new(1), page: UnsafeCell::new(7), reading })
+    }
+
+    /// Reads the page, if anything leads there.
+    fn read(&self, reader: usize) {
+        let first = grace::enter(&self.reading[reader], full_fence);
+        if self.leads_there.load(Ordering::Relaxed) != 0 {
+            // Within another look: that one's end counts.
+            assert!(!grace::enter(&self.reading[reader], full_fence));
+            // SAFETY: loom watches that nobody writes to it meanwhile.
+            self.page.with(|page| assert_eq!(unsafe { *page }, 7, "read what was given back"));
+        }
+        assert!(first);
+        grace::leave(&self.reading[reader]);
+    }
+
+    /// Gives the page back.
+    fn give_back(&self) {
+        self.leads_there.store(0, Ordering::Relaxed);
+        full_fence();
+        for reading in &self.reading {
+            assert!(grace::outlast(reading, || {
+                rest();
+                true
+            }));
+        }
+        // SAFETY: loom watches that nobody reads it meanwhile.
+        self.page.with_mut(|page| unsafe { *page = 0 });
+    }
+}
+
+#[test]
+fn no_storage_is_given_back_beneath_who_reads() {
+    explore(3, || {
+        let shelf = Shelf::new();
+        let reader = shelf.clone();
+        let reader = thread::spawn(move || {
+            reader.read(0);
+            reader.read(0);
+        });
+        shelf.give_back();
+        reader.join().expect("a reader");
+    });
+}
+
+#[test]
+fn no_storage_is_given_back_beneath_either_of_two_who_read() {
+    explore(2, || {
+        let shelf = Shelf::new();
+        let readers = [0, 1].map(|number| {
+            let shelf = shelf.clone();
+            thread::spawn(move || shelf.read(number))
+        });
+        shelf.give_back();
+        readers.into_iter().for_each(|reader| reader.join().expect("a reader"));
+    });
+}
+
+#[test]
+#[should_panic = "Causality violation"]
+fn without_waiting_storage_could_be_given_back_beneath_who_reads() {
+    explore(2, || {
+        let shelf = Shelf::new();
+        let reader = shelf.clone();
+        let reader = thread::spawn(move || reader.read(0));
+        shelf.leads_there.store(0, Ordering::Relaxed);
+        full_fence();
+        // SAFETY: none; that is what loom shall find.
+        shelf.page.with_mut(|page| unsafe { *page = 0 });
+        reader.join().expect("a reader");
+    });
+}
+
+/// A file that each writer has a page of, and the words by which they pause.
+struct File {
+    pages: [UnsafeCell<u64>; 2],
+    busy: [Cell64; 2],
+    pause: Cell64,
+}
+
+impl File {
+    fn new() -> Rc<File> {
+        let (pages, busy) = ([UnsafeCell::new(0), UnsafeCell::new(0)], [Cell64::new(0), Cell64::new(0)]);
+        Rc::new(File { pages, busy, pause: Cell64::new(0) })
+    }
+
+    /// Changes the own page, as soon as that may be.
+    fn change(&self, writer: usize, holds: bool) {
+        let busy = &self.busy[writer];
+        while !pause::may_begin(pause::announce(busy, &self.pause, full_fence), holds) {
+            pause::end(busy);
+            rest();
+        }
+        // SAFETY: loom watches that nobody reads it meanwhile.
+        self.pages[writer].with_mut(|page| unsafe { *page += 1 });
+        pause::end(busy);
+    }
+
+    /// Looks at all pages while nobody changes any.
+    fn copy(&self) {
+        let busy =
+            || Ok::<_, Infallible>(self.busy.iter().position(|busy| pause::is_busy(busy.load(Ordering::Acquire))));
+        let fence = || {
+            full_fence();
+            Ok(())
+        };
+        let still = pause::stand_still(&self.pause, 5, fence, busy, |_| {
+            rest();
+            Ok(())
+        });
+        still.expect("nothing that could fail");
+        for page in &self.pages {
+            // SAFETY: loom watches that nobody writes to it meanwhile.
+            page.with(|page| assert!(unsafe { *page } <= 2));
+        }
+        self.pause.publish(0);
+    }
+}
+
+/// A copier, and a writer that makes one change without guards and one with.
+fn beside(preemptions: usize, holds: [bool; 2]) {
+    explore(preemptions, move || {
+        let file = File::new();
+        let writer = file.clone();
+        let writer = thread::spawn(move || holds.into_iter().for_each(|holds| writer.change(0, holds)));
+        file.copy();
+        writer.join().expect("a writer");
+    });
+}
+
+#[test]
+fn nothing_is_copied_that_somebody_is_changing() {
+    beside(3, [false, false]);
+}
+
+#[test]
+fn nothing_is_copied_that_somebody_with_guards_is_changing() {
+    beside(3, [false, true]);
+}
+
+#[test]
+fn nothing_is_copied_that_either_of_two_is_changing() {
+    explore(2, || {
+        let file = File::new();
+        let writers = [false, true].map(|holds| {
+            let file = file.clone();
+            thread::spawn(move || file.change(usize::from(holds), holds))
+        });
+        file.copy();
+        writers.into_iter().for_each(|writer| writer.join().expect("a writer"));
+    });
+}
