@@ -14,6 +14,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Threads that wait for what others have locked, and open files.
 const WAITING_THREADS: usize = 32;
 
+/// Prints a line; a server goes on if nobody reads what it says.
+macro_rules! say {
+    ($($what:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($what)*);
+    }};
+}
+
 #[derive(Args)]
 pub struct Options {
     /// Settings, a TOML file; an unknown key in it is an error.
@@ -93,7 +101,7 @@ pub struct Certificate {
 pub fn certificate(options: &Certificate) -> Result<()> {
     dev_certificate(&options.folder, &names(&options.names))?;
     let folder = options.folder.display();
-    println!("{folder}/cert.pem and {folder}/key.pem are made; clients trust it with --authority {folder}/cert.pem");
+    say!("{folder}/cert.pem and {folder}/key.pem are made; clients trust it with --authority {folder}/cert.pem");
     Ok(())
 }
 
@@ -134,19 +142,19 @@ async fn serve(config: Config, demo: bool) -> Result<()> {
         false => format!("{scheme}://{address}"),
     });
     #[cfg(unix)]
-    println!("serving unix://{}", socket.canonicalize().unwrap_or(socket).display());
+    say!("serving unix://{}", socket.canonicalize().unwrap_or(socket).display());
     #[cfg(not(unix))]
     let _ = socket;
     if let Some(url) = &url {
-        println!("serving {url}");
+        say!("serving {url}");
     }
     if let Some(Bootstrap { key, .. }) = &bootstrap {
-        println!("the operator's key, which is shown this once: {key}");
+        say!("the operator's key, which is shown this once: {key}");
         if let (true, Some(url)) = (demo, &url) {
             say_what_to_paste(url, authority.as_deref(), key).await?;
         }
     }
-    println!("ready");
+    say!("ready");
     until_told().await?;
     tracing::info!("stopping");
     server.stop(PATIENCE).await;
@@ -171,13 +179,13 @@ async fn say_what_to_paste(url: &str, authority: Option<&Path>, key: &str) -> Re
         ..ObjectCreate::default()
     };
     service.create_object_as(create).await?;
-    println!("\nPaste into a second terminal:\n");
-    println!("  export COMMY_KEY={key}");
+    say!("\nPaste into a second terminal:\n");
+    say!("  export COMMY_KEY={key}");
     if let Some(authority) = authority {
-        println!("  export COMMY_AUTHORITY={}", authority.canonicalize()?.display());
+        say!("  export COMMY_AUTHORITY={}", authority.canonicalize()?.display());
     }
-    println!("  commy set {url} demo/shop/stock apples 3\n  commy get {url} demo/shop/stock apples");
-    println!("  commy get {url} demo/shop/stock --watch\n");
+    say!("  commy set {url} demo/shop/stock apples 3\n  commy get {url} demo/shop/stock apples");
+    say!("  commy get {url} demo/shop/stock --watch\n");
     Ok(())
 }
 

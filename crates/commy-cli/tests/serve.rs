@@ -48,7 +48,8 @@ impl Daemon {
     }
 
     async fn client(&self, key: &str) -> Client {
-        Options::new().connect(&self.url, Credentials::Key(key.into())).await.unwrap()
+        let options = Options::new().patience(Duration::ZERO);
+        options.connect(&self.url, Credentials::Key(key.into())).await.unwrap()
     }
 }
 

@@ -29,16 +29,30 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 const SILENCE: Duration = Duration::from_secs(120);
 
 /// How a client connects.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     authority: Option<PathBuf>,
     cbor: bool,
+    patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { authority: None, cbor: true, patience: Duration::from_secs(30) }
+    }
 }
 
 impl Options {
     /// The defaults.
     pub fn new() -> Options {
-        Options { authority: None, cbor: true }
+        Options::default()
+    }
+
+    /// How long a request waits for a connection that was lost to be made again; 30 seconds unless given. The client goes
+    /// on trying after that, and so do its watches.
+    pub fn patience(mut self, patience: Duration) -> Options {
+        self.patience = patience;
+        self
     }
 
     /// Believe servers whose certificate is of this authority, a PEM file, too.
@@ -64,8 +78,15 @@ impl Options {
         let place = Place { url: url.to_owned(), trust, credentials, encoding };
         let (socket, welcome) = place.connect().await?;
         let (commands, received) = mpsc::channel(WAITING);
-        let task =
-            Task { place, received, asked: HashMap::new(), watches: HashMap::new(), next: 1, heard: Instant::now() };
+        let task = Task {
+            place,
+            received,
+            asked: HashMap::new(),
+            watches: HashMap::new(),
+            next: 1,
+            heard: Instant::now(),
+            patience: self.patience,
+        };
         tokio::spawn(task.run(socket));
         Ok(Client { commands, welcome })
     }
@@ -220,6 +241,7 @@ struct Task {
     watches: HashMap<u64, Following>,
     next: u64,
     heard: Instant,
+    patience: Duration,
 }
 
 /// Why a connection is over.
@@ -258,45 +280,66 @@ impl Task {
 
     /// Connects again; none if nobody has the client any more, or the server does not accept it any more.
     async fn reconnect(&mut self) -> Option<Socket> {
-        let mut pause = PAUSES.0;
+        let (lost, mut pause) = (Instant::now(), PAUSES.0);
         loop {
-            match self.place.connect().await {
+            let error = match self.place.connect().await {
                 Ok((socket, _)) => return Some(socket),
                 Err(Error::Failed(failure)) if failure.code == Code::Unauthenticated => {
-                    let text = failure.message;
-                    self.asked.drain().for_each(|(id, asked)| {
-                        give(asked.answer, id, Err(Error::Closed(text.clone())));
-                    });
-                    self.watches.drain().for_each(|(_, watch)| watch.end(Error::Closed(text.clone())));
+                    let ended = || Error::Closed(failure.message.clone());
+                    self.fail_all(ended);
+                    self.watches.drain().for_each(|(_, watch)| watch.end(ended()));
                     return None;
                 }
-                Err(_) => {}
-            }
-            if self.received.is_closed() && self.received.is_empty() {
-                return None;
-            }
+                Err(error) => error,
+            };
             // Different for each client, so that they do not come all at once.
             let mut random = [0];
             let _ = getrandom::fill(&mut random);
-            tokio::time::sleep(pause.mul_f64(0.5 + f64::from(random[0]) / 512.0)).await;
+            let next = Instant::now() + pause.mul_f64(0.5 + f64::from(random[0]) / 512.0);
             pause = (pause * 2).min(PAUSES.1);
+            loop {
+                let given_up = lost + self.patience;
+                if Instant::now() >= given_up {
+                    let (url, reason) = (self.place.url.clone(), error.to_string());
+                    self.fail_all(|| Error::Connect { url: url.clone(), reason: reason.clone() });
+                }
+                tokio::select! {
+                    command = self.received.recv() => match command {
+                        Some(command) => drop(self.note(command)),
+                        None => return None,
+                    },
+                    () = tokio::time::sleep_until(given_up), if Instant::now() < given_up => {}
+                    () = tokio::time::sleep_until(next) => break,
+                }
+            }
+        }
+    }
+
+    /// Tells all who wait for an answer that there will be none.
+    fn fail_all(&mut self, error: impl Fn() -> Error) {
+        let all: Vec<(u64, Asked)> = self.asked.drain().collect();
+        for (id, asked) in all {
+            if matches!(asked.answer, Answer::Watch(_)) {
+                self.watches.remove(&id);
+            }
+            give(asked.answer, id, Err(error()));
         }
     }
 
     /// Asks again, and begins the watches again.
     async fn begin_again(&mut self, socket: &mut Socket) -> Result<(), ()> {
         let watches: Vec<(u64, Following)> = self.watches.drain().collect();
-        for (_, following) in watches {
+        for (old, following) in watches {
             if !following.is_held() {
                 continue;
             }
-            let id = self.number();
-            following.renumber(id);
-            let request = following.request(id);
-            if !following.is_paused() {
+            // One that is asked for again begins again by that.
+            if following.is_paused() || self.asked.contains_key(&old) {
+                self.watches.insert(old, following);
+            } else {
+                let (id, request) = self.begin_watch(following);
                 self.asked.insert(id, Asked { request, answer: Answer::Nobody });
             }
-            self.watches.insert(id, following);
         }
         for asked in self.asked.values() {
             socket.feed(self.place.frame(&asked.request)).await.map_err(|_| ())?;
@@ -332,42 +375,44 @@ impl Task {
         }
     }
 
+    /// Takes a command; gives the request that it is.
+    fn note(&mut self, command: Command) -> Option<Request> {
+        let (id, request, answer) = match command {
+            Command::Ask { service, call, answer } => {
+                let id = self.number();
+                (id, Request { id, service, call }, Answer::Ask(answer))
+            }
+            Command::Watch { following, answer } => {
+                let (id, request) = self.begin_watch(following);
+                (id, request, Answer::Watch(answer))
+            }
+            // A number is used once: what the server still sends to the old one is not for the new one.
+            Command::GoOn(id) => {
+                let following = self.watches.remove(&id)?;
+                let (id, request) = self.begin_watch(following);
+                (id, request, Answer::Nobody)
+            }
+            Command::Unwatch(watch) => {
+                self.watches.remove(&watch);
+                return Some(self.unwatch(watch));
+            }
+        };
+        self.asked.insert(id, Asked { request: request.clone(), answer });
+        Some(request)
+    }
+
+    fn begin_watch(&mut self, following: Following) -> (u64, Request) {
+        let id = self.number();
+        following.renumber(id);
+        let request = following.request(id);
+        self.watches.insert(id, following);
+        (id, request)
+    }
+
     async fn obey(&mut self, command: Command, socket: &mut Socket) -> Result<(), ()> {
         let mut next = Some(command);
         while let Some(command) = next {
-            let request = match command {
-                Command::Ask { service, call, answer } => {
-                    let request = Request { id: self.number(), service, call };
-                    let asked = Asked { request: request.clone(), answer: Answer::Ask(answer) };
-                    self.asked.insert(request.id, asked);
-                    Some(request)
-                }
-                Command::Watch { following, answer } => {
-                    let id = self.number();
-                    following.renumber(id);
-                    let request = following.request(id);
-                    self.watches.insert(id, following);
-                    self.asked.insert(id, Asked { request: request.clone(), answer: Answer::Watch(answer) });
-                    Some(request)
-                }
-                Command::GoOn(id) => match self.watches.remove(&id) {
-                    Some(following) => {
-                        // A number is used once: what the server still sends to the old one is not for the new one.
-                        let id = self.number();
-                        following.renumber(id);
-                        let request = following.request(id);
-                        self.watches.insert(id, following);
-                        self.asked.insert(id, Asked { request: request.clone(), answer: Answer::Nobody });
-                        Some(request)
-                    }
-                    None => None,
-                },
-                Command::Unwatch(watch) => {
-                    self.watches.remove(&watch);
-                    Some(self.unwatch(watch))
-                }
-            };
-            if let Some(request) = request {
+            if let Some(request) = self.note(command) {
                 socket.feed(self.place.frame(&request)).await.map_err(|_| ())?;
             }
             next = self.received.try_recv().ok();
