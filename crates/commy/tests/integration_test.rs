@@ -23,7 +23,7 @@ mod task_queue;
 #[path = "../examples/telemetry.rs"]
 mod telemetry;
 
-use common::{LONG, Player, Role, Stage, folder, play, text};
+use common::{LONG, Player, Role, Stage, folder, has_length, play, text};
 use commy::{Error, FreeListAllocator, SharedBox, SharedVec, SharedVecDeque};
 use std::alloc::Layout;
 use std::collections::BTreeSet;
@@ -235,7 +235,11 @@ fn a_full_file_is_made_larger_and_shrinks_afterwards() {
     let folder = folder();
     let said = run("growing", folder.path(), &[]);
     let times: u32 = said[0].split(' ').nth(1).expect("a number").parse().expect("a number");
-    assert!(times >= 1 && said[0].ends_with("smaller true"), "{said:?}");
+    // Windows cuts no file that is mapped: there it is shorter when the program has ended.
+    let at_once = format!("smaller {}", cfg!(unix));
+    assert!(times >= 1 && said[0].ends_with(&at_once), "{said:?}");
+    let length = std::fs::metadata(folder.path().join("growing.mmap")).expect("the file").len();
+    assert!(length < 1 << 20, "{length}");
 }
 
 #[test]
@@ -445,7 +449,7 @@ fn a_resize_that_was_cut_short_is_finished_or_undone_by_who_comes_next() {
         assert!(!allocator.check_operation_timeout());
         let limit = allocator.limit();
         assert!([2 << 20, 8 << 20].contains(&limit), "{limit}");
-        assert_eq!(std::fs::metadata(&path).expect("the file").len(), limit);
+        has_length(&path, limit);
         let block = allocator.allocate(Layout::new::<[u64; 100]>()).expect("room");
         allocator.deallocate(block.cast(), Layout::new::<[u64; 100]>());
     }

@@ -204,7 +204,7 @@ pub(super) fn finish(heap: &Heap<'_>) -> Result<()> {
                     entry.publish(Hole { start: hole.start, count: start.saturating_sub(hole.start) }.pack());
                 }
             }
-            map.cut(size);
+            map.cut(size, start.saturating_add(count).saturating_mul(PAGE));
         }
         _ => return Err(Error::corrupt(map.offset_of(intent), "an unknown intent")),
     }

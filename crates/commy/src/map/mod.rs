@@ -51,6 +51,8 @@ impl Map {
         })?;
         let mapping = Mapping::new(&file, length, access).map_err(|e| Error::io("map", path, e))?;
         let base = mapping.base();
+        // Where a file cannot be mapped beyond its end, who may only read it may have got less.
+        let reserved = reserved.min(mapping.len() as u64);
         let file = AtomicPtr::new(Box::into_raw(Box::new(file)));
         let private = access == Access::Private;
         Ok(Map { mapping: Some(mapping), base, reserved, private, path: path.to_path_buf(), file })
@@ -176,11 +178,11 @@ impl Map {
         Ok(())
     }
 
-    /// Cuts the file behind the first `size` bytes, of which the header says already that there are no more. A file that
-    /// stays longer harms nobody: what is beyond the size is not used.
-    pub(crate) fn cut(&self, size: u64) {
+    /// Cuts the file, which had `end` bytes, behind the first `size` bytes, of which the header says already that there
+    /// are no more. A file that stays longer harms nobody: what is beyond the size is not used.
+    pub(crate) fn cut(&self, size: u64, end: u64) {
         if !self.private {
-            let _ = os::truncate(self.file(), size);
+            let _ = os::truncate(self.file(), size, end.min(self.reserved));
         }
     }
 
@@ -196,6 +198,12 @@ impl Map {
         if let Some(mapping) = self.mapping.take() {
             mapping.release_except(keep);
         }
+    }
+
+    /// The same, as the last who has the segment open, while nobody can enter: the file is left so long.
+    pub(crate) fn release_last(&mut self, keep: &[std::ops::Range<usize>], length: u64) {
+        self.release_except(keep);
+        os::close_at(self.file(), length);
     }
 }
 

@@ -124,12 +124,21 @@ pub(crate) fn lengthen(file: &File, len: u64) -> io::Result<()> {
     system::lengthen(file, len)
 }
 
-/// Gives back the storage beyond `len`, which reads as zeros when it is extended again.
+/// Gives back the storage between `len` and `end`, behind which nothing was ever used. It reads as zeros when it is
+/// extended again.
 ///
 /// On Unix the file has that length afterwards, and who touches a page beyond it gets SIGBUS. On
-/// Windows a mapped file keeps its length.
-pub(crate) fn truncate(file: &File, len: u64) -> io::Result<()> {
-    system::truncate(file, len)
+/// Windows a mapped file keeps its length, until [`close_at`].
+pub(crate) fn truncate(file: &File, len: u64, end: u64) -> io::Result<()> {
+    system::truncate(file, len, end)
+}
+
+/// Makes the file as long as what is used of it, when nobody has it mapped any more.
+///
+/// On Unix it is. On Windows it has had its greatest length until now; it keeps that if somebody has it mapped, which
+/// the system sees to.
+pub(crate) fn close_at(file: &File, len: u64) {
+    system::close_at(file, len);
 }
 
 /// Gives back the storage of `from..to`, which reads as zeros from then on. What is given back is made fit for use

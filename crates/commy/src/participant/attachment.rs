@@ -18,7 +18,7 @@ use crate::os::{self, BeaconState, ProcessId, WaitKey, fork};
 use crate::sync::{Bed, Fate, OWNER, Surroundings, Word32, Word64, version};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Recovers what the dead occupant of a thread slot left behind: `recovery::rescue`, which is above
 /// this room.
@@ -93,9 +93,14 @@ impl Attachment {
     pub(crate) fn onlooker(map: Map, segment: u128, patience: Duration, rescue: Rescue) -> Result<Attachment> {
         let attachment = Attachment::with(map, segment, patience, rescue);
         let (file, path) = (attachment.map.file(), attachment.map.path());
-        if !os::try_lock_byte_shared(file, READERS).map_err(|e| Error::io("lock a byte of", path, e))? {
-            let what = format!("the opening of {}", path.display());
-            return Err(Error::LockTimeout { what, holder: 0, held_for: Duration::ZERO });
+        let begin = Instant::now();
+        while !os::try_lock_byte_shared(file, READERS).map_err(|e| Error::io("lock a byte of", path, e))? {
+            // On Windows who asks whether the byte is locked has it for a moment.
+            if begin.elapsed() > patience {
+                let what = format!("the opening of {}", path.display());
+                return Err(Error::LockTimeout { what, holder: 0, held_for: begin.elapsed() });
+            }
+            std::thread::sleep(Duration::from_micros(200));
         }
         attachment.place.store(ONLOOKER, Ordering::Relaxed);
         attachment.epoch.store(NEVER, Ordering::Relaxed);

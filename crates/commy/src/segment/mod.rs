@@ -104,11 +104,13 @@ impl Segment {
     /// Maps a file that is a segment, takes a place in it, and recovers who died in it.
     fn attach(file: File, path: &Path, reserve: u64, options: &Options) -> Result<Segment> {
         let gate = file.try_clone().map_err(|e| Error::io("open", path, e))?;
-        let map = Map::new(file, path, reserve, Access::ReadWrite)?;
+        let length = file.metadata().map_err(|e| Error::io("examine", path, e))?.len();
+        let mut map = Map::new(file, path, reserve, Access::ReadWrite)?;
         let (id, header) = (id_of(&map), map.header());
         let gate = format::Gate::pass(&gate, path, options.patience)?;
         if header.boot.get() != os::boot_id() && header.clean.get() != 1 {
-            unclean::examine(&map)?;
+            // What is refused is left as it was, to its length.
+            unclean::examine(&map).inspect_err(|_| map.release_last(&[], length))?;
         }
         ensure_backed(&map)?;
         let attachment = Attachment::new(map, id, options.patience, recovery::rescue)?;
@@ -274,12 +276,15 @@ impl Drop for Attached {
             return;
         }
         let keep = self.roster.detach(attachment);
-        let file = attachment.map.file();
         // Without the gate the file is taken for not closed in order, which is safe.
-        if let Ok(_gate) = format::Gate::pass(file, attachment.map.path(), attachment.patience) {
+        if let Ok(file) = attachment.map.file().try_clone()
+            && let Ok(_gate) = format::Gate::pass(&file, attachment.map.path(), attachment.patience)
+        {
             attachment.leave();
             if attachment.is_last() {
                 attachment.map.header().clean.publish(1);
+                let size = attachment.map.size();
+                return self.attachment.map.release_last(&keep, size);
             }
         }
         self.attachment.map.release_except(&keep);

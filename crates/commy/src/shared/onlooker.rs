@@ -71,7 +71,7 @@ impl<T: Share> Shared<T> {
         }
         let map = &attachment.map;
         let file = map.file().try_clone().map_err(|e| Error::io("open", map.path(), e))?;
-        let copy = Map::new(file, map.path(), map.reserved(), Access::Private)?;
+        let copy = Map::new(file, map.path(), map.size(), Access::Private)?;
         let work = slot.work.get();
         for way in (0..WAYS).filter(|_| work != 0) {
             let record = Record::of(map, work, way)?;
@@ -106,7 +106,8 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s.commy");
-        let segment = Segment::create(&path).unwrap();
+        // On Windows that is how long the file is meanwhile, which is read.
+        let segment = Segment::options().max_size(1 << 20).create(&path).unwrap();
         segment.open_or_create_with("list", || vec![1u8, 2, 3]).unwrap();
         let before = std::fs::read(&path).unwrap();
         let name = "a_stray_store_through_a_read_only_mapping_is_a_fault_and_changes_nothing";

@@ -56,7 +56,7 @@ impl Roster {
                 actor.leave();
             }
             let start = (attachment.map.offset_of(slot) & !(PAGE - 1)) as usize;
-            if pages.iter().all(|page| page.start != start) {
+            if Beacon::NEEDS_MEMORY && pages.iter().all(|page| page.start != start) {
                 pages.push(start..start + PAGE as usize);
             }
         }
@@ -395,7 +395,10 @@ impl Drop for Worker {
         let mut state = roster.lock();
         let at = state.seats.iter().position(|seat| *seat == (self.index, (self.tag >> 16) as u32));
         if state.detached {
-            // The page of the slot is still mapped, for this.
+            // The page of the slot is still mapped, for this, if that is needed.
+            if !Beacon::NEEDS_MEMORY {
+                return;
+            }
         } else if let Some(at) = at {
             let actor = self.actor();
             if self.open.get() != 0 || self.marks.get() != 0 {
@@ -427,6 +430,8 @@ impl Worker {
         let state = self.roster.lock();
         if !state.detached {
             self.actor().pin();
+        } else if !Beacon::NEEDS_MEMORY {
+            return;
         }
         self.put_out();
     }

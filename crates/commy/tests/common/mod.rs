@@ -59,6 +59,14 @@ pub fn place() -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
+/// Sees that the file of a segment is as long as the segment, which is open. Windows cannot cut a file that is mapped:
+/// there it is as long as the segment may become, until the last who has it open leaves.
+#[track_caller]
+pub fn has_length(path: &Path, expected: u64) {
+    let length = std::fs::metadata(path).expect("the file").len();
+    if cfg!(windows) { assert!(length >= expected) } else { assert_eq!(length, expected) }
+}
+
 /// A new segment that may grow to `max` bytes, in a folder of its own.
 pub fn segment(max: u64) -> (tempfile::TempDir, PathBuf, Segment) {
     let (folder, path) = place();

@@ -58,6 +58,9 @@ pub(super) enum Armed {
 }
 
 impl Beacon {
+    /// Its memory has to stay until the thread that took it has ended or let go of it, whoever gives up the mapping.
+    pub const NEEDS_MEMORY: bool = true;
+
     /// Takes the beacon for the calling thread, until it lets go or dies.
     ///
     /// # Safety

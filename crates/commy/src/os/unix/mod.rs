@@ -23,5 +23,5 @@ pub(super) use file::{file_identity, is_backed, open_flags, reopen};
 pub(super) use machine::{boot_id, current_thread_id, heavy_fence, now_monotonic_ms, page_size, random_u64};
 pub(crate) use map::Mapping;
 pub(super) use process::{current_process, is_gone, kill_self};
-pub(super) use storage::{extend, lengthen, punch, truncate};
+pub(super) use storage::{close_at, extend, lengthen, punch, truncate};
 pub(super) use wait::{wait, wait_or_death, wake, wake_beacon};

@@ -16,6 +16,9 @@ pub(crate) struct Beacon {
 }
 
 impl Beacon {
+    /// Nobody looks at its memory when the thread that took it ends.
+    pub const NEEDS_MEMORY: bool = false;
+
     /// Takes the beacon for the calling thread, until it lets go.
     ///
     /// # Safety

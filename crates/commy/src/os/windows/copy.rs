@@ -43,8 +43,6 @@ pub fn unshare(_file: &File, _len: u64) -> io::Result<()> {
 }
 
 pub fn copy_range(source: &File, target: &File, mut from: u64, to: u64) -> io::Result<()> {
-    // Without this the target is written out in full, which is slower and larger but no less right.
-    let _ = super::storage::make_sparse(target);
     let mut buffer = vec![0; PIECE.min((to - from) as usize)];
     while from < to {
         let piece = &mut buffer[..PIECE.min((to - from) as usize)];

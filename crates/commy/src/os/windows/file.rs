@@ -52,20 +52,27 @@ pub fn open_flags(options: &mut OpenOptions, _mode: u32) {
 }
 
 pub fn reopen(file: &File, path: &Path, access: Access) -> io::Result<File> {
+    open_again(file, access).or_else(|_| {
+        let mut options = OpenOptions::new();
+        options.read(true).write(access == Access::ReadWrite);
+        open_flags(&mut options, 0);
+        options.open(path)
+    })
+}
+
+/// The file once more, whatever it is called by now.
+pub(super) fn open_again(file: &File, access: Access) -> io::Result<File> {
     let wanted = match access {
         Access::ReadOnly | Access::Private => GENERIC_READ,
         Access::ReadWrite => GENERIC_READ | GENERIC_WRITE,
     };
     // SAFETY: an open file.
     let again = unsafe { ReOpenFile(file.as_raw_handle(), wanted, SHARE, 0) };
-    if again != INVALID_HANDLE_VALUE && !again.is_null() {
-        // SAFETY: made just now, and ours to close.
-        return Ok(unsafe { File::from_raw_handle(again) });
+    if again == INVALID_HANDLE_VALUE || again.is_null() {
+        return Err(io::Error::last_os_error());
     }
-    let mut options = OpenOptions::new();
-    options.read(true).write(access == Access::ReadWrite);
-    open_flags(&mut options, 0);
-    options.open(path)
+    // SAFETY: made just now, and ours to close.
+    Ok(unsafe { File::from_raw_handle(again) })
 }
 
 #[cfg(test)]

@@ -5,6 +5,9 @@
 //! then on every mapping covers the whole range, and what grows is the storage behind it
 //! ([`super::storage`]).
 //!
+//! Who maps it for reading does the same if it may write the file at all; otherwise it sees what the file has then.
+//! The last who leaves makes the file as short as what is used of it ([`super::storage::close_at`]).
+//!
 //! A file system without sparse files (FAT) would have to write it all: that is refused above
 //! [`LARGEST_PLAIN`], and the caller may ask for less.
 
@@ -20,6 +23,7 @@ use windows_sys::Win32::System::Memory::{
 };
 
 use super::super::Access;
+use super::file::open_again;
 use super::{check, own, page_size, storage};
 
 /// How far a file may be lengthened that cannot be sparse.
@@ -44,24 +48,34 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps `reserve` bytes (rounded up to whole pages) of the file, which is made that long if it
-    /// is not. Read only, it maps what the file has, if that is less.
+    /// is not. Read only, it maps what the file has, if that is less and the file may not be written.
     pub fn new(file: &File, reserve: usize, access: Access) -> io::Result<Mapping> {
-        let mut len = reserve
+        let len = reserve
             .checked_next_multiple_of(page_size())
             .filter(|&len| len != 0 && isize::try_from(len).is_ok())
             .ok_or(io::ErrorKind::InvalidInput)?;
         let present = file.metadata()?.len();
+        if access == Access::ReadWrite {
+            lengthen(file, present, len as u64)?;
+            return Mapping::of(file, len, access);
+        }
+        if present != 0
+            && let Ok(writable) = open_again(file, Access::ReadWrite)
+            && lengthen(&writable, present, len as u64).is_ok()
+            // Somebody may have made it short again.
+            && let Ok(mapping) = Mapping::of(file, len, access)
+        {
+            return Ok(mapping);
+        }
+        Mapping::of(file, len.min(usize::try_from(present).unwrap_or(usize::MAX)), access)
+    }
+
+    /// Maps so much of the file, which has that.
+    fn of(file: &File, len: usize, access: Access) -> io::Result<Mapping> {
         let (protection, view_access) = match access {
-            Access::ReadOnly | Access::Private => {
-                len = len.min(usize::try_from(present).unwrap_or(usize::MAX));
-                if access == Access::Private { (PAGE_WRITECOPY, FILE_MAP_COPY) } else { (PAGE_READONLY, FILE_MAP_READ) }
-            }
-            Access::ReadWrite => {
-                if present < len as u64 {
-                    lengthen(file, present, len as u64)?;
-                }
-                (PAGE_READWRITE, FILE_MAP_READ | FILE_MAP_WRITE)
-            }
+            Access::ReadOnly => (PAGE_READONLY, FILE_MAP_READ),
+            Access::Private => (PAGE_WRITECOPY, FILE_MAP_COPY),
+            Access::ReadWrite => (PAGE_READWRITE, FILE_MAP_READ | FILE_MAP_WRITE),
         };
         let size = len as u64;
         // SAFETY: an open file; neither attributes nor a name are given, so the section is ours
@@ -111,13 +125,9 @@ impl Mapping {
         check(unsafe { FlushViewOfFile(self.base().add(start).cast_const().cast(), len) })
     }
 
-    /// Unmaps everything but the given ranges, which stay mapped for the life of the process.
-    ///
-    /// A view cannot be unmapped in part: if there is anything to keep, all of it stays.
+    /// Unmaps everything. There is nothing to keep, for a thread's [`super::Beacon`] needs no memory when it ends.
     pub fn release_except(self, keep: &[Range<usize>]) {
-        if keep.iter().any(|range| !range.is_empty()) {
-            std::mem::forget(self);
-        }
+        debug_assert!(keep.is_empty(), "a view cannot be unmapped in part");
     }
 }
 
@@ -131,8 +141,11 @@ impl Drop for Mapping {
     }
 }
 
-/// Makes a file longer without storage behind it.
+/// Makes a file longer without storage behind it, if it is shorter.
 fn lengthen(file: &File, from: u64, to: u64) -> io::Result<()> {
+    if from >= to {
+        return Ok(());
+    }
     if let Err(error) = storage::make_sparse(file)
         && to - from > LARGEST_PLAIN
     {
@@ -143,14 +156,15 @@ fn lengthen(file: &File, from: u64, to: u64) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{open_again, temp_file};
+    use super::super::super::testing;
+    use super::super::super::testing::temp_file;
     use super::*;
 
     #[test]
     fn one_mapping_does_not_miss_what_another_stores() {
         let (_dir, file, path) = temp_file();
         let a = Mapping::new(&file, 1 << 20, Access::ReadWrite).unwrap();
-        let b = Mapping::new(&open_again(&path), 1 << 20, Access::ReadOnly).unwrap();
+        let b = Mapping::new(&testing::open_again(&path), 1 << 20, Access::ReadOnly).unwrap();
         super::super::extend(&file, 0, 1 << 20).unwrap();
         // SAFETY: the file has this page in both views.
         unsafe { a.base().add(999_999).write_volatile(7) };
@@ -170,15 +184,17 @@ mod tests {
     }
 
     #[test]
-    fn kept_ranges_stay_mapped() {
-        let (_dir, file, _path) = temp_file();
-        let map = Mapping::new(&file, 1 << 16, Access::ReadWrite).unwrap();
-        let base = map.base();
-        // SAFETY: the file has this page.
-        unsafe { base.add(4096).write_volatile(7) };
-        map.release_except(&[4096..8192]);
-        // SAFETY: kept.
-        assert_eq!(unsafe { base.add(4096).read_volatile() }, 7);
+    fn who_only_reads_sees_what_the_file_gets_later() {
+        let (_dir, file, path) = temp_file();
+        file.set_len(1 << 16).unwrap();
+        let reader = Mapping::new(&std::fs::File::open(&path).unwrap(), 1 << 20, Access::ReadOnly).unwrap();
+        assert_eq!(reader.len(), 1 << 20);
+        let writer = Mapping::new(&file, 1 << 20, Access::ReadWrite).unwrap();
+        super::super::extend(&file, 1 << 16, 1 << 20).unwrap();
+        // SAFETY: the file has this page in both views.
+        unsafe { writer.base().add(999_999).write_volatile(7) };
+        // SAFETY: as above.
+        assert_eq!(unsafe { reader.base().add(999_999).read_volatile() }, 7);
     }
 
     #[test]

@@ -55,18 +55,29 @@ pub fn extend(file: &File, from: u64, to: u64) -> io::Result<()> {
 }
 
 pub fn lengthen(file: &File, len: u64) -> io::Result<()> {
+    // Without this it has storage for all its length, which is slower and larger but no less right.
+    let _ = make_sparse(file);
     file.set_len(len)
 }
 
-pub fn truncate(file: &File, len: u64) -> io::Result<()> {
-    punch(file, len, file.metadata()?.len())
+pub fn truncate(file: &File, len: u64, end: u64) -> io::Result<()> {
+    punch(file, len, end)
+}
+
+/// Windows refuses (`ERROR_USER_MAPPED_FILE`) to cut a file that is mapped beyond the cut. Wine does not refuse; there
+/// the mappings lead beyond the file's end, until it is extended again.
+pub fn close_at(file: &File, len: u64) {
+    if file.metadata().is_ok_and(|facts| facts.len() > len) {
+        let _ = file.set_len(len);
+    }
 }
 
 pub fn punch(file: &File, len: u64, end: u64) -> io::Result<()> {
+    let facts = file.metadata()?;
+    let end = end.min(facts.len());
     if len >= end {
         return Ok(());
     }
-    let facts = file.metadata()?;
     let from = i64::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
     let sparse = facts.file_attributes() & FILE_ATTRIBUTE_SPARSE_FILE != 0;
     let what = FILE_ZERO_DATA_INFORMATION { FileOffset: from, BeyondFinalZero: end as i64 };
@@ -161,6 +172,7 @@ fn write_zeros(file: &File, mut from: i64, to: i64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::super::super::testing::temp_file;
+    use super::super::super::{Access, Mapping};
     use super::*;
 
     fn read(file: &File, at: u64) -> Vec<u8> {
@@ -189,11 +201,53 @@ mod tests {
         file.seek_write(b"keep", 65_532).unwrap();
         file.seek_write(b"gone", 65_536).unwrap();
         file.seek_write(b"gone", 1_000_000).unwrap();
-        truncate(&file, 65_536).unwrap();
+        truncate(&file, 65_536, 1 << 20).unwrap();
         extend(&file, 65_536, 1 << 20).unwrap();
         assert_eq!(read(&file, 65_532), b"keep");
         assert_eq!(read(&file, 65_536), [0; 4]);
         assert_eq!(read(&file, 1_000_000), [0; 4]);
+    }
+
+    #[test]
+    fn a_file_does_not_stay_long_when_nobody_has_it_mapped() {
+        let (_dir, file, _path) = temp_file();
+        let map = Mapping::new(&file, 1 << 20, Access::ReadWrite).unwrap();
+        extend(&file, 0, 1 << 16).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 1 << 20);
+        drop(map);
+        close_at(&file, 1 << 16);
+        assert_eq!(file.metadata().unwrap().len(), 1 << 16);
+        close_at(&file, 1 << 17);
+        assert_eq!(file.metadata().unwrap().len(), 1 << 16, "it was made longer");
+    }
+
+    // Wine cuts the file all the same; on Windows it has to stay as it is for who has it mapped.
+    #[test]
+    fn a_cut_takes_nothing_from_who_has_the_file_mapped() {
+        let (_dir, file, _path) = temp_file();
+        let map = Mapping::new(&file, 1 << 20, Access::ReadWrite).unwrap();
+        extend(&file, 0, 1 << 17).unwrap();
+        file.seek_write(b"kept", 65_532).unwrap();
+        close_at(&file, 1 << 16);
+        extend(&file, 1 << 16, 1 << 17).unwrap();
+        // SAFETY: the file has these pages.
+        let bytes = unsafe { std::slice::from_raw_parts(map.base().add(65_532), 8) };
+        assert_eq!(bytes, b"kept\0\0\0\0");
+    }
+
+    /// On Windows what is punched has no storage any more. Wine does not make files sparse; there it is zeros only.
+    #[test]
+    fn what_is_punched_does_not_keep_its_storage() {
+        let (_dir, file, _path) = temp_file();
+        make_sparse(&file).unwrap();
+        extend(&file, 0, 1 << 20).unwrap();
+        file.seek_write(&[7; 1 << 20], 0).unwrap();
+        punch(&file, 1 << 18, 3 << 18).unwrap();
+        assert_eq!((read(&file, (1 << 18) - 4), read(&file, 3 << 18)), (vec![7; 4], vec![7; 4]));
+        assert_eq!((read(&file, 1 << 18), read(&file, (3 << 18) - 4)), (vec![0; 4], vec![0; 4]));
+        if file.metadata().unwrap().file_attributes() & FILE_ATTRIBUTE_SPARSE_FILE != 0 {
+            assert!(allocated_ranges(&file, 1 << 18, 3 << 18).unwrap().0.is_empty());
+        }
     }
 
     #[test]
