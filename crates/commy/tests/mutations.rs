@@ -5,14 +5,12 @@
 //! drawn identities and process ids): a file that shows a violation is kept, and the message tells how to try it again,
 //! by `COMMY_MUTATION=NUMBER COMMY_MUTATED=FILE`.
 //! `COMMY_MUTATIONS` says how many there are, 2000 unless said; the full run has 20000.
-#![cfg(unix)]
 
 mod common;
 
 use common::content::{fill, try_all};
-use common::{Draw, Player, Stage, folder, play, text};
+use common::{Draw, Player, Stage, folder, patch, play, text};
 use commy::{Error, Segment};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -66,11 +64,6 @@ fn originals(folder: &Path) -> Vec<PathBuf> {
         patch(&path("restarted"), 80, 12345);
     }
     ["small", "closed", "open", "holes", "restarted"].map(path).to_vec()
-}
-
-fn patch(path: &Path, offset: u64, value: u64) {
-    let file = std::fs::OpenOptions::new().write(true).open(path).expect("open");
-    file.write_all_at(&value.to_ne_bytes(), offset).expect("write");
 }
 
 /// Damages a file in one of several ways.
@@ -128,6 +121,21 @@ fn mutate(bytes: &mut Vec<u8>, draw: &mut Draw) {
 }
 
 /// The processor's time that this process has used.
+#[cfg(windows)]
+fn used() -> Duration {
+    use windows_sys::Win32::Foundation::FILETIME;
+    use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetProcessTimes};
+    let mut times = [FILETIME { dwLowDateTime: 0, dwHighDateTime: 0 }; 4];
+    let [created, exited, kernel, user] = &mut times;
+    // SAFETY: four live structures; the handle of the own process is always open.
+    assert_ne!(unsafe { GetProcessTimes(GetCurrentProcess(), created, exited, kernel, user) }, 0);
+    // In tenths of a microsecond.
+    let ticks = |time: &FILETIME| u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime);
+    Duration::from_nanos((ticks(kernel) + ticks(user)) * 100)
+}
+
+/// The same.
+#[cfg(unix)]
 fn used() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: fills in the time.

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Player, Stage, Watch, is_locked_by, play, segment, text};
+use common::{Player, Stage, Watch, is_locked_by, patch, play, segment, text};
 use commy::{Error, Segment, Shared};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -225,14 +225,6 @@ fn a_copy_of_a_segment_with_holes_has_holes_and_can_be_filled() {
         list.store(vec![2; 1 << 20]).expect("store");
     }
     assert!(lists[1].load().expect("load").iter().all(|b| *b == 1));
-}
-
-/// Overwrites a word of a file's header.
-fn patch(path: &std::path::Path, offset: u64, value: u64) {
-    use std::io::{Seek, SeekFrom, Write};
-    let mut file = std::fs::OpenOptions::new().write(true).open(path).expect("open the file");
-    file.seek(SeekFrom::Start(offset)).expect("seek");
-    file.write_all(&value.to_ne_bytes()).expect("write");
 }
 
 /// Where the header has the boot under which the file was last open, and the table of thread slots.

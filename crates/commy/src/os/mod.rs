@@ -11,7 +11,6 @@
 //! - Addresses and file offsets count from the start of the file; a mapping begins at offset 0.
 //! - Failures of the system come back as `io::Error` with the system's own number. Nothing panics.
 //! - A wait may end early for no reason. Whoever waits looks at the word again, in a loop.
-#![allow(dead_code, unused_imports)]
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -185,7 +184,7 @@ pub(crate) fn sync(file: &File, mapping: &Mapping, len: u64) -> io::Result<()> {
 /// does it often. Costs nothing where [`heavy_fence`] makes others' processors do the work.
 #[inline(always)]
 pub(crate) fn light_fence() {
-    if cfg!(any(target_os = "linux", target_os = "android")) {
+    if cfg!(all(any(target_os = "linux", target_os = "android"), not(commy_portable))) {
         std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
     } else {
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
@@ -308,13 +307,9 @@ pub(crate) fn current_thread_id() -> u64 {
 }
 
 /// Ends this process at once, as `kill -9` does: nothing is cleaned up. For tests of crashes.
+#[cfg(any(test, feature = "crash-points"))]
 pub(crate) fn kill_self() -> ! {
     system::kill_self()
-}
-
-/// The size of a page of memory.
-pub(crate) fn page_size() -> usize {
-    system::page_size()
 }
 
 /// Whether the first `len` bytes of the file have storage behind them; `false` if in doubt.

@@ -51,6 +51,7 @@ mod unix {
         }
 
         /// The descriptor that [`Pipe::say`] writes to.
+        #[cfg(not(commy_portable))]
         pub(crate) fn writer(&self) -> i32 {
             self.write
         }
@@ -120,6 +121,7 @@ mod unix {
         }
 
         /// Waits until it has ended, but leaves it a zombie.
+        #[cfg(not(commy_portable))]
         pub(crate) fn await_zombie(&mut self) {
             // SAFETY: zeros are a valid value of this plain structure.
             let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };

@@ -23,7 +23,7 @@
 pub mod content;
 
 use commy::Segment;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,6 +57,13 @@ pub fn place() -> (tempfile::TempDir, PathBuf) {
     let folder = folder();
     let path = folder.path().join("test.commy");
     (folder, path)
+}
+
+/// Overwrites a word of a file.
+pub fn patch(path: &Path, offset: u64, value: u64) {
+    let mut file = std::fs::OpenOptions::new().write(true).open(path).expect("open the file");
+    file.seek(SeekFrom::Start(offset)).expect("seek");
+    file.write_all(&value.to_ne_bytes()).expect("write");
 }
 
 /// Sees that the file of a segment is as long as the segment, which is open. Windows cannot cut a file that is mapped:

@@ -31,7 +31,8 @@ const OWNER_DIED: u32 = 0x4000_0000;
 const TID_MASK: u32 = 0x3fff_ffff;
 
 /// Whether the system marks dead holders, and we know where.
-const MARKS_THE_DEAD: bool = cfg!(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")));
+const MARKS_THE_DEAD: bool =
+    cfg!(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"), not(commy_portable)));
 
 /// Where the C library has the futex word in its mutex, in units of four bytes.
 const WORD: usize = if cfg!(target_env = "musl") { 1 } else { 0 };
@@ -143,7 +144,7 @@ impl Beacon {
 /// # Safety
 ///
 /// That of [`Beacon::hold`].
-#[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")))]
+#[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"), not(commy_portable)))]
 unsafe fn lock_anew(this: *mut Beacon) -> io::Result<()> {
     fn check(code: libc::c_int) -> io::Result<()> {
         if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code)) }
@@ -181,7 +182,7 @@ unsafe fn lock_anew(this: *mut Beacon) -> io::Result<()> {
 /// # Safety
 ///
 /// That of [`Beacon::release`].
-#[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")))]
+#[cfg(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"), not(commy_portable)))]
 unsafe fn unlock(this: *mut Beacon) {
     // SAFETY: the caller's thread locked it, and it is mapped. In a forked child the C library
     // sees that the thread id is another's, and refuses (EPERM) without a change.
@@ -191,7 +192,7 @@ unsafe fn unlock(this: *mut Beacon) {
 /// # Safety
 ///
 /// That of [`Beacon::hold`].
-#[cfg(not(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"))))]
+#[cfg(not(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"), not(commy_portable))))]
 unsafe fn lock_anew(this: *mut Beacon) -> io::Result<()> {
     let pid = std::process::id() & TID_MASK;
     // SAFETY: the caller vouches for the memory.
@@ -202,7 +203,7 @@ unsafe fn lock_anew(this: *mut Beacon) -> io::Result<()> {
 /// # Safety
 ///
 /// That of [`Beacon::release`].
-#[cfg(not(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"))))]
+#[cfg(not(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"), not(commy_portable))))]
 unsafe fn unlock(this: *mut Beacon) {
     // SAFETY: the caller vouches for the memory.
     let word = unsafe { (*this).word() };
@@ -210,7 +211,8 @@ unsafe fn unlock(this: *mut Beacon) {
     let _ = word.compare_exchange(pid, 0, Ordering::Release, Ordering::Relaxed);
 }
 
-#[cfg(all(test, target_os = "linux"))]
+// What only Linux itself tells.
+#[cfg(all(test, target_os = "linux", not(commy_portable)))]
 mod tests {
     use super::super::super::testing::{fork_child, serial, temp_file};
     use super::super::super::{Access, Mapping};

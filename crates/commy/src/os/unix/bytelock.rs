@@ -1,15 +1,20 @@
 //! Locks on single bytes of a file, owned by an open file description.
 //!
-//! Linux has such locks (`F_OFD_SETLK`): two descriptions exclude each other even in one process,
-//! and a lock falls with the last descriptor of its description, whoever kills its holder. Other
-//! Unixes have only the locks of POSIX, which belong to a process: there two attachments in one
-//! process do not exclude each other, and closing any descriptor of the file drops them.
+//! Two descriptions exclude each other even in one process, and a lock falls with the last descriptor of its
+//! description, whoever kills its holder. Linux has such locks, and macOS since 10.11 under numbers of its own, which
+//! `libc` does not name. The other Unixes have only the locks of POSIX, which belong to a process: there two attachments
+//! in one process do not exclude each other, and closing any descriptor of the file drops them. So one process may attach
+//! a segment only once there, and must not open the file otherwise.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(target_vendor = "apple")]
+const SET: libc::c_int = 90;
+#[cfg(target_vendor = "apple")]
+const GET: libc::c_int = 92;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 use libc::{F_GETLK as GET, F_SETLK as SET};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use libc::{F_OFD_GETLK as GET, F_OFD_SETLK as SET};

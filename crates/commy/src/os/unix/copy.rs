@@ -15,26 +15,26 @@ pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     file.write_all_at(bytes, at)
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
 pub use linux::{clone_file, unshare};
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]
 pub fn clone_file(_from: &File, _to: &File) -> io::Result<bool> {
     Ok(false)
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]
 pub fn unshare(_file: &File, _len: u64) -> io::Result<()> {
     Ok(())
 }
 
 pub fn copy_range(source: &File, target: &File, from: u64, to: u64) -> io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
     return linux::each_written(source, from, to, &mut |from, to| {
         let done = linux::copy_in_kernel(source, target, from, to)?;
         copy_through(source, target, done, to)
     });
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]
     copy_through(source, target, from, to)
 }
 
@@ -52,7 +52,7 @@ fn copy_through(source: &File, target: &File, mut from: u64, to: u64) -> io::Res
     Ok(())
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
 mod linux {
     use std::fs::File;
     use std::io;

@@ -21,7 +21,7 @@ pub fn page_size() -> usize {
 }
 
 /// The kernel lets every processor pass a fence, or see its thread change, before it returns.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
 pub fn heavy_fence() -> io::Result<()> {
     const GLOBAL: libc::c_int = 1;
     // SAFETY: takes numbers and touches no memory.
@@ -31,7 +31,7 @@ pub fn heavy_fence() -> io::Result<()> {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]
 pub fn heavy_fence() -> io::Result<()> {
     std::sync::atomic::fence(Ordering::SeqCst);
     Ok(())
@@ -49,7 +49,7 @@ pub fn boot_id() -> u64 {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
 fn boot_name() -> Option<Vec<u8>> {
     std::fs::read("/proc/sys/kernel/random/boot_id").ok()
 }
@@ -72,7 +72,7 @@ fn boot_name() -> Option<Vec<u8>> {
     (result == 0).then_some(name)
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+#[cfg(not(any(all(any(target_os = "linux", target_os = "android"), not(commy_portable)), target_vendor = "apple")))]
 fn boot_name() -> Option<Vec<u8>> {
     None
 }
@@ -87,7 +87,7 @@ fn digest(bytes: &[u8]) -> u64 {
     hash.wrapping_mul(0x9e37_79b9_7f4a_7c15).max(1)
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
 pub fn random_u64() -> io::Result<u64> {
     let mut bytes = [0u8; 8];
     loop {
@@ -106,7 +106,7 @@ pub fn random_u64() -> io::Result<u64> {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]
 pub fn random_u64() -> io::Result<u64> {
     let mut bytes = [0u8; 8];
     io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)?;
@@ -115,9 +115,9 @@ pub fn random_u64() -> io::Result<u64> {
 
 /// CLOCK_BOOTTIME where there is one: it goes on while the machine sleeps.
 pub fn now_monotonic_ms() -> u64 {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
     let clock = libc::CLOCK_BOOTTIME;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]
     let clock = libc::CLOCK_MONOTONIC;
     let now = clock_now(clock);
     now.0 * 1000 + now.1 / 1_000_000
@@ -132,13 +132,13 @@ pub(super) fn clock_now(clock: libc::clockid_t) -> (u64, u64) {
     (now.tv_sec as u64, now.tv_nsec as u64)
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
 pub fn current_thread_id() -> u64 {
     // SAFETY: has no arguments and cannot fail.
     unsafe { libc::syscall(libc::SYS_gettid) as u64 }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]
 pub fn current_thread_id() -> u64 {
     // SAFETY: has no arguments and cannot fail.
     unsafe { libc::pthread_self() as u64 }
@@ -160,6 +160,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(commy_portable, ignore = "boots have no number there")]
     fn two_boots_do_not_have_one_number() {
         if cfg!(target_os = "linux") {
             assert_ne!(boot_id(), 0);

@@ -14,9 +14,9 @@ use super::super::Access;
 use super::page_size;
 
 /// Takes no memory in advance. Shared mappings of files take none anyway, where there is no flag.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
 const NO_RESERVE: libc::c_int = libc::MAP_NORESERVE;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]
 const NO_RESERVE: libc::c_int = 0;
 
 /// A range of address space over a file, shared with all who map it, from offset 0 on and possibly
@@ -74,7 +74,7 @@ impl Mapping {
     /// Makes the pages of `range`, which the file must have, present in this process, so that the
     /// first stores there do not fault one by one. A hint: failure shows as slowness only.
     pub fn populate(&self, range: Range<usize>) {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
         {
             let page = page_size();
             let start = (range.start / page * page).min(self.len);
@@ -85,7 +85,7 @@ impl Mapping {
                 libc::madvise(self.base().add(start).cast(), end.saturating_sub(start), libc::MADV_POPULATE_WRITE);
             }
         }
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]
         let _ = range;
     }
 

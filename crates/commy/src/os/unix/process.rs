@@ -71,6 +71,7 @@ pub fn is_gone(process: &ProcessId) -> Option<bool> {
     }
 }
 
+#[cfg(any(test, feature = "crash-points"))]
 pub fn kill_self() -> ! {
     loop {
         // SAFETY: sends a signal to this process, which no handler can catch and which ends it
@@ -86,7 +87,7 @@ fn exists(pid: libc::pid_t) -> bool {
     result == 0 || std::io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
 fn start_and_namespace(pid: u32) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     let inode = |name: &str| std::fs::metadata(name).map(|facts| facts.ino()).ok();
@@ -102,7 +103,7 @@ fn start_and_namespace(pid: u32) -> Option<(u64, u64)> {
 }
 
 /// The facts in `/proc/<pid>/stat`.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
 mod stat {
     pub struct Stat {
         pub pid: u64,
@@ -142,13 +143,13 @@ fn start_and_namespace(_pid: u32) -> Option<(u64, u64)> {
     Some((0, 1))
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+#[cfg(not(any(all(any(target_os = "linux", target_os = "android"), not(commy_portable)), target_vendor = "apple")))]
 fn start_and_namespace(_pid: u32) -> Option<(u64, u64)> {
     None
 }
 
 /// Nothing that could be compared.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]
 mod stat {
     pub struct Stat {
         pub start: u64,
@@ -160,7 +161,8 @@ mod stat {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+// What only Linux itself tells.
+#[cfg(all(test, target_os = "linux", not(commy_portable)))]
 mod tests {
     use super::super::super::testing::{fork_child, serial};
     use super::*;

@@ -40,7 +40,7 @@ pub fn truncate(file: &File, len: u64, _end: u64) -> io::Result<()> {
 /// Its length has followed what is used all the time.
 pub fn close_at(_file: &File, _len: u64) {}
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
 pub fn punch(file: &File, from: u64, to: u64) -> io::Result<()> {
     if from >= to {
         return Ok(());
@@ -58,7 +58,7 @@ pub fn punch(file: &File, from: u64, to: u64) -> io::Result<()> {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]
 pub fn punch(_file: &File, _from: u64, _to: u64) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
 }
@@ -136,7 +136,7 @@ fn allocate_pieces(
     Ok(())
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
 fn allocate(file: &File, from: u64, len: u64) -> io::Result<()> {
     let (from, len) = (from as libc::off_t, len as libc::off_t);
     // SAFETY: an open descriptor; mode 0 allocates and lengthens, and changes no contents.
@@ -146,7 +146,7 @@ fn allocate(file: &File, from: u64, len: u64) -> io::Result<()> {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]
 fn allocate(_file: &File, _from: u64, _len: u64) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP))
 }
@@ -239,6 +239,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(commy_portable, ignore = "nothing allocates there")]
     fn full_disk_midway_is_an_error_and_the_old_length_returns() {
         let (_dir, file, _path) = temp_file();
         file.write_all_at(b"data", 0).unwrap();

@@ -20,9 +20,12 @@ pub(crate) use beacon::Beacon;
 pub(super) use bytelock::{byte_locked_elsewhere, try_lock_byte, try_lock_byte_shared, unlock_byte};
 pub(super) use copy::{clone_file, copy_range, read_at, unshare, write_at};
 pub(super) use file::{file_identity, is_backed, open_flags, reopen};
-pub(super) use machine::{boot_id, current_thread_id, heavy_fence, now_monotonic_ms, page_size, random_u64};
+use machine::page_size;
+pub(super) use machine::{boot_id, current_thread_id, heavy_fence, now_monotonic_ms, random_u64};
 pub(crate) use map::Mapping;
-pub(super) use process::{current_process, is_gone, kill_self};
+#[cfg(any(test, feature = "crash-points"))]
+pub(super) use process::kill_self;
+pub(super) use process::{current_process, is_gone};
 pub(super) use storage::{close_at, extend, lengthen, punch, truncate};
 pub(super) use wait::{wait, wait_or_death, wake, wake_beacon};
 

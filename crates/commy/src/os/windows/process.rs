@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use windows_sys::Win32::Foundation::{ERROR_INVALID_PARAMETER, FILETIME, HANDLE, WAIT_OBJECT_0};
 use windows_sys::Win32::System::Threading::{
     GetCurrentProcess, GetProcessTimes, OpenProcess, PROCESS_QUERY_LIMITED_INFORMATION, PROCESS_SYNCHRONIZE,
-    TerminateProcess, WaitForSingleObject,
+    WaitForSingleObject,
 };
 
 use super::super::ProcessId;
@@ -70,7 +70,9 @@ pub(super) fn find(process: &ProcessId) -> Found {
     Found::Alive(handle)
 }
 
+#[cfg(any(test, feature = "crash-points"))]
 pub fn kill_self() -> ! {
+    use windows_sys::Win32::System::Threading::TerminateProcess;
     loop {
         // SAFETY: ends this process, without running any of its code, before the call returns.
         unsafe { TerminateProcess(GetCurrentProcess(), 1) };
