@@ -32,6 +32,7 @@ pub use boxed::BoxView;
 pub use btree::{BTreeMapView, BTreeSetView};
 pub use deque::{DequeHeader, DequeView};
 pub use entry::{Entry, Keyed, OccupiedEntry, VacantEntry};
+pub(crate) use hash::Kept;
 pub use hash::{HashMapView, HashSetView};
 pub use option::OptionView;
 pub use string::Text;

@@ -17,6 +17,7 @@ use super::record::{
 use crate::alloc::{self, Journal, Local, heap::Heap, heap::Purpose};
 use crate::error::{Error, Result};
 use crate::layout::{PAGE, Point, Word, at};
+use crate::map::Map;
 use crate::participant::Actor;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -265,6 +266,29 @@ impl Log {
         self.close(entry::UNDO, count, offset);
         self.place(offset).set(self.key(offset, count));
         true
+    }
+
+    /// A transaction as a whole, of a log that is empty: keeps the old value of a few words - the first of each run and
+    /// how many they are -, has `stores` overwrite them, and commits.
+    #[inline(always)]
+    pub(crate) fn at_a_stroke<const N: usize>(&self, map: &Map, runs: [(&Word, u64); N], stores: impl FnOnce()) {
+        debug_assert!(self.is_empty() && runs.iter().map(|(_, count)| count + 1).sum::<u64>() <= INLINE as u64);
+        let record = self.record();
+        let mut end = 0;
+        for (first, count) in runs {
+            for index in 0..count as usize {
+                // SAFETY: the caller hands in the first of `count` words in the map.
+                let old = unsafe { &*std::ptr::from_ref(first).add(index) };
+                record.words[end + index].put(old.get());
+            }
+            record.words[end + count as usize].put(entry::pack(entry::UNDO, count, map.offset_of(first)));
+            end += count as usize + 1;
+        }
+        at(Point::LogEntry);
+        record.state.publish(end as u64);
+        stores();
+        at(Point::LogCommit);
+        record.state.publish(0);
     }
 
     /// Keeps the old value of `count` words, which may be overwritten afterwards.

@@ -264,24 +264,40 @@ fn memory() {
 
 #[test]
 fn several_objects() {
+    let set_up = |s: &Segment| {
+        s.open_or_create_with("a", || vec![1u64, 2, 3]).unwrap();
+        s.open_or_create_with("b", || vec!["x".to_string()]).unwrap();
+    };
+    let both = |s: &Segment| (s.open::<Vec<u64>>("a").unwrap(), s.open::<Vec<String>>("b").unwrap());
+    let see = |s: &Segment| {
+        let (a, b) = both(s);
+        format!("{:?} {:?}", a.load().unwrap(), b.load().unwrap())
+    };
     run(
         "transaction over two objects",
+        set_up,
         |s| {
-            s.open_or_create_with("a", || vec![1u64, 2, 3]).unwrap();
-            s.open_or_create_with("b", || vec!["x".to_string()]).unwrap();
-        },
-        |s| {
-            let (a, b) = (s.open::<Vec<u64>>("a").unwrap(), s.open::<Vec<String>>("b").unwrap());
+            let (a, b) = both(s);
             s.transaction(|tx| {
                 let number = tx.write(&a)?.pop()?.unwrap();
                 tx.write(&b)?.push(format!("{number}").repeat(40))
             })
             .unwrap();
         },
+        see,
+    );
+    run(
+        "transaction over an object with its type and one without",
+        set_up,
         |s| {
-            let (a, b) = (s.open::<Vec<u64>>("a").unwrap(), s.open::<Vec<String>>("b").unwrap());
-            format!("{:?} {:?}", a.load().unwrap(), b.load().unwrap())
+            let (a, b) = (both(s).0, s.dynamic("b").unwrap());
+            s.transaction(|tx| {
+                tx.write(&a)?.pop()?;
+                tx.write_dynamic(&b)?.push("", &"y".repeat(40).as_str().into())
+            })
+            .unwrap();
         },
+        see,
     );
 }
 

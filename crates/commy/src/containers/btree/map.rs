@@ -85,16 +85,16 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
 
     /// Overwrites the value of a key that is there, without a transaction: by one store. Gives the old value; an error
     /// if there is no such key, or values are not overwritten so.
-    pub(crate) fn replace_at_once(&self, key: &K, value: V) -> std::result::Result<V, V>
+    pub(crate) fn replace_at_once(&self, key: K, value: V) -> std::result::Result<V, (K, V)>
     where
         K: Lookup<K>,
     {
-        if V::OWNS || !is_whole::<V::Stored>() {
-            return Err(value);
-        }
-        let Some(place) = self.find(key) else { return Err(value) };
+        let Some(place) = self.find(&key).filter(|_| !V::OWNS && is_whole::<V::Stored>()) else {
+            return Err((key, value));
+        };
         // SAFETY: the value of an entry, which is locked; a value that owns nothing has nothing to free.
-        unsafe { replace_at_once(place.leaf.value(place.index), value, self.tree().cx) }
+        let replaced = unsafe { replace_at_once(place.leaf.value(place.index), value, self.tree().cx) };
+        replaced.map_err(|value| (key, value))
     }
 
     /// Whether there is an entry of that key, also without the lock.

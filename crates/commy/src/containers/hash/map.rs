@@ -3,13 +3,13 @@
 use super::head::Head;
 use super::iter::{Iter, IterMut, Keys, Values, ValuesMut};
 use super::raw::{Place, Raw, cannot_lend};
+use super::stroke::{Inserted, Kept};
 use super::table::Seek;
-use crate::containers::entry::{self, Entry, Keyed, replace_at_once};
+use crate::containers::entry::{self, Entry, Keyed};
 use crate::containers::load::go_on;
 use crate::error::Result;
-use crate::layout::is_whole;
 use crate::schema::{Key, Lookup, Plain, Share};
-use crate::tx::{Cx, Operation};
+use crate::tx::{Cx, Log, Operation};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::marker::PhantomData;
@@ -125,20 +125,32 @@ impl<K: Key, V: Share> HashMapView<K, V> {
         Ok((page, next))
     }
 
-    /// Overwrites the value of a key that is there, without a transaction: by one store. Gives the old value; an error
-    /// if there is no such key, or values are not overwritten so.
+    /// Before an operation on a key takes the lock: has what it will look at fetched into the cache.
     #[inline(always)]
-    pub(crate) fn replace_at_once(&self, key: &K, value: V) -> std::result::Result<V, V>
+    pub(crate) fn foresee<Q: ?Sized>(&self, key: &Q)
+    where
+        K: Lookup<Q>,
+    {
+        self.raw().foresee(key);
+    }
+
+    /// Puts an entry in, as an operation of its own. Gives the value that the key had; or the entry, if that cannot be
+    /// done so.
+    #[inline(always)]
+    pub(crate) fn insert_at_once(&self, log: &Log, key: K, value: V) -> Inserted<K, V>
     where
         K: Lookup<K>,
     {
-        let raw = self.raw();
-        if V::OWNS || !is_whole::<V::Stored>() {
-            return Err(value);
-        }
-        let Some(slot) = raw.find(key) else { return Err(value) };
-        // SAFETY: the value of a full slot, which is locked; a value that owns nothing has nothing to free.
-        unsafe { replace_at_once(&raw mut (*slot).value, value, raw.cx) }
+        self.raw().insert_at_once(log, key, value)
+    }
+
+    /// Takes an entry out, as an operation of its own. Gives its value.
+    #[inline(always)]
+    pub(crate) fn remove_at_once<Q: ?Sized>(&self, log: &Log, key: &Q) -> std::result::Result<Result<V>, Kept>
+    where
+        K: Lookup<Q>,
+    {
+        self.raw().remove_at_once(log, key)
     }
 
     /// Whether there is an entry of that key, also without the lock.

@@ -91,8 +91,13 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     /// Makes sure that an entry can be added, and moves some entries on if the map is moving.
     #[inline(always)]
     pub(super) fn make_room(&self) -> Result<()> {
-        let settled = self.head.moving.get() == 0 && !self.head.left.get().is_multiple_of(Self::PERIOD);
-        if settled { Ok(()) } else { self.make_room_slowly() }
+        if self.head.moving.get() == 0 && self.has_room() { Ok(()) } else { self.make_room_slowly() }
+    }
+
+    /// Whether an entry can be added to the table, and it is not time to look ahead.
+    #[inline(always)]
+    pub(super) fn has_room(&self) -> bool {
+        !self.head.left.get().is_multiple_of(Self::PERIOD)
     }
 }
 

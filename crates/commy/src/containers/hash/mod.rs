@@ -35,6 +35,7 @@ mod raw;
 mod scan;
 mod set;
 mod slots;
+mod stroke;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ pub use head::Head;
 pub use iter::{Elements, Iter, IterMut, Keys, Values, ValuesMut};
 pub use map::HashMapView;
 pub use set::HashSetView;
+pub(crate) use stroke::Kept;
 pub(crate) use untyped::{Facts, Places, find};
 
 use crate::error::Result;

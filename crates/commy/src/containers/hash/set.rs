@@ -3,10 +3,11 @@
 use super::head::Head;
 use super::iter::Elements;
 use super::raw::{Place, Raw};
+use super::stroke::Kept;
 use super::table::Seek;
 use crate::error::Result;
 use crate::schema::{Key, Lookup};
-use crate::tx::Cx;
+use crate::tx::{Cx, Log};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
@@ -36,6 +37,36 @@ impl<T: Key> HashSetView<T> {
     #[inline(always)]
     fn raw(&self) -> Raw<'_, T, ()> {
         Raw::new(&self.head, self.cx())
+    }
+
+    /// Before an operation on an element takes the lock: has what it will look at fetched into the cache.
+    #[inline(always)]
+    pub(crate) fn foresee<Q: ?Sized>(&self, element: &Q)
+    where
+        T: Lookup<Q>,
+    {
+        self.raw().foresee(element);
+    }
+
+    /// Puts an element in that is not there, as an operation of its own; or gives it back, if that cannot be done so.
+    #[inline(always)]
+    pub(crate) fn insert_at_once(&self, log: &Log, element: T) -> std::result::Result<Result<()>, T>
+    where
+        T: Lookup<T>,
+    {
+        match self.raw().insert_at_once(log, element, ()) {
+            Ok(done) => Ok(done.map(drop)),
+            Err((element, ())) => Err(element),
+        }
+    }
+
+    /// Takes an element out, as an operation of its own.
+    #[inline(always)]
+    pub(crate) fn remove_at_once<Q: ?Sized>(&self, log: &Log, element: &Q) -> std::result::Result<Result<()>, Kept>
+    where
+        T: Lookup<Q>,
+    {
+        self.raw().remove_at_once(log, element)
     }
 
     /// How many elements there are.

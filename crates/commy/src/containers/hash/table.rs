@@ -229,10 +229,23 @@ impl<T> Table<T> {
     /// waited for, and without knowing yet which of the slots it will be. Worth it if a slot will be looked at.
     #[inline(always)]
     pub(super) fn prefetch(self, hash: u64) {
+        Self::prefetch_slots(self.end_of_group(home(hash, self.slots)).cast());
+    }
+
+    /// The same with the control bytes of that group, of a table that is not known to be one.
+    #[inline(always)]
+    pub(super) fn prefetch_at(control: *const u8, slots: usize, hash: u64) {
+        let home = home(hash, slots);
+        prefetch(control.wrapping_add(home));
+        Self::prefetch_slots(control.cast::<T>().wrapping_sub(home).cast());
+    }
+
+    /// Has the slots of a group fetched, which end there.
+    #[inline(always)]
+    fn prefetch_slots(end: *const u8) {
         if size_of::<T>() * WIDTH <= 256 {
-            let first = self.end_of_group(home(hash, self.slots)).cast::<u8>();
             for line in 0..(size_of::<T>() * WIDTH).div_ceil(64) {
-                prefetch(first.wrapping_sub(64 * line + 1));
+                prefetch(end.wrapping_sub(64 * line + 1));
             }
         }
     }

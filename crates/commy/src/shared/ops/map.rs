@@ -1,30 +1,13 @@
 //! One-operation forms of maps.
 
 use super::is_small;
+use crate::containers::Kept;
 use crate::error::Result;
 use crate::layout::is_whole;
-use crate::schema::{Guarded, Key, Lookup, Share};
+use crate::schema::{Key, Lookup, Share};
 use crate::shared::Shared;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
-
-impl<T: Guarded> Shared<T> {
-    /// Overwrites a value by one store, which needs no log; or else, if that did nothing, inserts what it gave back.
-    #[inline(always)]
-    fn replace_or_insert<K, V>(
-        &self,
-        key: K,
-        value: V,
-        replace: impl FnOnce(&T::Target, &K, V) -> std::result::Result<V, V>,
-        insert: impl FnOnce(&mut T::Target, K, V) -> Result<Option<V>>,
-    ) -> Result<Option<V>> {
-        let mut guard = self.write()?;
-        match replace(&guard, &key, value) {
-            Ok(old) => guard.close_changed().map(|()| Some(old)),
-            Err(value) => super::close(insert(&mut guard, key, value), guard),
-        }
-    }
-}
 
 impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     /// How many entries there are.
@@ -102,15 +85,18 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn insert(&self, key: K, value: V) -> Result<Option<V>> {
-        if !is_small::<V>() || !is_whole::<V::Stored>() || self.keeps_changes() {
+        if !is_small::<K>() || !is_small::<V>() || self.keeps_changes() {
             return self.change(|view| view.insert(key, value));
         }
-        self.replace_or_insert(
-            key,
-            value,
-            |view, key, value| view.replace_at_once(key, value),
-            |view, key, value| view.insert(key, value),
-        )
+        let done = self.at_a_stroke(
+            (key, value),
+            |view, (key, _)| view.foresee(key),
+            |view, log, (key, value)| view.insert_at_once(log, key, value),
+        )?;
+        match done {
+            Ok(old) => old,
+            Err((mut guard, (key, value))) => super::close(guard.insert(key, value), guard),
+        }
     }
 
     /// Takes an entry out. Gives its value.
@@ -122,7 +108,14 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        self.change(|view| view.remove(key))
+        if !is_small::<K>() || !is_small::<V>() || self.keeps_changes() {
+            return self.change(|view| view.remove(key));
+        }
+        match self.at_a_stroke(key, |view, key| view.foresee(*key), |view, log, key| view.remove_at_once(log, key))? {
+            Ok(value) => value.map(Some),
+            Err((guard, Kept::Absent)) => guard.commit().map(|()| None),
+            Err((mut guard, Kept::Else)) => super::close(guard.remove(key), guard),
+        }
     }
 
     /// Puts all these entries in, or on an error none of them.
@@ -216,12 +209,10 @@ impl<K: Key + Lookup<K> + Ord, V: Share> Shared<BTreeMap<K, V>> {
         if !is_small::<V>() || !is_whole::<V::Stored>() || self.keeps_changes() {
             return self.change(|view| view.insert(key, value));
         }
-        self.replace_or_insert(
-            key,
-            value,
-            |view, key, value| view.replace_at_once(key, value),
-            |view, key, value| view.insert(key, value),
-        )
+        match self.at_a_stroke((key, value), |_, _| (), |view, _, (key, value)| view.replace_at_once(key, value))? {
+            Ok(old) => Ok(Some(old)),
+            Err((mut guard, (key, value))) => super::close(guard.insert(key, value), guard),
+        }
     }
 
     /// Takes an entry out. Gives its value.

@@ -13,11 +13,12 @@ mod text;
 #[cfg(feature = "tokio")]
 mod tokio;
 
-use super::{Shared, WriteGuard};
+use super::{Owner, Shared, WriteGuard};
 use crate::error::Result;
+use crate::participant::Unlocked;
 use crate::schema::{Guarded, Share};
 use crate::sync::version;
-use crate::tx::Cx;
+use crate::tx::{Cx, Log};
 
 /// What came of trying to do something by a single store: it was done, or it was not.
 type Outcome<R, N> = std::result::Result<R, N>;
@@ -35,6 +36,26 @@ impl<T: Guarded> Shared<T> {
     fn change_at_once<R, N>(&self, operation: impl FnOnce(&T::Target) -> Outcome<R, N>) -> Result<Outcome<R, N>> {
         // SAFETY: this object's value, locked for this call alone.
         self.by_one_store(|stored, cx| operation(unsafe { T::target(stored, cx) }))
+    }
+
+    /// As [`briefly`](Shared::briefly), for who wants the view; `foresee` has something of it fetched into the cache.
+    #[inline(always)]
+    fn at_a_stroke<I, R, N>(
+        &self,
+        input: I,
+        foresee: impl FnOnce(&T::Target, &I),
+        operation: impl FnOnce(&T::Target, &Log, I) -> Outcome<R, N>,
+    ) -> Result<Outcome<R, (WriteGuard<'_, T>, N)>> {
+        let worker = self.segment.worker()?;
+        {
+            let _unlocked = Unlocked::begin(worker.slot());
+            if self.is_there() {
+                // SAFETY: this object's value, as in `peek`.
+                foresee(unsafe { T::target(self.stored(), self.reader()) }, &input);
+            }
+        }
+        // SAFETY: this object's value, locked for this call alone.
+        self.briefly(worker, |stored, cx, log| operation(unsafe { T::target(stored, cx) }, log, input))
     }
 
     /// Reads something of the value without the lock.
@@ -60,21 +81,35 @@ impl<T: Share> Shared<T> {
         &self,
         operation: impl FnOnce(*mut T::Stored, Cx) -> Outcome<R, N>,
     ) -> Result<Outcome<R, N>> {
+        match self.briefly(self.segment.worker()?, |stored, cx, _| operation(stored, cx))? {
+            Ok(done) => Ok(Ok(done)),
+            Err((guard, not)) => guard.commit().map(|()| Err(not)),
+        }
+    }
+
+    /// Does one thing to the value under the lock that `operation` does without the context of a transaction, be it by
+    /// a single store, be it at a stroke ([`Log::at_a_stroke`]). If it has done nothing, and gives an error, the value
+    /// is left locked, for doing it otherwise. Not for objects with a ring of changes.
+    #[inline(always)]
+    fn briefly<R, N>(
+        &self,
+        worker: Owner,
+        operation: impl FnOnce(*mut T::Stored, Cx, &Log) -> Outcome<R, N>,
+    ) -> Result<Outcome<R, (WriteGuard<'_, T>, N)>> {
         debug_assert!(!self.keeps_changes());
-        let worker = self.segment.worker()?;
         let way = worker.begin()?;
         let locked = self.lock_for_writing(&worker, self.attachment().patience);
         let keep = locked.inspect_err(|_| worker.end_empty(way))?;
-        let done = operation(self.stored(), self.reader());
-        if done.is_ok() {
-            version::count_change(self.control().version.atomic());
+        match operation(self.stored(), self.reader(), worker.log(way)) {
+            Ok(done) => {
+                version::count_change(self.control().version.atomic());
+                self.lock().unlock_write(keep);
+                worker.end_empty(way);
+                self.wake_sleepers();
+                Ok(Ok(done))
+            }
+            Err(not) => Ok(Err((WriteGuard::new(self, worker, way, keep), not))),
         }
-        self.lock().unlock_write(keep);
-        worker.end_empty(way);
-        if done.is_ok() {
-            self.wake_sleepers();
-        }
-        Ok(done)
     }
 }
 

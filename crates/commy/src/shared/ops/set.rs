@@ -1,5 +1,7 @@
 //! One-operation forms of sets.
 
+use super::is_small;
+use crate::containers::Kept;
 use crate::error::Result;
 use crate::schema::{Key, Lookup};
 use crate::shared::Shared;
@@ -52,7 +54,18 @@ impl<T: Key + Lookup<T> + Eq + Hash> Shared<HashSet<T>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn insert(&self, element: T) -> Result<bool> {
-        self.change(|view| view.insert(element))
+        if !is_small::<T>() || self.keeps_changes() {
+            return self.change(|view| view.insert(element));
+        }
+        let done = self.at_a_stroke(
+            element,
+            |view, element| view.foresee(element),
+            |view, log, element| view.insert_at_once(log, element),
+        )?;
+        match done {
+            Ok(inserted) => inserted.map(|()| true),
+            Err((mut guard, element)) => super::close(guard.insert(element), guard),
+        }
     }
 
     /// Takes an element out. Gives whether it was there.
@@ -64,7 +77,19 @@ impl<T: Key + Lookup<T> + Eq + Hash> Shared<HashSet<T>> {
     where
         T: Lookup<Q>,
     {
-        self.change(|view| view.remove(element))
+        if !is_small::<T>() || self.keeps_changes() {
+            return self.change(|view| view.remove(element));
+        }
+        let done = self.at_a_stroke(
+            element,
+            |view, element| view.foresee(*element),
+            |view, log, element| view.remove_at_once(log, element),
+        )?;
+        match done {
+            Ok(removed) => removed.map(|()| true),
+            Err((guard, Kept::Absent)) => guard.commit().map(|()| false),
+            Err((mut guard, Kept::Else)) => super::close(guard.remove(element), guard),
+        }
     }
 
     /// Puts all these elements in, or on an error none of them.

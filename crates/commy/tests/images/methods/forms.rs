@@ -51,6 +51,11 @@ fn hashmap() {
     form("one operation: hashmap remove", value(), |x| x.remove(&2), see);
     form("one operation: hashmap extend", value(), |x| x.extend([(3, "three".into()), (1, "four".into())]), see);
     form("one operation: hashmap clear", value(), |x| x.clear(), see);
+    let value = || -> HashMap<u64, u64> { [(1, 1), (2, 2)].into() };
+    let see = |map: HashMap<u64, u64>| format!("{:?}", map.into_iter().collect::<BTreeMap<_, _>>());
+    form("one operation: hashmap of numbers, insert", value(), |x| x.insert(3, 3), see);
+    form("one operation: hashmap of numbers, overwrite", value(), |x| x.insert(2, 3), see);
+    form("one operation: hashmap of numbers, remove", value(), |x| x.remove(&2), see);
 }
 
 #[test]
@@ -73,6 +78,10 @@ fn hashset() {
     form("one operation: hashset remove", value(), |x| x.remove("text 0 "), see);
     form("one operation: hashset extend", value(), |x| x.extend(texts(2..5)), see);
     form("one operation: hashset clear", value(), |x| x.clear(), see);
+    let value = || -> HashSet<u64> { [1, 2].into() };
+    let see = |set: HashSet<u64>| format!("{:?}", set.into_iter().collect::<BTreeSet<_>>());
+    form("one operation: hashset of numbers, insert", value(), |x| x.insert(3), see);
+    form("one operation: hashset of numbers, remove", value(), |x| x.remove(&2), see);
 }
 
 #[test]

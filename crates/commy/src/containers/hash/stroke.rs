@@ -1,0 +1,130 @@
+//! One entry put in or taken out as an operation of its own, where nothing has to be allocated or freed.
+//!
+//! Such a change overwrites two counters and one control byte, so its log is always the same two entries, which are
+//! written at once ([`Log::at_a_stroke`]). What it cannot do - grow, move on, overwrite a large value - is left to the
+//! transaction that every other change is; nothing has been done then.
+
+use super::group::EMPTY;
+use super::raw::{Raw, Slot};
+use super::table::{Seek, Table, tag};
+use crate::containers::entry::replace_at_once;
+use crate::error::Result;
+use crate::layout::is_whole;
+use crate::schema::{Key, Lookup, Share};
+use crate::tx::Log;
+
+/// Tables with more slots than this are not expected to lie in the processor's cache.
+const CACHED: usize = 1 << 12;
+
+/// Why an entry was not taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// There is no such key.
+    Absent,
+    /// It takes more than this.
+    Else,
+}
+
+/// What the key had before; or the entry, if nothing was done.
+pub(crate) type Inserted<K, V> = std::result::Result<Result<Option<V>>, (K, V)>;
+
+impl<K: Key, V: Share> Raw<'_, K, V> {
+    /// The table, if it is the only one.
+    #[inline(always)]
+    fn settled(&self) -> Option<Table<Slot<K, V>>> {
+        if self.head.moving.get() == 0 { self.head.table(self.cx) } else { None }
+    }
+
+    /// Has what an operation on a key will look at fetched into the cache: worth it before taking the lock, which waits
+    /// for what came before. To be called as one reads without the lock.
+    #[inline(always)]
+    pub(super) fn foresee<Q: ?Sized>(&self, query: &Q)
+    where
+        K: Lookup<Q>,
+    {
+        let (control, slots) = (self.head.control.get(), self.head.slots.get() as usize);
+        if slots > CACHED {
+            // Whatever these words are by now, fetching harms nobody.
+            let group = self.cx.map().base().wrapping_add(control as usize);
+            Table::<Slot<K, V>>::prefetch_at(group, slots, self.hash(query));
+        }
+    }
+
+    /// Puts an entry in. Gives the value that the key had; or the entry, if that cannot be done so.
+    #[inline(always)]
+    pub(super) fn insert_at_once(&self, log: &Log, key: K, value: V) -> Inserted<K, V>
+    where
+        K: Lookup<K>,
+    {
+        if K::OWNS || V::OWNS {
+            return Err((key, value));
+        }
+        let Some(table) = self.settled() else {
+            return match self.find(&key) {
+                Some(slot) => self.replace_at_once(slot, key, value),
+                None => Err((key, value)),
+            };
+        };
+        let hash = self.hash(&key);
+        // SAFETY: the keys of full slots, which hold stored keys.
+        let seek = table.seek(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, &key) });
+        let index = match seek {
+            Some(Seek::Vacant(index)) if self.has_room() => index,
+            Some(Seek::Found(index)) => return self.replace_at_once(table.slot(index), key, value),
+            _ => return Err((key, value)),
+        };
+        let (head, slot) = (self.head, table.slot(index));
+        let stored = key.into_stored(self.cx).and_then(|key| Ok(Slot { key, value: value.into_stored(self.cx)? }));
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(error) => return Ok(Err(error)),
+        };
+        let left = head.left.get() - u64::from(table.control(index) == EMPTY);
+        log.at_a_stroke(self.cx.map(), [(&head.len, 2), (table.word(index), 1)], || {
+            // SAFETY: a vacant slot of this table, of which there are no references.
+            unsafe { slot.write(stored) };
+            table.set_control(index, tag(hash));
+            head.len.put(head.len.get().wrapping_add(1));
+            head.left.put(left);
+        });
+        Ok(Ok(None))
+    }
+
+    /// Overwrites the value of a full slot by one store, if that can be done so.
+    #[inline(always)]
+    fn replace_at_once(&self, slot: *mut Slot<K, V>, key: K, value: V) -> Inserted<K, V> {
+        if size_of::<V::Stored>() == 0 || !is_whole::<V::Stored>() {
+            return Err((key, value));
+        }
+        // SAFETY: the value of a full slot, which is locked; a value that owns nothing has nothing to free.
+        let old = unsafe { replace_at_once(&raw mut (*slot).value, value, self.cx) };
+        old.map(|old| Ok(Some(old))).map_err(|value| (key, value))
+    }
+
+    /// Takes an entry out. Gives its value.
+    #[inline(always)]
+    pub(super) fn remove_at_once<Q: ?Sized>(&self, log: &Log, query: &Q) -> std::result::Result<Result<V>, Kept>
+    where
+        K: Lookup<Q>,
+    {
+        let Some(table) = self.settled().filter(|_| !K::OWNS && !V::OWNS) else { return Err(Kept::Else) };
+        // SAFETY: the keys of full slots, which hold stored keys.
+        let found = table.find(self.hash(query), |slot| unsafe { K::equals(self.key(slot), self.cx, query) });
+        let found = found.ok_or(Kept::Absent)?;
+        if found.index >= table.slots() {
+            return Err(Kept::Else);
+        }
+        // SAFETY: the value of a full slot.
+        let value = unsafe { V::load(&raw const (*found.slot).value, self.cx) };
+        if value.is_err() {
+            return Ok(value);
+        }
+        let (head, remains) = (self.head, table.remains(found.index));
+        log.at_a_stroke(self.cx.map(), [(&head.len, 2), (table.word(found.index), 1)], || {
+            table.set_control(found.index, remains);
+            head.len.put(head.len.get().saturating_sub(1));
+            head.left.put(head.left.get().wrapping_add(u64::from(remains == EMPTY)));
+        });
+        Ok(value)
+    }
+}
