@@ -333,6 +333,11 @@ impl Player {
         self.lines.try_recv().ok()
     }
 
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Kills it as `kill -9` does, and waits until it is gone.
     pub fn kill(&mut self) {
         self.child.kill().expect("kill a process");

@@ -1,0 +1,176 @@
+//! What processes leave behind when they are killed hampers nobody: neither copies nor shrinking wait for it, their room is
+//! used by others, and their places are.
+
+mod common;
+
+use common::{Player, Stage, Watch, play, segment, text};
+use commy::{Error, Segment, Shared};
+use std::time::Duration;
+
+#[test]
+fn role() {
+    play(&[("holder", holder), ("looker", looker), ("hoarder", hoarder), ("leaker", leaker), ("successor", successor)]);
+}
+
+fn list(segment: &Segment) -> Shared<Vec<Vec<u8>>> {
+    segment.open_or_create("list").expect("a list")
+}
+
+/// Is in the middle of a change until it is killed.
+fn holder(stage: &Stage) {
+    let list = list(&Segment::open(stage.path(0)).expect("open"));
+    let mut guard = list.write().expect("lock");
+    guard.push(vec![1; 100]).expect("push");
+    stage.say("inside");
+    stage.stay();
+}
+
+#[test]
+fn a_copy_does_not_wait_for_who_died_in_a_change() {
+    let (folder, path, segment) = segment(1 << 30);
+    let list = list(&segment);
+    let mut player = Player::start("holder", &[text(&path)]);
+    player.expect("inside");
+    player.kill();
+    // Who comes to the object first puts it right, and only that.
+    assert_eq!(list.write().expect("the lock of the dead").len(), 0);
+    let begin = Watch::start();
+    segment.snapshot(folder.path().join("copy")).expect("a copy");
+    begin.expect_soon("waiting for the dead");
+}
+
+/// Reads without a lock, again and again, until it is killed.
+fn looker(stage: &Stage) {
+    let list = list(&Segment::open(stage.path(0)).expect("open"));
+    stage.say("looking");
+    loop {
+        list.load().expect("load");
+    }
+}
+
+#[test]
+fn room_is_given_back_though_somebody_died_while_it_read() {
+    let (_folder, path, segment) = segment(1 << 30);
+    let list = list(&segment);
+    list.store((0..200).map(|n| vec![n as u8; 500]).collect()).expect("store");
+    for _ in 0..12 {
+        let mut player = Player::start("looker", &[text(&path)]);
+        player.expect("looking");
+        player.kill();
+        segment.recover().expect("recover");
+        let other: Shared<Vec<u8>> = segment.open_or_create("other").expect("another");
+        other.store(vec![1; 4 << 20]).expect("store");
+        other.store(Vec::new()).expect("store");
+        let begin = Watch::start();
+        assert!(segment.shrink_to_usage().expect("shrink") >= 4 << 20, "nothing was given back");
+        begin.expect_soon("waiting for the dead");
+    }
+}
+
+/// Takes much room in small blocks, gives it up, keeps it for its next need, and is killed.
+fn hoarder(stage: &Stage) {
+    let list = list(&Segment::open(stage.path(0)).expect("open"));
+    while list.write().expect("lock").push(vec![2; 900]).is_ok() {}
+    let full = list.read().expect("lock").len();
+    // A block here and there stays, so that no slab is empty.
+    let mut number = 0;
+    list.write()
+        .expect("lock")
+        .retain(|_| {
+            number += 1;
+            number % 8 == 0
+        })
+        .expect("retain");
+    stage.say(full);
+    stage.stay();
+}
+
+#[test]
+fn the_blocks_that_the_dead_kept_are_used_by_others() {
+    let (_folder, path, segment) = segment(4 << 20);
+    let list = list(&segment);
+    let mut player = Player::start("hoarder", &[text(&path)]);
+    let full: usize = player.hear().parse().expect("a number");
+    player.kill();
+    segment.recover().expect("recover");
+    while list.write().expect("lock").push(vec![3; 900]).is_ok() {}
+    let again = list.read().expect("lock").len();
+    assert!(again * 100 >= full * 97, "{full} blocks had room, {again} have when they belong to the dead");
+}
+
+/// Has a lock whose thread has ended, until it is killed.
+fn leaker(stage: &Stage) {
+    let segment = Segment::open(stage.path(0)).expect("open");
+    let list = list(&segment);
+    std::thread::scope(|scope| {
+        let leaking = scope.spawn(|| std::mem::forget(list.write().expect("lock")));
+        leaking.join().expect("a thread");
+    });
+    stage.say("leaked");
+    stage.stay();
+}
+
+/// Takes the first place that is free.
+fn successor(stage: &Stage) {
+    let _segment = Segment::open(stage.path(0)).expect("open");
+    stage.say("attached");
+    stage.stay();
+}
+
+#[test]
+fn a_lock_of_a_thread_that_ended_falls_with_its_process_though_its_place_is_taken() {
+    let (_folder, path, segment) = segment(1 << 30);
+    let list = list(&segment);
+    let mut player = Player::start("leaker", &[text(&path)]);
+    player.expect("leaked");
+    assert!(matches!(list.write_for(Duration::from_millis(50)), Err(Error::LockTimeout { .. })));
+    player.kill();
+    let mut successor = Player::start("successor", &[text(&path)]);
+    successor.expect("attached");
+    let begin = Watch::start();
+    assert!(list.write_for(Duration::from_secs(30)).is_ok(), "the lock of the dead is held by its successor");
+    begin.expect_soon("it");
+}
+
+#[test]
+fn a_block_given_back_within_a_transaction_is_not_restored_into_what_another_made_of_it() {
+    let (_folder, _path, segment) = segment(1 << 30);
+    let first: Shared<Vec<String>> = segment.open_or_create("first").expect("a list");
+    let second: Shared<Vec<String>> = segment.open_or_create("second").expect("a list");
+    first.store(vec!["there".into()]).expect("store");
+    second.store(vec!["there".into()]).expect("store");
+    for length in [20, 60, 200, 900] {
+        let mut undone = first.write().expect("lock");
+        undone.push("a".repeat(length)).expect("push");
+        // Overwritten, with its old words logged; then freed by who took it.
+        undone.last_mut().expect("the last").make_ascii_uppercase().expect("overwrite");
+        undone.pop().expect("pop");
+        // The next to want a block of that size gets it.
+        let mut done = second.write().expect("lock");
+        done.push("b".repeat(length)).expect("push");
+        done.commit().expect("commit");
+        undone.rollback();
+        let values = second.load().expect("load");
+        assert_eq!(values.last().map(String::as_str), Some("b".repeat(length).as_str()), "{length} bytes");
+        assert_eq!(first.load().expect("load"), ["there"]);
+    }
+    assert_eq!(segment.check().expect("check"), []);
+}
+
+#[test]
+fn who_reads_without_a_lock_keeps_the_storage_that_it_reads() {
+    let (_folder, path, segment) = segment(1 << 30);
+    let list = list(&segment);
+    let mut players: Vec<Player> = (0..3).map(|_| Player::start("looker", &[text(&path)])).collect();
+    players.iter_mut().for_each(|player| player.expect("looking"));
+    let mut given = 0;
+    for round in 0..150u32 {
+        list.store((0..60).map(|n| vec![n as u8; 30_000 + round as usize]).collect()).expect("store");
+        list.store(Vec::new()).expect("store");
+        given += segment.shrink_to_usage().expect("shrink");
+    }
+    assert!(given > 100 << 20, "only {given} bytes were given back");
+    for player in &mut players {
+        assert!(player.is_running(), "a reader touched what was given back");
+    }
+}
