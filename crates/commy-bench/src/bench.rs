@@ -12,24 +12,34 @@ pub fn emit(workload: &str, metric: &str, peer: &str, value: f64, unit: &str) {
     println!("RESULT\t{workload}\t{metric}\t{peer}\t{value:.6}\t{unit}");
 }
 
+/// A file that is removed before this is made, for a killed run may have left it, and when this is dropped.
+pub struct Remove(pub PathBuf);
+
+impl Remove {
+    pub fn new(name: &str) -> Remove {
+        let path = path(name);
+        let _ = std::fs::remove_file(&path);
+        Remove(path)
+    }
+}
+
+impl Drop for Remove {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// A new segment that is gone, file and all, when this is dropped.
 pub struct Scratch {
-    pub path: PathBuf,
     pub segment: Segment,
+    pub path: PathBuf,
+    _file: Remove,
 }
 
 impl Scratch {
     pub fn new(name: &str) -> Scratch {
-        let path = path(name);
-        // What a killed run left.
-        let _ = std::fs::remove_file(&path);
-        Scratch { segment: Segment::create(&path).unwrap(), path }
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        let file = Remove::new(name);
+        Scratch { segment: Segment::create(&file.0).unwrap(), path: file.0.clone(), _file: file }
     }
 }
 

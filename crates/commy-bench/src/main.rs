@@ -10,6 +10,8 @@
 //! |---|---|
 //! | `commy (guard)` | all operations of the figure under one guard, taken and committed within the time |
 //! | `commy (op)` | each operation locks and commits by itself |
+//! | `commy (direct)` | the types of Commy 0.2, which lock and commit by themselves, and lend without a lock |
+//! | `commy (read-only)` | reads, each by itself, in a mapping that cannot be written to |
 //! | `commy (write guard)`, `commy (read guard)` | the lock alone |
 //!
 //! `new pages` is the first use of the file's pages, as for the peers; without these words the pages have been used.

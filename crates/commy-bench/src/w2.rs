@@ -1,8 +1,9 @@
 //! W2: a vector and a deque of numbers.
 
 use crate::bench::*;
-use commy::Shared;
+use commy::{FreeListAllocator, Segment, Shared, SharedVec, SharedVecDeque};
 use std::collections::VecDeque;
+use std::time::Duration;
 
 const N: u64 = 1_000_000;
 
@@ -49,7 +50,31 @@ pub fn run() {
     }
     for _ in 0..3 {
         one_by_one(&vector, &deque);
+        direct(segment);
     }
+}
+
+/// The same through the types that lock by themselves, and lend without a lock.
+fn direct(segment: &Segment) {
+    let emit = |metric, value| emit("W2", metric, "commy (direct)", value, "ns");
+    // SAFETY: nobody else has the file open.
+    let allocator = unsafe { FreeListAllocator::from_segment(segment, Duration::from_secs(60)) }.unwrap();
+    let mut vector: SharedVec<u64> = SharedVec::new_in(&allocator);
+    let push = || (0..N).for_each(|i| vector.push(i).unwrap());
+    emit("vector push_back, 1e6 growing", per_op(N as usize, push));
+    let sum = || (0..N).fold(0u64, |sum, i| sum.wrapping_add(vector[i as usize]));
+    emit("vector indexed sum of 1e6", per_op(N as usize, sum));
+    vector.clear();
+    let mut deque: SharedVecDeque<u64> = SharedVecDeque::new_in(&allocator);
+    (0..1000).for_each(|i| deque.push_back(i));
+    let cycle = || {
+        (0..N).fold(0u64, |sum, i| {
+            deque.push_back(i);
+            sum + deque.pop_front().unwrap()
+        })
+    };
+    emit("deque push_back+pop_front, 1000 live", per_op(N as usize, cycle));
+    deque.clear();
 }
 
 /// Each operation by itself.

@@ -1,11 +1,14 @@
 //! W3: hash maps, from numbers to numbers and from strings to strings.
 
 use crate::bench::*;
-use commy::{Segment, Shared};
+use commy::{FreeListAllocator, Segment, Shared, SharedHashMap};
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::path::Path;
+use std::time::Duration;
 
 const N: usize = 1_000_000;
+const READ_ONLY: &str = "commy (read-only)";
 
 type Numbers = Shared<HashMap<u64, u64>>;
 type Strings = Shared<HashMap<String, String>>;
@@ -20,6 +23,8 @@ pub fn run() {
     numbers(&map, &k, "commy (guard)");
     map.store(HashMap::new()).unwrap();
     numbers_one_by_one(&map, &k);
+    numbers_read_only(&scratch.path, &k);
+    direct(&scratch.segment, &k);
 
     let texts: Strings = scratch.segment.open_or_create("strings").unwrap();
     let s = strings(200_000);
@@ -40,6 +45,11 @@ pub fn run() {
         1 | 2 => assert!(map.insert(key, 1).is_ok()),
         _ => assert!(map.remove(&key).is_ok()),
     });
+    readers_writer(&scratch, READ_ONLY, |map, kind, key| match kind {
+        0 => assert!(black_box(map.get(&key).unwrap()).is_some()),
+        1 | 2 => assert!(map.insert(key, 1).is_ok()),
+        _ => assert!(map.remove(&key).is_ok()),
+    });
 }
 
 /// Each operation by itself.
@@ -56,6 +66,34 @@ fn numbers_one_by_one(map: &Numbers, k: &Keys) {
     emit("u64 insert, no growth", per_op(few, || insert(&k.absent[..few])));
     emit("u64 remove", per_op(few, || hit[..few].iter().for_each(|x| assert!(map.remove(x).unwrap().is_some()))));
     insert(&hit[..few]);
+}
+
+/// Each look by itself, in a mapping that cannot be written to.
+fn numbers_read_only(path: &Path, k: &Keys) {
+    let emit = |metric, value| emit("W3", metric, READ_ONLY, value, "ns");
+    let map: Numbers = Segment::options().read_only(true).open(path).unwrap().open("numbers").unwrap();
+    let n = N * 3 / 10;
+    let (hit, miss) = (&k.order[..n], &k.absent[N / 2..][..n]);
+    emit("u64 get hit", per_op(n, || hit.iter().fold(0u64, |a, x| a.wrapping_add(map.get(x).unwrap().unwrap()))));
+    emit("u64 get miss", per_op(n, || miss.iter().filter(|x| map.contains_key(*x).unwrap()).count()));
+}
+
+/// The type that locks by itself, and lends without a lock.
+fn direct(segment: &Segment, k: &Keys) {
+    let emit = |metric, value| emit("W3", metric, "commy (direct)", value, "ns");
+    // SAFETY: nobody else has the file open.
+    let allocator = unsafe { FreeListAllocator::from_segment(segment, Duration::from_secs(60)) }.unwrap();
+    let mut map: SharedHashMap<u64, u64> = SharedHashMap::new_in(&allocator);
+    let insert = || k.key.iter().for_each(|&x| assert!(map.insert(x, x).is_none()));
+    emit("u64 insert 1e6, growing", per_op(N, insert));
+    let (n, few) = (N * 3 / 10, N / 20);
+    let (hit, miss) = (&k.order[..n], &k.absent[N / 2..][..n]);
+    emit("u64 get hit", per_op(n, || hit.iter().fold(0u64, |a, x| a.wrapping_add(*map.get(x).unwrap()))));
+    emit("u64 get miss", per_op(n, || miss.iter().filter(|x| map.contains_key(*x)).count()));
+    emit("u64 overwrite", per_op(n, || hit.iter().for_each(|&x| assert!(map.insert(x, 1).is_some()))));
+    let insert = || k.absent[..few].iter().for_each(|&x| assert!(map.insert(x, x).is_none()));
+    emit("u64 insert, no growth", per_op(few, insert));
+    emit("u64 remove", per_op(few, || hit[..few].iter().for_each(|x| assert!(map.remove(x).is_some()))));
 }
 
 /// Each operation by itself.
@@ -155,7 +193,7 @@ fn in_strings(map: &Strings, order: &[String], peer: &str) {
 /// with kind 0 get, 1 overwrite, 2 insert, 3 remove.
 fn readers_writer(scratch: &Scratch, peer: &str, op: impl Fn(&Numbers, u8, u64)) {
     let rates = crew(3, 200, &[Some(0), Some(1), None], |i| {
-        let segment = Segment::open(&scratch.path).unwrap();
+        let segment = Segment::options().read_only(i < 2 && peer == READ_ONLY).open(&scratch.path).unwrap();
         let map: Numbers = segment.open("numbers").unwrap();
         let (op, mut rng, mut fresh) = (&op, Rng((i as u64) << 40), 0);
         move || {

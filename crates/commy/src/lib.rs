@@ -66,7 +66,6 @@ pub mod support {
     pub use crate::schema::nesting::Nesting;
     pub use crate::schema::plain::{copy_in, copy_out, keep, load_plain};
     pub use crate::schema::{Description, Field, KeyHasher, Kind, Node, Registry, Variant};
-    pub use crate::segment::RawBlocks;
     pub use crate::tx::{Context, Cx};
 }
 

@@ -25,7 +25,7 @@ const VIEWS: [(&str, &str); 12] = [
 ];
 
 /// Types of `shared` and `segment` that change nothing in a segment, and the one that is for measuring the allocator.
-const NO_HANDLES: [&str; 3] = ["Options", "ReadGuard", "RawBlocks"];
+const NO_HANDLES: [&str; 2] = ["Options", "ReadGuard"];
 
 /// Methods of handles that change nothing but what dies with the process or its guard, or that are another one's other
 /// form, which this names.

@@ -7,7 +7,6 @@ mod format;
 mod named;
 mod objects;
 mod options;
-mod raw;
 mod sameness;
 mod snapshot;
 mod space;
@@ -19,7 +18,6 @@ pub use extents::{Extent, Holder};
 pub use named::Named;
 pub use objects::Objects;
 pub use options::Options;
-pub use raw::RawBlocks;
 pub use stats::{Identity, Participant, Stats};
 
 use crate::alloc::holes::{self, Hole};
