@@ -16,16 +16,15 @@
 //! What is noted in the process is of this process: a forked child knows nothing of its parent's.
 
 use super::home::Home;
+use super::places::Places;
 use crate::alloc::classes::{CLASSES, class_of};
 use crate::alloc::footprint;
 use crate::containers::VecHeader;
 use crate::error::{Error, Result};
 use crate::schema::{Registry, Share};
 use crate::shared::Shared;
-use crate::tx::{Cx, Spread};
+use crate::tx::Cx;
 use std::alloc::Layout;
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -97,7 +96,7 @@ pub(super) struct Blocks {
     /// The header of the first element.
     first: Option<NonNull<VecHeader>>,
     notes: Vec<Note>,
-    by_offset: HashMap<u64, usize, BuildHasherDefault<Spread>>,
+    by_offset: Places,
     stock: [Vec<usize>; CLASSES],
     vacant: Vec<usize>,
 }
@@ -135,9 +134,8 @@ impl Blocks {
         let (size, align) = (layout.size(), layout.align());
         let no = |reason| Err(Error::NotABlock { address: address.as_ptr() as usize, size, align, reason });
         let offset = (address.as_ptr() as u64).wrapping_sub(home.segment.map().base() as u64);
-        let Some(&element) = self.by_offset.get(&offset) else {
-            return no("no block that was taken here begins there");
-        };
+        let element = self.by_offset.get(offset).filter(|element| self.notes[*element].offset == offset);
+        let Some(element) = element else { return no("no block that was taken here begins there") };
         match self.notes[element].layout {
             None => return no("it is freed already"),
             Some(taken) if taken != layout => return no("it was taken with another layout"),
@@ -202,6 +200,9 @@ impl Blocks {
         }
         let Some(table) = &self.table else { return Err(Error::Forked) };
         let Block { room, align } = block;
+        if self.notes.len() + many as usize > Places::MOST {
+            return Err(Error::OutOfSpace { needed: room, reason: "an allocator has at most 2^32 blocks".into() });
+        }
         let mut elements: Vec<usize> = self.vacant.iter().rev().copied().take(many as usize).collect();
         let vacant = elements.len();
         let (first, offsets) = table.change(|view| {
@@ -231,7 +232,7 @@ impl Blocks {
             } else {
                 self.notes.push(note);
             }
-            self.by_offset.insert(offset, *element);
+            self.by_offset.put(offset, *element);
         }
         Ok(elements)
     }
@@ -255,7 +256,7 @@ impl Blocks {
         table.change(|view| elements.iter().try_for_each(|element| view.set(*element, Block { room: 0, align: 1 })))?;
         for element in elements {
             let note = &mut self.notes[*element];
-            self.by_offset.remove(&note.offset);
+            self.by_offset.clear(note.offset);
             *note = Note { offset: 0, room: 0, layout: None };
             self.vacant.push(*element);
         }

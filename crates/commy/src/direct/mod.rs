@@ -28,6 +28,7 @@ mod handle;
 mod hash_map;
 mod hash_set;
 mod home;
+mod places;
 mod single;
 mod string;
 mod text_mut;

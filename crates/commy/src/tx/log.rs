@@ -69,7 +69,7 @@ pub(crate) struct Log {
 
 /// Hashes the offsets of blocks.
 #[derive(Default)]
-pub(crate) struct Spread(u64);
+struct Spread(u64);
 
 impl Hasher for Spread {
     fn write(&mut self, bytes: &[u8]) {

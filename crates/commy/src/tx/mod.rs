@@ -12,7 +12,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use log::{Log, Spread};
+pub(crate) use log::Log;
 pub(crate) use record::{Chunk, OPEN, Record, UNUSED, pack_size, unpack_size};
 pub use ring::Operation;
 pub(crate) use ring::{Cursor, Form, KeyBytes, News, Note, Ring};
