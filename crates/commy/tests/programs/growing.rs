@@ -38,6 +38,20 @@ pub fn main() -> Result<()> {
     }
     allocator.update_heartbeat()?;
 
+    // As it is printed, where nearly everything that is in use is this vector.
+    let (mut item, limit) = (200_000, allocator.limit());
+    while allocator.limit() == limit {
+        match vec.push(item) {
+            Ok(()) => {}
+            Err(_) => {
+                allocator.resize_file(allocator.size() * 2)?;
+                vec.push(item)?;
+            }
+        }
+        item += 1;
+    }
+    assert!(allocator.limit() > limit && vec.iter().copied().eq(0..item));
+
     drop(vec);
     let before = fs::metadata("growing.mmap")?.len();
     allocator.shrink_to_usage()?;
