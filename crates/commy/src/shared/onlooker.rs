@@ -6,7 +6,7 @@
 //! ```text
 //! no owner                      look
 //! an owner that was rescued     look: its name stands there until somebody takes the lock
-//! an owner that lives           wait a little
+//! an owner that lives           a few more looks, then wait a little
 //! an owner that is dead         nobody may come who rescues it. Look at a private copy of the segment, in which its open
 //!                               transactions are undone from its log: what it had committed stays
 //! ```
@@ -32,6 +32,9 @@ impl<T: Share> Shared<T> {
     /// What `look` gives for the value as it is at one moment.
     #[cold]
     pub(super) fn look_on<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R> {
+        if let Some(result) = self.glimpses(|| look(self.stored(), self.reader())) {
+            return Ok(result);
+        }
         let begin = Instant::now();
         let (attachment, control) = (self.attachment(), self.control());
         let mut pause = Duration::from_micros(10);

@@ -20,11 +20,11 @@ impl<T: Share> Shared<T> {
     /// What `look` gives for the value as it is at one moment. It takes little time whatever it meets.
     #[inline(always)]
     pub(super) fn at_once<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R> {
+        let look_now = |_| look(self.stored(), self.reader());
         if self.attachment().is_read_only() {
-            return self.look_on(look);
+            return self.glimpse(look_now).map_or_else(|| self.look_on(look), Ok);
         }
-        let look = |_| look(self.stored(), self.reader());
-        self.attempt(look).map_or_else(|| self.again(look), Ok)
+        self.attempt(look_now).map_or_else(|| self.again(look_now), Ok)
     }
 
     /// The same for what may take long: `look` asks the context from time to time whether to go on.
@@ -45,6 +45,12 @@ impl<T: Share> Shared<T> {
     fn attempt<R>(&self, look: impl Fn(u64) -> Result<R>) -> Option<R> {
         // What is freed meanwhile must not be taken away: see `participant::grace`.
         let _unlocked = self.segment.unlocked().ok()?;
+        self.glimpse(look)
+    }
+
+    /// One attempt of who sees to it that nothing is taken away meanwhile.
+    #[inline(always)]
+    fn glimpse<R>(&self, look: impl Fn(u64) -> Result<R>) -> Option<R> {
         let control = self.control();
         let (lock, version) = (&control.lock, control.version.atomic());
         let seen = version::look(lock, version)?;
@@ -56,15 +62,27 @@ impl<T: Share> Shared<T> {
 
     #[cold]
     fn again<R>(&self, look: impl Fn(u64) -> Result<R>) -> Result<R> {
-        for attempt in 0..ATTEMPTS {
-            if let Some(result) = self.attempt(&look) {
-                return Ok(result);
-            }
-            (0..PAUSE << attempt).for_each(|_| std::hint::spin_loop());
+        if let Some(result) = attempts(|| self.attempt(&look)) {
+            return Ok(result);
         }
         let _locked = self.read()?;
         look(LOCKED)
     }
+
+    /// Some attempts of who sees to it that nothing is taken away meanwhile.
+    pub(super) fn glimpses<R>(&self, look: impl Fn() -> Result<R>) -> Option<R> {
+        attempts(|| self.glimpse(|_| look()))
+    }
+}
+
+fn attempts<R>(attempt: impl Fn() -> Option<R>) -> Option<R> {
+    (0..ATTEMPTS).find_map(|number| {
+        let result = attempt();
+        if result.is_none() {
+            (0..PAUSE << number).for_each(|_| std::hint::spin_loop());
+        }
+        result
+    })
 }
 
 /// Instead of a version: the value is locked.
