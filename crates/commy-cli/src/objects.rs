@@ -1,20 +1,23 @@
-//! Looking at objects and changing them: `ls`, `get`, `create`, `set` and its kin, `export`, `import`.
+//! Looking at objects and changing them: `ls`, `get`, `create`, `set` and its kin, `export`, `import`. What reads is done in
+//! `reading`, what carries whole objects in `transfer`, the changes here.
 //!
 //! Values are JSON, as `commy::dynamic` says; one that is no JSON is taken for a text, so that `set .. name Ada` needs no
 //! quotes. What only reads opens the segment read-only and disturbs nobody.
 
 use crate::demo::Result;
+use crate::{reading, transfer};
 use clap::Subcommand;
 use commy::Segment;
 use commy::dynamic::{Dynamic, Missing, Path, Type, Value};
-use serde_json::{Value as Json, json};
-use std::io::{BufRead, Write};
+use serde_json::Value as Json;
 use std::path::{Path as File, PathBuf};
-use std::time::Duration;
 
 #[derive(Subcommand)]
 pub enum Command {
     /// List the objects of a segment: name, type, length, bytes.
+    #[command(
+        after_help = "Examples:\n  commy ls data.commy\n  commy ls data.commy jobs/\n  commy ls --json data.commy"
+    )]
     Ls {
         /// The segment.
         file: PathBuf,
@@ -29,6 +32,9 @@ pub enum Command {
     ///
     /// A path is steps with `/` between: fields, indices (-1 is the last), keys, names of variants; the last may be a range
     /// such as 2..5. `/` in a key is ~1, and ~ is ~0. For example: commy get data.commy users 7/name
+    #[command(
+        after_help = "Examples:\n  commy get data.commy words hello\n  commy get data.commy jobs/waiting -1/work\n  commy get data.commy jobs/waiting 0..1\n  commy get --json data.commy names\n  commy get --watch data.commy words hello"
+    )]
     Get {
         /// The segment.
         file: PathBuf,
@@ -40,7 +46,7 @@ pub enum Command {
         /// On one line.
         #[arg(long)]
         json: bool,
-        /// Print it again whenever the object changes, until interrupted.
+        /// Print it again whenever it changes, until interrupted. Of an object that keeps its changes, each of these.
         #[arg(long)]
         watch: bool,
     },
@@ -48,6 +54,9 @@ pub enum Command {
     ///
     /// Structs and enums are declared before: 'struct Task { id: u64, work: String } VecDeque<Task>'. A program then opens
     /// the object as its own type. The segment is made if there is none.
+    #[command(
+        after_help = "Examples:\n  commy create data.commy counts 'BTreeMap<u32, u64>'\n  commy create data.commy people 'struct Person { name: String, age: u8 } Vec<Person>'\n  commy create data.commy limits '(u32, u32)' '[1, 10]'\n  commy create data.commy prices 'HashMap<String, f64>' --changes 1000"
+    )]
     Create {
         /// The segment.
         file: PathBuf,
@@ -58,8 +67,14 @@ pub enum Command {
         /// The value to begin with, as JSON; zero and empty unless given.
         #[arg(allow_hyphen_values = true)]
         value: Option<String>,
+        /// Let it keep so many of its last changes, for those who follow them.
+        #[arg(long)]
+        changes: Option<u64>,
     },
     /// Replace a value, or what a path leads to; in a map, put an entry in.
+    #[command(
+        after_help = "Examples:\n  commy set data.commy words hello 7\n  commy set data.commy jobs/waiting 0/work shrink\n  commy set data.commy names '' '[\"Ada\", \"Grace\"]'"
+    )]
     Set {
         /// The segment.
         file: PathBuf,
@@ -73,6 +88,9 @@ pub enum Command {
         value: String,
     },
     /// Put in an element before an index, an entry of a key that is not there, an element of a set.
+    #[command(
+        after_help = "Examples:\n  commy insert data.commy words new 1\n  commy insert data.commy names '' Grace\n  commy insert data.commy jobs/waiting 0 '{\"id\": 2, \"work\": \"crop\"}'"
+    )]
     Insert {
         /// The segment.
         file: PathBuf,
@@ -86,6 +104,9 @@ pub enum Command {
         value: String,
     },
     /// Add an element behind the last, or text to a text.
+    #[command(
+        after_help = "Examples:\n  commy push data.commy jobs/waiting '{\"id\": 3, \"work\": \"rotate\"}'\n  commy push data.commy jobs/waiting ' twice' --at 0/work\n  commy push --front data.commy jobs/waiting '{\"id\": 4, \"work\": \"sort\"}'"
+    )]
     Push {
         /// The segment.
         file: PathBuf,
@@ -102,6 +123,7 @@ pub enum Command {
         front: bool,
     },
     /// Take the last element out and print it; of an ordered map the last entry.
+    #[command(after_help = "Examples:\n  commy pop data.commy names\n  commy pop --front data.commy jobs/waiting")]
     Pop {
         /// The segment.
         file: PathBuf,
@@ -115,6 +137,7 @@ pub enum Command {
         front: bool,
     },
     /// Remove an object; with a path, take out what is there and print it.
+    #[command(after_help = "Examples:\n  commy rm data.commy words hello\n  commy rm data.commy names")]
     Rm {
         /// The segment.
         file: PathBuf,
@@ -124,7 +147,13 @@ pub enum Command {
         #[arg(allow_hyphen_values = true)]
         path: Option<String>,
     },
-    /// Write objects as JSON, one a line with name, type and value: what `import` reads.
+    /// Write objects as lines of JSON with name, type and value: what `import` reads.
+    ///
+    /// Of objects with more than 1000 entries the value follows in parts, a line each. Each object is of one moment, without
+    /// a lock; if somebody changes one meanwhile, that is an error, and a snapshot is what to export.
+    #[command(
+        after_help = "Examples:\n  commy export data.commy > all.jsonl\n  commy export data.commy words names > some.jsonl"
+    )]
     Export {
         /// The segment.
         file: PathBuf,
@@ -132,6 +161,12 @@ pub enum Command {
         names: Vec<String>,
     },
     /// Make objects from lines that `export` wrote, read from the standard input.
+    ///
+    /// An object gets its name when it is whole; none of that name may be there. That is also the way to another type: of a
+    /// struct that has gained a field, export the objects, remove them, and import them with --fill and the new type.
+    #[command(
+        after_help = "Examples:\n  commy import copy.commy < all.jsonl\n  commy import fuller.commy --fill --type 'struct Task { id: u64, work: String, tries: u32 } VecDeque<Task>' < jobs.jsonl"
+    )]
     Import {
         /// The segment; made if there is none.
         file: PathBuf,
@@ -179,17 +214,11 @@ fn value_of(dynamic: &Dynamic, path: &Path, text: &str) -> Result<Value> {
     }
 }
 
-fn print(json: &Json, one_line: bool) -> Result<()> {
-    let text = if one_line { serde_json::to_string(json)? } else { serde_json::to_string_pretty(json)? };
-    writeln!(std::io::stdout(), "{text}")?;
-    Ok(())
-}
-
 pub fn run(command: &Command) -> Result<()> {
     match command {
-        Command::Ls { file, under, json } => list(file, under, *json),
-        Command::Get { file, name, path, json, watch } => get(file, name, path, *json, *watch),
-        Command::Create { file, name, r#type, value } => {
+        Command::Ls { file, under, json } => reading::list(file, under, *json),
+        Command::Get { file, name, path, json, watch } => reading::get(file, name, path, *json, *watch),
+        Command::Create { file, name, r#type, value, changes } => {
             let described: Type = r#type.parse()?;
             let value = match value {
                 Some(text) => {
@@ -198,7 +227,11 @@ pub fn run(command: &Command) -> Result<()> {
                 }
                 None => described.default_value()?,
             };
-            Segment::open_or_create(file)?.create_dynamic(name, &described, &value)?;
+            let segment = Segment::open_or_create(file)?;
+            match changes {
+                Some(changes) => segment.object(name).changes(*changes).create_dynamic(&described, &value)?,
+                None => segment.create_dynamic(name, &described, &value)?,
+            };
             Ok(())
         }
         Command::Set { file, name, path, value } => change(file, name, |dynamic| {
@@ -232,84 +265,20 @@ pub fn run(command: &Command) -> Result<()> {
             let mut guard = dynamic.write()?;
             let taken = if *front { guard.pop_front(at)? } else { guard.pop(at)? };
             guard.commit()?;
-            print(&taken.ok_or("there is nothing to take out")?.to_json(), true)
+            reading::print(&taken.ok_or("there is nothing to take out")?.to_json(), true)
         }),
         Command::Rm { file, name, path: None } => Ok(Segment::open(file)?.remove(name)?),
         Command::Rm { file, name, path: Some(path) } => change(file, name, |dynamic| {
             let mut guard = dynamic.write()?;
             let taken = guard.remove(path)?;
             guard.commit()?;
-            print(&taken.ok_or_else(|| format!("nothing is at {path}"))?.to_json(), true)
+            reading::print(&taken.ok_or_else(|| format!("nothing is at {path}"))?.to_json(), true)
         }),
-        Command::Export { file, names } => export(file, names),
-        Command::Import { file, r#type, fill } => import(file, r#type.as_deref(), *fill),
+        Command::Export { file, names } => transfer::export(file, names),
+        Command::Import { file, r#type, fill } => transfer::import(file, r#type.as_deref(), *fill),
     }
 }
 
 fn change(file: &File, name: &str, work: impl FnOnce(&Dynamic) -> Result<()>) -> Result<()> {
     work(&Segment::open(file)?.dynamic(name)?)
-}
-
-fn list(file: &File, under: &str, as_json: bool) -> Result<()> {
-    let segment = look(file)?;
-    for name in segment.objects_under(under)? {
-        let dynamic = segment.dynamic(&name)?;
-        let len = dynamic.len("")?;
-        if as_json {
-            print(&json!({ "name": name, "type": dynamic.type_of().name(), "length": len }), true)?;
-        } else {
-            let len = len.map_or(String::new(), |len| format!("{len} "));
-            writeln!(std::io::stdout(), "{name}  {len}{}", dynamic.type_of().name())?;
-        }
-    }
-    Ok(())
-}
-
-fn get(file: &File, name: &str, path: &str, one_line: bool, watch: bool) -> Result<()> {
-    let segment = look(file)?;
-    let dynamic = segment.dynamic(name)?;
-    let mut last = None;
-    loop {
-        let version = dynamic.version();
-        let value = dynamic.get(path)?.ok_or_else(|| format!("nothing is at {path} in object \"{name}\""))?;
-        if last.as_ref() != Some(&value) {
-            print(&value.to_json(), one_line)?;
-            last = Some(value);
-        }
-        if !watch {
-            return Ok(());
-        }
-        while dynamic.version() == version {
-            // One that may only read cannot be woken.
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-fn export(file: &File, names: &[String]) -> Result<()> {
-    let segment = look(file)?;
-    let all = if names.is_empty() { segment.objects()? } else { names.to_vec() };
-    for name in all {
-        let dynamic = segment.dynamic(&name)?;
-        let (described, value) = (dynamic.type_of().to_string(), dynamic.load()?.to_json());
-        print(&json!({ "name": name, "type": described, "value": value }), true)?;
-    }
-    Ok(())
-}
-
-fn import(file: &File, other: Option<&str>, fill: bool) -> Result<()> {
-    let segment = Segment::open_or_create(file)?;
-    for (number, line) in std::io::stdin().lock().lines().enumerate() {
-        let number = number + 1;
-        let json: Json = serde_json::from_str(&line?).map_err(|error| format!("line {number} is no JSON: {error}"))?;
-        let text = |field: &str| json.get(field).and_then(Json::as_str).map(str::to_owned);
-        let name = text("name").ok_or_else(|| format!("line {number} has no \"name\""))?;
-        let written = other.map(str::to_owned).or_else(|| text("type"));
-        let described: Type = written.ok_or_else(|| format!("line {number} has no \"type\""))?.parse()?;
-        let value = json.get("value").ok_or_else(|| format!("line {number} has no \"value\""))?;
-        let missing = if fill { Missing::Fill } else { Missing::Refuse };
-        let value = described.value_from_json(value, missing).map_err(|e| format!("line {number}, {name}: {e}"))?;
-        segment.create_dynamic(&name, &described, &value)?;
-    }
-    Ok(())
 }

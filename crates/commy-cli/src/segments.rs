@@ -1,16 +1,23 @@
-//! A segment as a whole: `inspect`, `check`, `snapshot`, `shrink`, `recover`.
+//! A segment as a whole: `inspect`, `check`, `snapshot`, `restore`, `shrink`, `recover`, `top`.
 
 use crate::demo::Result;
 use crate::objects::look;
+use crate::output::{self, BAD, GOOD, NAME, count};
+use crate::{DAMAGED, inspect, top};
 use clap::Subcommand;
 use commy::Segment;
 use serde_json::json;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Show what a segment is: sizes, what is in use, participants, objects.
+    /// Show all that can be said about a segment: sizes, participants, locks, objects, and a picture of the file.
+    ///
+    /// The segment is opened read-only, which disturbs nobody; the picture and the objects are each of a moment of their
+    /// own. In the picture each cell has the sign of who has most of it.
+    #[command(after_help = "Examples:\n  commy inspect data.commy\n  commy inspect --json data.commy")]
     Inspect {
         /// The segment.
         file: PathBuf,
@@ -18,7 +25,11 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Look for what cannot be; prints what it finds and ends with 1 if there is anything.
+    /// Look for what cannot be; prints what it finds and ends with 3 if there is anything.
+    ///
+    /// Everything is looked at: the header, the slots, what is free, the directory, all objects, and that each block
+    /// belongs to exactly one of them. Writers wait meanwhile.
+    #[command(after_help = "Examples:\n  commy check data.commy\n  commy check --json data.commy")]
     Check {
         /// The segment.
         file: PathBuf,
@@ -27,98 +38,197 @@ pub enum Command {
         json: bool,
     },
     /// Copy a segment as it is at one moment, while others work with it.
+    #[command(after_help = "Examples:\n  commy snapshot data.commy monday.commy")]
     Snapshot {
         /// The segment.
         file: PathBuf,
         /// The copy, which must not be there yet.
         to: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put a snapshot in the place of a segment.
+    ///
+    /// The snapshot is copied and checked first, and then takes the place at once: who is killed meanwhile leaves the old
+    /// segment. Refuses where something would be lost: if there is a segment, unless --replace says so; if somebody has
+    /// it open, unless --in-use says so, too. Those go on with the old one, which nobody else sees any more.
+    #[command(
+        after_help = "Examples:\n  commy restore other.commy backup.commy\n  commy restore --replace data.commy backup.commy"
+    )]
+    Restore {
+        /// The segment that is to be as the snapshot.
+        file: PathBuf,
+        /// The snapshot, which stays.
+        from: PathBuf,
+        /// Even if there is a segment: what it has is lost.
+        #[arg(long)]
+        replace: bool,
+        /// Even if somebody has it open.
+        #[arg(long)]
+        in_use: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Give what is not in use back to the disk.
+    #[command(after_help = "Examples:\n  commy shrink data.commy")]
     Shrink {
         /// The segment.
         file: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Put right what dead processes left, and say what was found.
+    ///
+    /// Nobody needs this: whoever meets what the dead left puts it right. It is for those who want to know.
+    #[command(after_help = "Examples:\n  commy recover data.commy")]
     Recover {
         /// The segment.
         file: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
+    /// Watch a segment live: processes with their operations a second, lock waits, objects, memory.
+    ///
+    /// q ends it. Operations are transactions and reads without a lock; guards for reading, and raw blocks of the allocator,
+    /// are not counted. The segment is opened read-only; what is counted costs those who work nothing.
+    #[command(
+        after_help = "Examples:\n  commy top data.commy\n  commy top --once data.commy\n  commy top --json --once data.commy"
+    )]
+    Top(top::Options),
 }
 
-pub fn run(command: &Command) -> Result<()> {
-    let mut out = std::io::stdout();
+pub fn run(command: &Command) -> Result<ExitCode> {
     match command {
-        Command::Inspect { file, json } => inspect(&look(file)?, *json),
-        Command::Check { file, json } => {
-            let findings = Segment::open(file)?.check()?;
-            for finding in &findings {
-                if *json {
-                    let line = json!({ "place": finding.place, "offset": finding.offset, "what": finding.what });
-                    writeln!(out, "{line}")?;
-                } else {
-                    writeln!(out, "{finding}")?;
-                }
-            }
-            match findings.len() {
-                0 => Ok(()),
-                count => Err(format!("{} is damaged in {count} places; restore a snapshot", file.display()).into()),
+        Command::Inspect { file, json } => inspect::inspect(file, *json)?,
+        Command::Check { file, json } => return check(file, *json),
+        Command::Snapshot { file, to, json } => {
+            let segment = Segment::open(file)?;
+            output::working("copying", || segment.snapshot(to))?;
+            let size = std::fs::metadata(to)?.len();
+            if *json {
+                output::json(&json!({ "copy": to.display().to_string(), "size": size }))?;
+            } else {
+                writeln!(output::out(), "{} has {}", to.display(), output::bytes(size))?;
             }
         }
-        Command::Snapshot { file, to } => Ok(Segment::open(file)?.snapshot(to)?),
-        Command::Shrink { file } => {
-            let segment = Segment::open(file)?;
-            let given = segment.shrink_to_usage()?;
-            writeln!(out, "{given} bytes given back; the file has {} now", segment.size())?;
-            Ok(())
+        Command::Restore { file, from, replace, in_use, json } => {
+            restore(file, from, (*replace, *in_use))?;
+            let objects = look(file)?.objects()?.len();
+            if *json {
+                output::json(&json!({ "restored": file.display().to_string(), "objects": objects }))?;
+            } else {
+                let (file, from) = (file.display(), from.display());
+                writeln!(output::out(), "{file} is as {from}, with {}", count(objects, "object"))?;
+            }
         }
-        Command::Recover { file } => {
+        Command::Shrink { file, json } => {
             let segment = Segment::open(file)?;
-            let (found, stats) = (segment.recover()?, segment.stats()?);
-            writeln!(
-                out,
-                "{found} dead threads found now; since the segment was made {} recovered, {} transactions rolled back, {} finished",
-                stats.recovered, stats.rolled_back, stats.finished
-            )?;
-            Ok(())
+            let given = output::working("giving back", || segment.shrink_to_usage())?;
+            let size = segment.size();
+            if *json {
+                output::json(&json!({ "given_back": given, "size": size }))?;
+            } else {
+                let (given, size) = (output::bytes(given), output::bytes(size));
+                writeln!(output::out(), "{given} given back; the file has {size} now")?;
+            }
         }
+        Command::Recover { file, json } => recover(file, *json)?,
+        Command::Top(options) => top::run(options)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check(file: &Path, as_json: bool) -> Result<ExitCode> {
+    let segment = Segment::open(file)?;
+    let findings = output::working("checking", || segment.check())?;
+    for finding in &findings {
+        if as_json {
+            output::json(&json!({ "place": finding.place, "offset": finding.offset, "what": finding.what }))?;
+        } else {
+            writeln!(output::out(), "{NAME}{}{NAME:#}, at {}: {}", finding.place, finding.offset, finding.what)?;
+        }
+    }
+    match findings.len() {
+        0 if !as_json => writeln!(output::out(), "{GOOD}whole{GOOD:#}: {}", count(segment.objects()?.len(), "object"))?,
+        0 => {}
+        found => {
+            let (mut out, file) = (anstream::stderr(), file.display());
+            writeln!(out, "{BAD}damaged{BAD:#}: {file} has {}; restore a snapshot", count(found, "finding"))?;
+            return Ok(ExitCode::from(DAMAGED));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn recover(file: &Path, as_json: bool) -> Result<()> {
+    // What there is to be recovered is done by opening it, so it is looked at before and after.
+    let before = look(file)?.stats()?;
+    let segment = Segment::open(file)?;
+    output::working("recovering", || segment.recover())?;
+    let after = segment.stats()?;
+    let (found, back) = (after.recovered - before.recovered, after.rolled_back - before.rolled_back);
+    let finished = after.finished - before.finished;
+    if as_json {
+        let all = json!({ "recovered": after.recovered, "rolled_back": after.rolled_back, "finished": after.finished });
+        return output::json(
+            &json!({ "recovered": found, "rolled_back": back, "finished": finished, "since_made": all }),
+        );
+    }
+    let mut out = output::out();
+    writeln!(
+        out,
+        "now: {}, {} rolled back, {finished} finished",
+        count(found as usize, "dead thread"),
+        count(back as usize, "transaction")
+    )?;
+    let (found, back, finished) = (after.recovered, after.rolled_back, after.finished);
+    writeln!(out, "since the segment was made: {found}, {back} and {finished}")?;
+    Ok(())
+}
+
+/// Removes a file that is half there.
+struct Half(PathBuf);
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
-fn inspect(segment: &Segment, as_json: bool) -> Result<()> {
-    let mut out = std::io::stdout();
-    let (participants, names) = (segment.participants(), segment.objects()?);
-    let mut objects = Vec::new();
-    for name in names {
-        let dynamic = segment.dynamic(&name)?;
-        objects.push((dynamic.type_of().name(), dynamic.len("")?, dynamic.version(), name));
+fn restore(file: &Path, from: &Path, (replace, in_use): (bool, bool)) -> Result<()> {
+    if file.exists() {
+        let shown = file.display();
+        if !replace {
+            return Err(format!("{shown} is there, and what it has would be lost; say --replace if it may be").into());
+        }
+        let users = match look(file) {
+            Ok(segment) => {
+                segment.participants().into_iter().filter(|one| one.alive).map(|one| one.pid.to_string()).collect()
+            }
+            // What is no segment any more is not in use.
+            Err(_) => Vec::new(),
+        };
+        if !users.is_empty() && !in_use {
+            let users = users.join(", ");
+            return Err(format!(
+                "{shown} is open in process {users}, whose changes would be lost; end it, or say --in-use"
+            )
+            .into());
+        }
     }
-    if as_json {
-        let age = |participant: &commy::Participant| participant.heartbeat_age.as_millis() as u64;
-        let participants: Vec<_> = participants
-            .iter()
-            .map(|p| json!({ "pid": p.pid, "alive": p.alive, "heartbeat_age_ms": age(p) }))
-            .collect();
-        let objects: Vec<_> = objects
-            .iter()
-            .map(|(ty, len, version, name)| json!({ "name": name, "type": ty, "length": len, "changes": version }))
-            .collect();
-        let (size, limit) = (segment.size(), segment.limit());
-        let facts = json!({ "size": size, "limit": limit, "participants": participants, "objects": objects });
-        writeln!(out, "{facts}")?;
-        return Ok(());
+    let mut name = file.file_name().ok_or("the segment has no name")?.to_owned();
+    name.push(format!(".restoring-{}", std::process::id()));
+    let half = Half(file.with_file_name(name));
+    let snapshot = Segment::open(from)?;
+    output::working("copying", || snapshot.snapshot(&half.0))?;
+    let findings = output::working("checking", || Segment::open(&half.0)?.check())?;
+    if let Some(finding) = findings.first() {
+        return Err(format!("{} is damaged ({finding}); nothing was changed", from.display()).into());
     }
-    writeln!(out, "{}", segment.path().display())?;
-    writeln!(out, "  size {} bytes, limit {} bytes", segment.size(), segment.limit())?;
-    writeln!(out, "  {} participants", participants.len())?;
-    for participant in participants {
-        let state = if participant.alive { "alive" } else { "dead" };
-        let age = participant.heartbeat_age.as_secs_f32();
-        writeln!(out, "    process {} {state}, heartbeat {age:.1} s ago", participant.pid)?;
-    }
-    writeln!(out, "  {} objects", objects.len())?;
-    for (ty, len, version, name) in objects {
-        let len = len.map_or(String::new(), |len| format!(", {len} entries"));
-        writeln!(out, "    {name}: {ty}{len}, changed {version} times")?;
-    }
+    std::fs::rename(&half.0, file)?;
     Ok(())
 }

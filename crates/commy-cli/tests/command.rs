@@ -1,44 +1,19 @@
 //! The command as a user has it: what it prints, and with which code it ends.
 
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+mod desk;
 
-struct Desk {
-    dir: tempfile::TempDir,
-}
+use desk::Desk;
+use std::io::Read;
 
-impl Desk {
-    fn new() -> Desk {
-        Desk { dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// Runs the command in the folder; gives whether it succeeded, what it printed, what it complained of.
-    fn run(&self, arguments: &[&str], input: &str) -> (bool, String, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_commy"));
-        command.args(arguments).current_dir(self.dir.path());
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.success(), text(output.stdout), text(output.stderr))
-    }
-
-    fn good(&self, arguments: &[&str]) -> String {
-        let (success, printed, complained) = self.run(arguments, "");
-        assert!(success, "{arguments:?}: {complained}");
-        printed
-    }
-
-    fn bad(&self, arguments: &[&str]) -> String {
-        let (success, printed, complained) = self.run(arguments, "");
-        assert!(!success, "{arguments:?}: {printed}");
-        complained
-    }
+/// A segment with damage that only a check sees: a bool that is neither.
+fn damaged(desk: &Desk) -> std::path::PathBuf {
+    desk.good(&["create", "damaged.commy", "flags", "Vec<bool>", "[true, true, true, true, true, true, true, true]"]);
+    let file = desk.file("damaged.commy");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let place = bytes.windows(8).position(|bytes| bytes == [1; 8]).unwrap();
+    bytes[place] = 7;
+    std::fs::write(&file, bytes).unwrap();
+    file
 }
 
 #[test]
@@ -61,14 +36,18 @@ fn objects_cannot_be_made_read_and_changed_from_the_command_line() {
     assert_eq!(desk.good(&["rm", "s", "names", "Ada"]), "\"Ada\"\n");
     assert_eq!(desk.good(&["pop", "--front", "s", "jobs/waiting"]), "{\"id\":2,\"work\":\"crop\"}\n");
     let listed = desk.good(&["ls", "s"]);
-    assert_eq!(listed, "jobs/waiting  1 VecDeque<Task>\nnames  1 BTreeSet<String>\nwords  2 HashMap<String, u64>\n");
+    let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["object", "length", "bytes", "changes", "type"]);
+    assert_eq!((rows[1][0], rows[1][1], rows[2][0], rows[3][1]), ("jobs/waiting", "1", "names", "2"), "{listed}");
+    assert!(listed.contains("VecDeque<Task>") && listed.contains("HashMap<String, u64>"));
     assert!(
         desk.good(&["ls", "s", "jobs", "--json"]).starts_with("{\"name\":\"jobs/waiting\",\"type\":\"VecDeque<Task>\"")
     );
     desk.good(&["rm", "s", "names"]);
     assert!(desk.bad(&["get", "s", "names"]).contains("there is no object \"names\""));
-    assert_eq!(desk.good(&["check", "s"]), "");
-    assert!(desk.good(&["inspect", "s"]).contains("2 objects"));
+    assert_eq!(desk.good(&["check", "s"]), "whole: 2 objects\n");
+    let inspected = desk.good(&["inspect", "s"]);
+    assert!(inspected.contains("a jobs/waiting") && inspected.contains("closed in order"), "{inspected}");
     assert!(desk.good(&["inspect", "--json", "s"]).contains("\"limit\""));
 }
 
@@ -126,7 +105,25 @@ fn whole_segments_cannot_be_copied_shrunk_and_recovered() {
     assert!(desk.file("copy").exists());
     assert_eq!(desk.good(&["get", "--json", "copy", "x", "0"]), "1\n");
     assert!(desk.good(&["shrink", "s"]).contains("given back"));
-    assert!(desk.good(&["recover", "s"]).contains("0 dead threads"));
+    assert!(desk.good(&["recover", "s"]).contains("now: 0 dead threads"));
+    // What would be lost is not, unless told.
+    desk.good(&["push", "s", "x", "3"]);
+    assert!(desk.bad(&["restore", "s", "copy"]).contains("--replace"));
+    let user = commy::Segment::open(desk.file("s")).unwrap();
+    let complaint = desk.bad(&["restore", "--replace", "s", "copy"]);
+    assert!(complaint.contains("--in-use") && complaint.contains(&std::process::id().to_string()), "{complaint}");
+    drop(user);
+    assert_eq!(desk.good(&["get", "--json", "s", "x"]), "{\"hex\":\"010203\"}\n");
+    desk.good(&["restore", "--replace", "s", "copy"]);
+    assert_eq!(desk.good(&["get", "--json", "s", "x"]), "{\"hex\":\"0102\"}\n");
+    desk.good(&["restore", "new", "copy"]);
+    assert_eq!(desk.good(&["get", "--json", "new", "x", "0"]), "1\n");
+    // A damaged snapshot takes nobody's place.
+    std::fs::rename(damaged(&desk), desk.file("copy")).unwrap();
+    assert!(desk.bad(&["restore", "--replace", "s", "copy"]).contains("is damaged"));
+    assert_eq!(desk.good(&["get", "--json", "s", "x"]), "{\"hex\":\"0102\"}\n");
+    let left = std::fs::read_dir(desk.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    assert!(left.len() == 3, "{left:?}");
     assert!(desk.good(&["completions", "bash"]).contains("commy"));
 }
 
@@ -141,4 +138,82 @@ fn looking_changes_the_file() {
         desk.good(arguments);
     }
     assert!(before == std::fs::read(desk.file("s")).unwrap());
+}
+
+#[test]
+fn who_reads_no_further_is_complained_about() {
+    let desk = Desk::new();
+    for n in 0..2000 {
+        commy::Segment::open_or_create(desk.file("s")).unwrap().open_or_create::<u64>(&format!("object/{n}")).unwrap();
+    }
+    for arguments in [&["ls", "s"][..], &["ls", "--json", "s"], &["export", "s"], &["inspect", "s"]] {
+        let mut child = desk.command(arguments).spawn().unwrap();
+        let mut first = [0];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments:?}: {output:?}");
+    }
+}
+
+#[test]
+fn what_is_json_for_people_is_none_for_programs_and_codes_say_what_happened() {
+    let desk = Desk::with_examples();
+    for arguments in [
+        &["ls", "data.commy", "--json"][..],
+        &["get", "data.commy", "words", "--json"],
+        &["inspect", "data.commy", "--json"],
+        &["check", "data.commy", "--json"],
+        &["snapshot", "data.commy", "other.commy", "--json"],
+        &["restore", "more.commy", "other.commy", "--json"],
+        &["shrink", "data.commy", "--json"],
+        &["recover", "data.commy", "--json"],
+        &["top", "data.commy", "--once", "--interval", "0.05", "--json"],
+        &["stress", "--processes", "1", "--operations", "1000", "--json"],
+        &["export", "data.commy"],
+        &["pop", "data.commy", "names"],
+    ] {
+        let printed = desk.good(arguments);
+        assert!(!printed.contains('\x1b'), "{arguments:?} is coloured");
+        for line in printed.lines() {
+            serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {line}"));
+        }
+    }
+    assert_eq!(desk.code(&["ls", "data.commy"], "").0, Some(0));
+    assert_eq!(desk.code(&["ls", "nowhere.commy"], "").0, Some(1));
+    assert_eq!(desk.code(&["ls"], "").0, Some(2));
+    damaged(&desk);
+    let (code, printed, complained) = desk.code(&["check", "damaged.commy"], "");
+    assert!(code == Some(3) && printed.contains("flags") && complained.contains("damaged"), "{printed}{complained}");
+}
+
+#[test]
+fn who_watches_is_not_told_what_changes() {
+    let desk = Desk::new();
+    desk.good(&["create", "s", "ages", "HashMap<String, u8>", "--changes", "100"]);
+    desk.good(&["create", "s", "list", "Vec<u8>"]);
+    let watch = |arguments: &[&str]| {
+        let mut child = desk.command(arguments).spawn().unwrap();
+        let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+        (child, lines)
+    };
+    let (mut of_list, mut lines) = watch(&["get", "--watch", "--json", "s", "list", "-1"]);
+    assert_eq!(lines.next().unwrap().unwrap(), "null");
+    desk.good(&["push", "s", "list", "7"]);
+    assert_eq!(lines.next().unwrap().unwrap(), "7");
+    of_list.kill().unwrap();
+    of_list.wait().unwrap();
+    // When it has begun cannot be seen: so something is changed until something is told.
+    let (mut of_ages, mut lines) = watch(&["get", "--watch", "--json", "s", "ages"]);
+    let (told, heard) = std::sync::mpsc::channel();
+    let listener = std::thread::spawn(move || told.send(lines.next().unwrap().unwrap()));
+    let line = loop {
+        desk.good(&["set", "s", "ages", "Ada", "36"]);
+        if let Ok(line) = heard.recv_timeout(std::time::Duration::from_millis(100)) {
+            break line;
+        }
+    };
+    listener.join().unwrap().unwrap();
+    assert!(line.contains("\"key\":\"Ada\"") && line.contains("\"value\":36"), "{line}");
+    of_ages.kill().unwrap();
+    of_ages.wait().unwrap();
 }

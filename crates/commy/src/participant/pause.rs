@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Point, at};
 use crate::os;
 use crate::sync::{Fate, NAP, OWNER, Surroundings, Word64};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, compiler_fence};
 use std::time::{Duration, Instant};
 
 /// Those who hold guards may begin.
@@ -40,10 +40,13 @@ pub(super) fn announce<W: Word64>(busy: &W, pause: &W, light_fence: impl FnOnce(
     pause.load(Ordering::Acquire)
 }
 
-/// Says that the thread is busy no more.
+/// Says that the thread is busy no more. The load stands beside the store, so that both can be one instruction.
 #[inline(always)]
 pub(super) fn end<W: Word64>(busy: &W) {
-    busy.publish(busy.load(Ordering::Relaxed).wrapping_add(1));
+    compiler_fence(Ordering::SeqCst);
+    at(Point::WordPublish);
+    busy.store(busy.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    compiler_fence(Ordering::SeqCst);
 }
 
 /// Whether a thread that has such a word is busy.

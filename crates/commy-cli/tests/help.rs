@@ -1,0 +1,68 @@
+//! What `--help` shows is true: each example of each command is run.
+
+mod desk;
+
+use desk::Desk;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The commands that the help names.
+fn commands(desk: &Desk) -> Vec<String> {
+    let help = desk.good(&["--help"]);
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| line.starts_with("  "));
+    listed.map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+}
+
+/// The examples of a command's help.
+fn examples(desk: &Desk, command: &str) -> Vec<String> {
+    let help = desk.good(&[command, "--help"]);
+    let examples = help.lines().skip_while(|line| *line != "Examples:").skip(1);
+    examples.filter_map(|line| line.strip_prefix("  commy ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn an_example_of_the_help_does_not_work() {
+    let wanted = [
+        "ls", "get", "create", "set", "insert", "push", "pop", "rm", "export", "import", "inspect", "check",
+        "snapshot", "restore", "shrink", "recover", "top", "stress",
+    ];
+    let desk = Desk::with_examples();
+    let known = commands(&desk);
+    for command in wanted {
+        assert!(known.iter().any(|name| name == command), "{command} is not in {known:?}");
+        let examples = examples(&desk, command);
+        assert!(!examples.is_empty(), "{command} has no examples");
+        for example in examples {
+            run(command, &example);
+        }
+    }
+}
+
+/// Runs an example in a shell, in a folder of its own. What goes on until it is interrupted has to stand a second.
+fn run(command: &str, example: &str) {
+    let desk = Desk::with_examples();
+    let program = env!("CARGO_BIN_EXE_commy");
+    let (endless, needs_terminal) = (example.contains("--watch"), command == "top" && !example.contains("--once"));
+    let mut child = Command::new("sh");
+    child.arg("-c").arg(format!("exec {program} {example}")).current_dir(desk.dir.path());
+    child.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    // `exec` and a redirection are one command.
+    let mut child = child.spawn().unwrap();
+    if endless {
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(1) {
+            assert!(child.try_wait().unwrap().is_none(), "commy {example} ended");
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        return;
+    }
+    let output = child.wait_with_output().unwrap();
+    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
+    if needs_terminal {
+        assert!(complained.contains("on a terminal"), "commy {example}: {complained}");
+    } else {
+        assert!(output.status.success(), "commy {example}: {complained}");
+    }
+}
