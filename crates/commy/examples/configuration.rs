@@ -8,7 +8,6 @@
 //! ```
 
 use commy::{FreeListAllocator, Result, SharedBTreeMap};
-use std::process::ExitCode;
 use std::time::Duration;
 
 fn settings(file: &str) -> Result<SharedBTreeMap<String, String>> {
@@ -50,13 +49,7 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     }
 }
 
-fn main() -> ExitCode {
+fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("configuration: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
 }

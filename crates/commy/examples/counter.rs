@@ -7,7 +7,7 @@
 //! ```
 
 use commy::{FreeListAllocator, Result, SharedBox};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::time::Duration;
 
 fn allocator(file: &str) -> Result<FreeListAllocator> {
@@ -59,13 +59,7 @@ fn both() -> Result<()> {
     Ok(std::fs::remove_file(file)?)
 }
 
-fn main() -> ExitCode {
+fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("counter: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
 }

@@ -8,7 +8,7 @@
 //! ```
 
 use commy::{FreeListAllocator, Result, Share, SharedVecDeque};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::time::Duration;
 
 #[derive(Share)]
@@ -68,13 +68,7 @@ fn all() -> Result<()> {
     Ok(std::fs::remove_file(file)?)
 }
 
-fn main() -> ExitCode {
+fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("task_queue: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
 }

@@ -7,7 +7,7 @@
 //! ```
 
 use commy::{Atomics, FreeListAllocator, Plain, Result, Shared, SharedBox};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -88,13 +88,7 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     }
 }
 
-fn main() -> ExitCode {
+fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("telemetry: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
 }

@@ -130,14 +130,6 @@ impl<K: Key + Lookup<K> + Ord, V: Share> SharedBTreeMap<K, V> {
         must(self.handle.shared().change(|view| view.retain(wanted)));
     }
 
-    /// Puts all these entries in, or, on an error, none of them.
-    ///
-    /// # Errors
-    /// As [`try_insert`](SharedBTreeMap::try_insert).
-    pub fn try_extend(&mut self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()> {
-        self.handle.get()?.extend(entries)
-    }
-
     /// The entries in the order of their keys, lent.
     pub fn iter(&self) -> Iter<'_, K, V> {
         self.lend().iter()
@@ -209,9 +201,9 @@ impl<K: Key + Lookup<K> + Ord, V: Plain> SharedBTreeMap<K, V> {
     where
         K: Lookup<Q>,
     {
-        let place = std::ptr::from_ref(self.get(key)?);
-        // SAFETY: a value, by what was promised for as long as it is lent.
-        Some(unsafe { &mut *self.handle.shared().expose(place) })
+        let found = self.get(key).map(std::ptr::from_ref);
+        // SAFETY: by what was promised for as long as it is lent.
+        unsafe { self.handle.lend_mut(found) }
     }
 
     /// The entries, the values lent for assigning to them.
@@ -241,21 +233,5 @@ impl<'a, K: Key + Lookup<K> + Ord, V: Share> IntoIterator for &'a SharedBTreeMap
     type IntoIter = Iter<'a, K, V>;
     fn into_iter(self) -> Iter<'a, K, V> {
         self.iter()
-    }
-}
-
-impl<K: Key + Lookup<K> + Ord, V: Share> IntoIterator for SharedBTreeMap<K, V> {
-    type Item = (K, V);
-    type IntoIter = std::collections::btree_map::IntoIter<K, V>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.into_inner().into_iter()
-    }
-}
-
-/// Panics when the file is full; [`try_extend`](SharedBTreeMap::try_extend) gives the error.
-impl<K: Key + Lookup<K> + Ord, V: Share> Extend<(K, V)> for SharedBTreeMap<K, V> {
-    #[track_caller]
-    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
-        must(self.try_extend(entries));
     }
 }

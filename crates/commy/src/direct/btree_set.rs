@@ -113,14 +113,6 @@ impl<T: Key + Lookup<T> + Ord> SharedBTreeSet<T> {
         must(self.handle.shared().change(|view| view.retain(wanted)));
     }
 
-    /// Puts all these elements in, or, on an error, none of them.
-    ///
-    /// # Errors
-    /// As [`try_insert`](SharedBTreeSet::try_insert).
-    pub fn try_extend(&mut self, elements: impl IntoIterator<Item = T>) -> Result<()> {
-        self.handle.get()?.extend(elements)
-    }
-
     /// The elements in order, lent.
     pub fn iter(&self) -> Elements<'_, T> {
         self.lend().iter()
@@ -183,21 +175,5 @@ impl<'a, T: Key + Lookup<T> + Ord> IntoIterator for &'a SharedBTreeSet<T> {
     type IntoIter = Elements<'a, T>;
     fn into_iter(self) -> Elements<'a, T> {
         self.iter()
-    }
-}
-
-impl<T: Key + Lookup<T> + Ord> IntoIterator for SharedBTreeSet<T> {
-    type Item = T;
-    type IntoIter = std::collections::btree_set::IntoIter<T>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.into_inner().into_iter()
-    }
-}
-
-/// Panics when the file is full; [`try_extend`](SharedBTreeSet::try_extend) gives the error.
-impl<T: Key + Lookup<T> + Ord> Extend<T> for SharedBTreeSet<T> {
-    #[track_caller]
-    fn extend<I: IntoIterator<Item = T>>(&mut self, elements: I) {
-        must(self.try_extend(elements));
     }
 }

@@ -155,6 +155,14 @@ macro_rules! collection {
                 self.handle.get()?.store(content)
             }
 
+            /// Adds these elements - at the end, if they have an order of their own - or, on an error, none of them.
+            ///
+            /// # Errors
+            /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
+            pub fn try_extend(&mut self, items: impl IntoIterator<Item = $item>) -> Result<()> {
+                self.handle.get()?.extend(items)
+            }
+
             /// How many elements there are.
             ///
             /// # Panics
@@ -224,6 +232,24 @@ macro_rules! collection {
             }
             fn describe(registry: &mut Registry) -> usize {
                 <$std as Share>::describe(registry)
+            }
+        }
+
+        /// The content, taken out: it is empty for everybody who has it.
+        impl<$($parameters)*> IntoIterator for $name<$($arguments)*> {
+            type Item = $item;
+            type IntoIter = <$std as IntoIterator>::IntoIter;
+            #[track_caller]
+            fn into_iter(self) -> Self::IntoIter {
+                self.into_inner().into_iter()
+            }
+        }
+
+        /// Panics when the file is full; [`try_extend`](Self::try_extend) gives the error.
+        impl<$($parameters)*> Extend<$item> for $name<$($arguments)*> {
+            #[track_caller]
+            fn extend<I: IntoIterator<Item = $item>>(&mut self, items: I) {
+                must(self.try_extend(items));
             }
         }
 

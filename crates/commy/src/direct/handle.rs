@@ -14,7 +14,7 @@
 
 use super::home::{Home, Kind};
 use crate::error::{Error, Result};
-use crate::schema::Share;
+use crate::schema::{Plain, Share};
 use crate::shared::Shared;
 use crate::tx::Cx;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -100,6 +100,18 @@ impl<T: Share + Default> Handle<T> {
     #[track_caller]
     pub(super) fn shared(&self) -> &Shared<T> {
         must(self.get())
+    }
+
+    /// A plain value that lies in the object, lent for assigning to it; counts as a change of it.
+    ///
+    /// # Safety
+    /// `found` was lent by this object, and nobody else has it as long as this lends it: as whoever mapped the file
+    /// promised.
+    #[inline]
+    #[track_caller]
+    pub(super) unsafe fn lend_mut<'a, V: Plain>(&self, found: Option<*const V>) -> Option<&'a mut V> {
+        // SAFETY: the caller's promise.
+        Some(unsafe { &mut *self.shared().expose(found?) })
     }
 
     #[cold]

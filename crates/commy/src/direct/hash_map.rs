@@ -149,14 +149,6 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> SharedHashMap<K, V> {
         must(self.handle.shared().change(|view| view.retain(wanted)));
     }
 
-    /// Puts all these entries in, or, on an error, none of them.
-    ///
-    /// # Errors
-    /// As [`try_insert`](SharedHashMap::try_insert).
-    pub fn try_extend(&mut self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()> {
-        self.handle.get()?.extend(entries)
-    }
-
     /// Makes room for so many more entries.
     ///
     /// # Errors
@@ -196,9 +188,9 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Plain> SharedHashMap<K, V> {
     where
         K: Lookup<Q>,
     {
-        let place = std::ptr::from_ref(self.get(key)?);
-        // SAFETY: a value, by what was promised for as long as it is lent.
-        Some(unsafe { &mut *self.handle.shared().expose(place) })
+        let found = self.get(key).map(std::ptr::from_ref);
+        // SAFETY: by what was promised for as long as it is lent.
+        unsafe { self.handle.lend_mut(found) }
     }
 
     /// The entries, the values lent for assigning to them.
@@ -228,21 +220,5 @@ impl<'a, K: Key + Lookup<K> + Eq + Hash, V: Share> IntoIterator for &'a SharedHa
     type IntoIter = Iter<'a, K, V>;
     fn into_iter(self) -> Iter<'a, K, V> {
         self.iter()
-    }
-}
-
-impl<K: Key + Lookup<K> + Eq + Hash, V: Share> IntoIterator for SharedHashMap<K, V> {
-    type Item = (K, V);
-    type IntoIter = std::collections::hash_map::IntoIter<K, V>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.into_inner().into_iter()
-    }
-}
-
-/// Panics when the file is full; [`try_extend`](SharedHashMap::try_extend) gives the error.
-impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Extend<(K, V)> for SharedHashMap<K, V> {
-    #[track_caller]
-    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
-        must(self.try_extend(entries));
     }
 }

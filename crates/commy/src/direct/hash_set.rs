@@ -122,14 +122,6 @@ impl<T: Key + Lookup<T> + Eq + Hash> SharedHashSet<T> {
         must(self.handle.shared().change(|view| view.retain(wanted)));
     }
 
-    /// Puts all these elements in, or, on an error, none of them.
-    ///
-    /// # Errors
-    /// As [`try_insert`](SharedHashSet::try_insert).
-    pub fn try_extend(&mut self, elements: impl IntoIterator<Item = T>) -> Result<()> {
-        self.handle.get()?.extend(elements)
-    }
-
     /// Makes room for so many more elements.
     ///
     /// # Errors
@@ -157,21 +149,5 @@ impl<'a, T: Key + Lookup<T> + Eq + Hash> IntoIterator for &'a SharedHashSet<T> {
     type IntoIter = Elements<'a, T>;
     fn into_iter(self) -> Elements<'a, T> {
         self.iter()
-    }
-}
-
-impl<T: Key + Lookup<T> + Eq + Hash> IntoIterator for SharedHashSet<T> {
-    type Item = T;
-    type IntoIter = std::collections::hash_set::IntoIter<T>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.into_inner().into_iter()
-    }
-}
-
-/// Panics when the file is full; [`try_extend`](SharedHashSet::try_extend) gives the error.
-impl<T: Key + Lookup<T> + Eq + Hash> Extend<T> for SharedHashSet<T> {
-    #[track_caller]
-    fn extend<I: IntoIterator<Item = T>>(&mut self, elements: I) {
-        must(self.try_extend(elements));
     }
 }

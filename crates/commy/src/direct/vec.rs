@@ -201,14 +201,6 @@ impl<T: Share> SharedVec<T> {
         must(self.handle.shared().change(|view| view.truncate(len)));
     }
 
-    /// Adds these elements at the end, or, on an error, none of them.
-    ///
-    /// # Errors
-    /// As [`push`](SharedVec::push).
-    pub fn try_extend(&mut self, values: impl IntoIterator<Item = T>) -> Result<()> {
-        self.handle.get()?.extend(values)
-    }
-
     /// Adds clones of these elements at the end.
     ///
     /// # Errors
@@ -409,22 +401,6 @@ impl<'a, T: Plain> IntoIterator for &'a mut SharedVec<T> {
     type IntoIter = std::slice::IterMut<'a, T>;
     fn into_iter(self) -> std::slice::IterMut<'a, T> {
         self.iter_mut()
-    }
-}
-
-impl<T: Share> IntoIterator for SharedVec<T> {
-    type Item = T;
-    type IntoIter = std::vec::IntoIter<T>;
-    fn into_iter(self) -> std::vec::IntoIter<T> {
-        self.into_inner().into_iter()
-    }
-}
-
-/// Panics when the file is full; [`try_extend`](SharedVec::try_extend) gives the error.
-impl<T: Share> Extend<T> for SharedVec<T> {
-    #[track_caller]
-    fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
-        must(self.try_extend(values));
     }
 }
 

@@ -206,14 +206,6 @@ impl<T: Share> SharedVecDeque<T> {
         must(self.handle.shared().change(|view| view.swap(a, b)));
     }
 
-    /// Adds these elements at the back, or, on an error, none of them.
-    ///
-    /// # Errors
-    /// As [`try_push_back`](SharedVecDeque::try_push_back).
-    pub fn try_extend(&mut self, values: impl IntoIterator<Item = T>) -> Result<()> {
-        self.handle.get()?.extend(values)
-    }
-
     /// Takes the elements of a range out.
     ///
     /// # Panics
@@ -280,9 +272,9 @@ impl<T: Plain> SharedVecDeque<T> {
     /// The element at an index, lent for assigning to it.
     #[inline]
     pub fn get_mut(&mut self, index: usize) -> Option<&mut T> {
-        let place = std::ptr::from_ref(self.get(index)?);
-        // SAFETY: an element, by what was promised for as long as it is lent.
-        Some(unsafe { &mut *self.handle.shared().expose(place) })
+        let found = self.get(index).map(std::ptr::from_ref);
+        // SAFETY: by what was promised for as long as it is lent.
+        unsafe { self.handle.lend_mut(found) }
     }
 
     /// The element at the front, lent for assigning to it.
@@ -328,21 +320,5 @@ impl<'a, T: Share> IntoIterator for &'a SharedVecDeque<T> {
     type IntoIter = Elements<'a, T>;
     fn into_iter(self) -> Elements<'a, T> {
         self.iter()
-    }
-}
-
-impl<T: Share> IntoIterator for SharedVecDeque<T> {
-    type Item = T;
-    type IntoIter = std::collections::vec_deque::IntoIter<T>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.into_inner().into_iter()
-    }
-}
-
-/// Panics when the file is full; [`try_extend`](SharedVecDeque::try_extend) gives the error.
-impl<T: Share> Extend<T> for SharedVecDeque<T> {
-    #[track_caller]
-    fn extend<I: IntoIterator<Item = T>>(&mut self, values: I) {
-        must(self.try_extend(values));
     }
 }
