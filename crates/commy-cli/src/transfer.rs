@@ -151,7 +151,9 @@ pub fn import(file: &File, other: Option<&str>, fill: bool) -> Result<()> {
     let mut filling: Option<(Filling, Type)> = None;
     for (number, line) in std::io::stdin().lock().lines().enumerate() {
         if INTERRUPTED.load(Ordering::Relaxed) {
-            return Err("interrupted; objects that were whole by then are there".into());
+            drop(filling);
+            eprintln!("commy: interrupted; objects that were whole by then are there");
+            std::process::exit(130);
         }
         let number = number + 1;
         let json: Json = serde_json::from_str(&line?).map_err(|error| format!("line {number} is no JSON: {error}"))?;

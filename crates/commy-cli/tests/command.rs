@@ -158,6 +158,8 @@ fn who_reads_no_further_is_complained_about() {
 #[test]
 fn what_is_json_for_people_is_none_for_programs_and_codes_say_what_happened() {
     let desk = Desk::with_examples();
+    std::fs::create_dir(desk.file("texts")).unwrap();
+    std::fs::write(desk.file("texts/one.txt"), "a text of some words, some of them twice").unwrap();
     for arguments in [
         &["ls", "data.commy", "--json"][..],
         &["get", "data.commy", "words", "--json"],
@@ -169,6 +171,7 @@ fn what_is_json_for_people_is_none_for_programs_and_codes_say_what_happened() {
         &["recover", "data.commy", "--json"],
         &["top", "data.commy", "--once", "--interval", "0.05", "--json"],
         &["stress", "--processes", "1", "--operations", "1000", "--json"],
+        &["demo", "--workers", "2", "--kill-every", "0", "--corpus", "texts", "--json"],
         &["export", "data.commy"],
         &["pop", "data.commy", "names"],
     ] {

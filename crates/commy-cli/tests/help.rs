@@ -1,4 +1,5 @@
-//! What `--help` shows is true: each example of each command is run.
+//! What `--help` and the guide show is true: each example of each command is run, in a shell.
+#![cfg(unix)]
 
 mod desk;
 
@@ -64,5 +65,31 @@ fn run(command: &str, example: &str) {
         assert!(complained.contains("on a terminal"), "commy {example}: {complained}");
     } else {
         assert!(output.status.success(), "commy {example}: {complained}");
+    }
+}
+
+/// The scripts of the guide's part on the command, each with what it says that it prints.
+fn scripts() -> Vec<(String, String)> {
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/USER_GUIDE.md")).unwrap();
+    let part = guide.split("\n## ").find(|part| part.starts_with("The command\n")).expect("its part");
+    let blocks: Vec<&str> = part.split("```").collect();
+    let texts = |language: &str| blocks.iter().filter_map(|block| block.strip_prefix(language)).collect::<Vec<_>>();
+    let (scripts, printed) = (texts("sh\n"), texts("text\n"));
+    assert_eq!(scripts.len(), printed.len());
+    scripts.into_iter().zip(printed).map(|(script, printed)| (script.to_owned(), printed.to_owned())).collect()
+}
+
+#[test]
+fn the_guide_shows_what_the_command_does_not_do() {
+    let desk = Desk::new();
+    let program = env!("CARGO_BIN_EXE_commy");
+    let scripts = scripts();
+    assert!(scripts.len() >= 2);
+    for (script, printed) in scripts {
+        let mut shell = Command::new("sh");
+        shell.args(["-e", "-c", &format!("commy() {{ \"{program}\" \"$@\"; }}\n{script}")]);
+        let output = shell.current_dir(desk.dir.path()).stdin(std::process::Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{script}{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), printed, "{script}");
     }
 }

@@ -41,6 +41,9 @@ pub struct Options {
     /// Where to put the segment, and keep it; a temporary file unless given.
     #[arg(long)]
     segment: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// A file to be indexed.
@@ -87,12 +90,10 @@ impl Drop for SegmentFile {
 
 pub fn run(options: &Options) -> Result<()> {
     let corpus = Corpus::find(options.corpus.as_deref(), options.megabytes << 20)?;
-    println!(
-        "Indexing {} files, {:.1} MB, from {}.",
-        corpus.files.len(),
-        corpus.bytes as f64 / 1e6,
-        corpus.root.display()
-    );
+    let (files, megabytes, root) = (corpus.files.len(), corpus.bytes as f64 / 1e6, corpus.root.display());
+    if !options.json {
+        println!("Indexing {files} files, {megabytes:.1} MB, from {root}.");
+    }
     let file = segment_file(options);
     let segment = Segment::create(&file.path)?;
     let objects = Objects::open(&segment)?;
@@ -108,13 +109,23 @@ pub fn run(options: &Options) -> Result<()> {
     let time = begin.elapsed();
     segment.recover()?;
     let stats = segment.stats()?;
+    let found = verify::against_one_process(&corpus, &objects)?;
+    if options.json {
+        crate::output::json(&serde_json::json!({
+            "files": files, "bytes": corpus.bytes, "workers": options.workers, "killed": killed,
+            "recovered": stats.recovered, "rolled_back": stats.rolled_back, "finished": stats.finished,
+            "words": found.total, "seconds": time.as_secs_f64(), "alone_seconds": found.alone.as_secs_f64(),
+            "frequent": found.frequent, "differences": found.differences,
+        }))?;
+        return found.verdict();
+    }
     println!(
         "{killed} workers were killed and replaced; {} dead threads recovered, {} transactions rolled back, {} finished.",
         stats.recovered, stats.rolled_back, stats.finished
     );
-    verify::against_one_process(&corpus, &objects, time, options.workers)?;
+    found.show(time, options.workers);
     println!("The segment holds {:.1} MB in {:.1} MB of file.", stats.allocated as f64 / 1e6, stats.size as f64 / 1e6);
-    Ok(())
+    found.verdict()
 }
 
 fn segment_file(options: &Options) -> SegmentFile {

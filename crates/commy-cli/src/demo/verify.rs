@@ -5,8 +5,20 @@ use super::{Objects, Result, worker};
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-/// Counts again with std's collections, in this process, and compares everything; says how fast both were.
-pub fn against_one_process(corpus: &Corpus, objects: &Objects, time: Duration, workers: usize) -> Result<()> {
+/// What was found.
+pub struct Found {
+    /// Words in all texts.
+    pub total: u64,
+    different: usize,
+    /// The most frequent ones, with how often the segment says that they occur.
+    pub frequent: Vec<(String, u64)>,
+    /// How long one process took for the same.
+    pub alone: Duration,
+    pub differences: Vec<String>,
+}
+
+/// Counts again with std's collections, in this process, and compares everything.
+pub fn against_one_process(corpus: &Corpus, objects: &Objects) -> Result<Found> {
     let begin = Instant::now();
     let mut words: HashMap<String, u64> = HashMap::new();
     let mut index: BTreeMap<String, Vec<u32>> = BTreeMap::new();
@@ -17,7 +29,6 @@ pub fn against_one_process(corpus: &Corpus, objects: &Objects, time: Duration, w
         }
     }
     let alone = begin.elapsed();
-    let total: u64 = words.values().sum();
 
     let mut differences = Vec::new();
     let mut done = objects.done.load()?;
@@ -31,23 +42,34 @@ pub fn against_one_process(corpus: &Corpus, objects: &Objects, time: Duration, w
     compare_counts(&words, objects, &mut differences)?;
     compare_index(&index, objects, &mut differences)?;
 
-    let mut frequent: Vec<(&String, &u64)> = words.iter().collect();
-    frequent.sort_unstable_by_key(|(word, count)| (std::cmp::Reverse(**count), *word));
-    println!("The ten most frequent of {} words, {total} in all:", words.len());
-    for (word, _) in frequent.iter().take(10) {
-        println!("{:>10}  {word}", objects.words.read()?.get(word.as_str()).copied().unwrap_or(0));
+    let mut by_count: Vec<(&String, &u64)> = words.iter().collect();
+    by_count.sort_unstable_by_key(|(word, count)| (std::cmp::Reverse(**count), *word));
+    let shared = objects.words.read()?;
+    let of = |word: &String| (word.clone(), shared.get(word.as_str()).copied().unwrap_or(0));
+    let frequent = by_count.into_iter().take(10).map(|(word, _)| of(word)).collect();
+    Ok(Found { total: words.values().sum(), different: words.len(), frequent, alone, differences })
+}
+
+impl Found {
+    /// Says what was found, and how fast both were.
+    pub fn show(&self, time: Duration, workers: usize) {
+        println!("The ten most frequent of {} words, {} in all:", self.different, self.total);
+        self.frequent.iter().for_each(|(word, count)| println!("{count:>10}  {word}"));
+        let rate = |time: Duration| self.total as f64 / time.as_secs_f64() / 1e6;
+        println!("{workers} processes, crash-safe: {:.2} million words/s ({time:.1?})", rate(time));
+        println!("1 process, std collections: {:.2} million words/s ({:.1?})", rate(self.alone), self.alone);
+        if self.differences.is_empty() {
+            println!("Every count and every posting is as one process finds it.");
+        }
+        self.differences.iter().take(20).for_each(|difference| println!("DIFFERENCE: {difference}"));
     }
-    let rate = |time: Duration| total as f64 / time.as_secs_f64() / 1e6;
-    println!("{workers} processes, crash-safe: {:.2} million words/s ({time:.1?})", rate(time));
-    println!("1 process, std collections: {:.2} million words/s ({alone:.1?})", rate(alone));
-    if differences.is_empty() {
-        println!("Every count and every posting is as one process finds it.");
-        return Ok(());
+
+    pub fn verdict(&self) -> Result<()> {
+        match self.differences.len() {
+            0 => Ok(()),
+            count => Err(format!("{count} differences").into()),
+        }
     }
-    for difference in differences.iter().take(20) {
-        println!("DIFFERENCE: {difference}");
-    }
-    Err(format!("{} differences", differences.len()).into())
 }
 
 fn compare_counts(words: &HashMap<String, u64>, objects: &Objects, differences: &mut Vec<String>) -> Result<()> {

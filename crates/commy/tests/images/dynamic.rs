@@ -101,6 +101,7 @@ fn dynamic_sequences() {
             guard.push_front("", &"first".into()).unwrap();
             guard.push("-1", &" and more".into()).unwrap();
             guard.remove("1").unwrap();
+            guard.append("", Value::List(vec!["one".into(), "two".into()])).unwrap();
         },
         text::<VecDeque<String>>,
     );
