@@ -140,6 +140,11 @@ pub(crate) fn close_at(file: &File, len: u64) {
     system::close_at(file, len);
 }
 
+/// The file of who only reads, opened for writing, if reading may have made it longer and it may be written.
+pub(crate) fn lengthened(file: &File) -> Option<File> {
+    system::lengthened(file)
+}
+
 /// Gives back the storage of `from..to`, which reads as zeros from then on. What is given back is made fit for use
 /// again by [`extend`].
 ///

@@ -66,7 +66,7 @@ impl Segment {
 
     fn check_copy(&self) -> Result<Vec<Finding>> {
         let (map, begin) = (self.map(), Instant::now());
-        let facts = || (map.header().attachments.get_acquire(), is_attached(map));
+        let facts = || (map.header().attachments.get_acquire(), is_attached(map, map.file()));
         loop {
             let before = facts();
             let copy = recovery::private(map)?;

@@ -33,6 +33,7 @@ use std::fs::File;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use directory::format_directory;
 
@@ -227,6 +228,22 @@ impl Segment {
     }
 }
 
+impl Attached {
+    /// Who only reads may have made the file longer, to see what others add to it. If nobody else has it open, it is as
+    /// short as before.
+    fn leave_unnoticed(&mut self) {
+        let map = &mut self.attachment.map;
+        if let Some(file) = os::lengthened(map.file())
+            && let Ok(_gate) = format::Gate::pass(&file, map.path(), Duration::ZERO)
+            && !is_attached(map, &file)
+        {
+            let size = map.size();
+            map.release_except(&[]);
+            os::close_at(&file, size);
+        }
+    }
+}
+
 impl std::ops::Deref for Segment {
     type Target = Objects;
     fn deref(&self) -> &Objects {
@@ -241,7 +258,7 @@ fn id_of(map: &Map) -> u128 {
 
 /// Backs what should be backed and is not, as in a sparse copy of a segment. Whoever has the segment open did that.
 fn ensure_backed(map: &Map) -> Result<()> {
-    if is_attached(map) {
+    if is_attached(map, map.file()) {
         return Ok(());
     }
     let (size, file) = (map.size(), map.file());
@@ -261,15 +278,18 @@ fn ensure_backed(map: &Map) -> Result<()> {
 }
 
 /// Whether somebody has the segment open for writing. The caller has passed the gate.
-fn is_attached(map: &Map) -> bool {
+fn is_attached(map: &Map, file: &File) -> bool {
     let slots = (0..).map_while(|index| map.process(index).map(|slot| (index, slot)));
     let mut taken = slots.filter(|(_, slot)| slot.state.get() as u32 as u64 == PROCESS_LIVE);
-    taken.any(|(index, _)| os::byte_locked_elsewhere(map.file(), index as u64).unwrap_or(true))
+    taken.any(|(index, _)| os::byte_locked_elsewhere(file, index as u64).unwrap_or(true))
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
         let attachment = &self.attachment;
+        if attachment.is_read_only() {
+            return self.leave_unnoticed();
+        }
         if !attachment.is_own() {
             return;
         }

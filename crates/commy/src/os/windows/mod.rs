@@ -26,7 +26,7 @@ pub(crate) use map::Mapping;
 #[cfg(any(test, feature = "crash-points"))]
 pub(super) use process::kill_self;
 pub(super) use process::{current_process, is_gone};
-pub(super) use storage::{close_at, extend, lengthen, punch, truncate};
+pub(super) use storage::{close_at, extend, lengthen, lengthened, punch, truncate};
 pub(super) use wait::{wait, wait_or_death, wake, wake_beacon};
 
 use std::io;

@@ -23,7 +23,9 @@ use windows_sys::Win32::System::Ioctl::{
     FSCTL_SET_ZERO_DATA,
 };
 
+use super::super::Access;
 use super::check;
+use super::file::open_again;
 
 /// How much is written or read at once.
 const PIECE: usize = 64 << 10;
@@ -62,6 +64,10 @@ pub fn lengthen(file: &File, len: u64) -> io::Result<()> {
 
 pub fn truncate(file: &File, len: u64, end: u64) -> io::Result<()> {
     punch(file, len, end)
+}
+
+pub fn lengthened(file: &File) -> Option<File> {
+    open_again(file, Access::ReadWrite).ok()
 }
 
 /// Windows refuses (`ERROR_USER_MAPPED_FILE`) to cut a file that is mapped beyond the cut. Wine does not refuse; there
@@ -171,8 +177,8 @@ fn write_zeros(file: &File, mut from: i64, to: i64) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::Mapping;
     use super::super::super::testing::temp_file;
-    use super::super::super::{Access, Mapping};
     use super::*;
 
     fn read(file: &File, at: u64) -> Vec<u8> {
