@@ -40,3 +40,8 @@ pub use objects::{Object, Page};
 pub use services::Service;
 pub use typed::from_json;
 pub use watch::{Update, Watch};
+
+/// The programs of the page on the coordinator are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/COORDINATOR.md")]
+struct Documented;

@@ -103,7 +103,7 @@ async fn hand_over(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
         return Err(refused("the permission was revoked"));
     }
     let service = shared.services.get(row).map_err(|failure| io::Error::other(failure.message))?;
-    let file = File::options().read(true).write(ticket.write).open(service.path())?;
+    let file = File::options().read(true).write(ticket.write).open(service.segment().path())?;
     loop {
         stream.writable().await?;
         let sent = stream.try_io(tokio::io::Interest::WRITABLE, || send_descriptor(&stream, &file));

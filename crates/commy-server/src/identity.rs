@@ -27,6 +27,7 @@ pub enum Peer {
     /// Over the network.
     Network,
     /// Over the Unix socket, from a process of this user, as the system says.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no such sockets"))]
     User(u32),
 }
 

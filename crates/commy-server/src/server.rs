@@ -120,6 +120,11 @@ impl Server {
         self.address
     }
 
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// How many connections it has.
     pub fn connections(&self) -> u64 {
         self.shared.metrics.connections.load(Relaxed)

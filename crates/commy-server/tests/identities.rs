@@ -138,3 +138,65 @@ async fn the_catalog_is_there_again_after_a_restart_and_without_it_nothing_is_se
     assert!(commy_server::Server::start(place.config.clone()).await.is_err());
     assert!(place.options().connect("wss://localhost:1", Credentials::Key(key)).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_tells_who_somebody_is_if_all_of_it_is_right_and_nothing_else() {
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+    use serde_json::json;
+    let mut place = Place::new().await;
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let key = place.dir.path().join("issuer.pem");
+    std::fs::write(&key, pair.public_key_pem()).unwrap();
+    let jwt = commy_server::Jwt {
+        algorithm: "EdDSA".into(),
+        key,
+        issuer: "https://id.example".into(),
+        audience: "commy".into(),
+    };
+    place.config.jwt = Some(jwt);
+    place.restart().await;
+    let operator = place.operator().await;
+    let kind = PrincipalKind::Jwt("ada".into());
+    let create = PrincipalCreate { name: "Ada".into(), tenant: None, kind };
+    operator.call(None, Call::PrincipalCreate(create)).await.unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let signer = EncodingKey::from_ed_pem(pair.serialize_pem().as_bytes()).unwrap();
+    let token = |claims: serde_json::Value| encode(&Header::new(Algorithm::EdDSA), &claims, &signer).unwrap();
+    let right = json!({"sub": "ada", "iss": "https://id.example", "aud": "commy", "exp": now + 60, "admin": true});
+    let client = place.options().connect(&place.url(), Credentials::Jwt(token(right.clone()))).await.unwrap();
+    assert_eq!(client.welcome().name, "Ada");
+    // Whatever it says, nothing was granted.
+    let made = client.call(None, Call::TenantCreate(Tenant { tenant: "acme".into() })).await;
+    assert_eq!(made.unwrap_err().code(), Some(Code::Denied));
+    for (field, value) in [
+        ("sub", json!("bob")),
+        ("iss", json!("https://other.example")),
+        ("aud", json!("other")),
+        ("exp", json!(now - 60)),
+        ("nbf", json!(now + 60)),
+    ] {
+        let mut wrong = right.clone();
+        wrong[field] = value;
+        refused(&place, Credentials::Jwt(token(wrong))).await;
+        let mut without = right.clone();
+        if without.as_object_mut().unwrap().remove(field).is_some() {
+            refused(&place, Credentials::Jwt(token(without))).await;
+        }
+    }
+    let stranger = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let stranger = EncodingKey::from_ed_pem(stranger.serialize_pem().as_bytes()).unwrap();
+    let forged = encode(&Header::new(Algorithm::EdDSA), &right, &stranger).unwrap();
+    refused(&place, Credentials::Jwt(forged)).await;
+    // Signed with the public key as if that were a secret, and not signed at all.
+    let secret = EncodingKey::from_secret(pair.public_key_pem().as_bytes());
+    refused(&place, Credentials::Jwt(encode(&Header::new(Algorithm::HS256), &right, &secret).unwrap())).await;
+    // One that expires while the connection is open ends it.
+    let mut short = right.clone();
+    short["exp"] = json!(now + 3);
+    let client = place.options().connect(&place.url(), Credentials::Jwt(token(short))).await.unwrap();
+    let begin = Instant::now();
+    while client.call(None, Call::Ping(Empty {})).await.is_ok() {
+        assert!(begin.elapsed() < LONG);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -52,6 +52,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`Code::Unavailable`](commy_wire::Code::Unavailable): then it must not be handed out.
+    #[cfg(unix)]
     pub async fn note(&self, by: &By, audited: &Audited) -> Result<()> {
         write(&self.pool, by, audited, true).await.map_err(unavailable)
     }

@@ -16,6 +16,7 @@ mod people;
 mod tenants;
 
 pub use audit::{Audited, Denials};
+#[cfg(unix)]
 pub(crate) use keys::random_hex;
 pub use keys::{hash_of, split_key};
 

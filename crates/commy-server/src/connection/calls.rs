@@ -1,7 +1,6 @@
 //! Requests to what they do. What takes microseconds is done at once; the rest comes later, while others are answered.
 
 use super::session::{Session, named, split};
-use crate::catalog::Audited;
 use crate::failure::{Result, fail};
 use crate::services::{MIN_QUOTA, Service, Waker};
 use commy_wire::*;
@@ -176,7 +175,7 @@ impl Session {
     }
 
     /// Something that takes a while: one more request in flight.
-    fn slowly(&self, work: impl Future<Output = Result<Reply>> + Send + 'static) -> Result<Doing> {
+    pub(super) fn slowly(&self, work: impl Future<Output = Result<Reply>> + Send + 'static) -> Result<Doing> {
         let limit = self.shared.config.limits.in_flight;
         let place = self.usage.begin(limit);
         let place = place
@@ -240,27 +239,6 @@ impl Session {
                 size: None,
                 objects: None,
             }))
-        })
-    }
-
-    #[cfg(unix)]
-    fn map(&mut self, request: &Request, map: &Map) -> Result<Doing> {
-        let (row, _) = self.service(request)?;
-        if row.mode != Mode::Shared {
-            return Err(fail(Code::Unsupported, "the service was made to be served only, not to be mapped"));
-        }
-        let (shared, by) = (self.shared.clone(), self.by(request.call.kind()));
-        let (write, principal) = (map.write, self.identity.principal);
-        self.slowly(async move {
-            let audited = Audited {
-                tenant: Some(row.tenant),
-                subject: row.name.clone(),
-                detail: format!("number {}, {}", row.id, if write { "for writing" } else { "for reading" }),
-            };
-            shared.catalog.note(&by, &audited).await?;
-            let ticket = shared.handover.ticket(row.id, principal, write)?;
-            let socket = shared.config.handover().display().to_string();
-            Ok(Reply::Mapping(Mapping { socket, ticket, write }))
         })
     }
 

@@ -12,6 +12,8 @@
 
 mod administration;
 mod calls;
+#[cfg(unix)]
+mod mapping;
 mod patient;
 mod session;
 mod watches;

@@ -193,3 +193,44 @@ impl Session {
 pub fn named(request: &Request) -> Result<&str> {
     request.service.as_deref().ok_or_else(|| fail(Code::BadRequest, "the request names no service"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::server::Server;
+    use commy_wire::{Call, Get};
+    use std::time::Instant;
+
+    /// Run in an optimised build with `--nocapture`, it prints what a decision costs.
+    #[tokio::test]
+    async fn a_decision_follows_the_policy_without_asking_the_catalog() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { data: dir.path().join("data"), listen: None, ..Config::default() };
+        let (server, bootstrap) = Server::start(config).await.unwrap();
+        let (shared, operator) = (server.shared().clone(), bootstrap.unwrap());
+        let by = By { principal: None, action: "test" };
+        let tenant = shared.catalog.create_tenant(&by, "acme").await.unwrap();
+        shared.catalog.create_service(&by, tenant, "orders", commy_wire::Mode::Served, 1 << 20).await.unwrap();
+        let credentials = commy_wire::Credentials::Key(operator.key);
+        let policy = shared.catalog.policy();
+        let identity = crate::identity::identify(&policy, None, &credentials, crate::identity::Peer::Network).unwrap();
+        let usage = shared.usages.of(identity.principal);
+        let place = usage.connect(1).unwrap();
+        let mut session = Session::new(shared.clone(), identity, policy, usage, place);
+        let call = Call::Get(Get { object: "stock".into(), ..Get::default() });
+        let request = Request { id: 1, service: Some("acme/orders".into()), call };
+        const MANY: u32 = 1_000_000;
+        let begin = Instant::now();
+        for _ in 0..MANY {
+            assert!(session.allow(std::hint::black_box(&request)).is_ok());
+        }
+        println!("a decision takes {} ns", begin.elapsed().as_nanos() / u128::from(MANY));
+        let (everything, nobody) = (Permissions::ALL, Permissions::NONE);
+        let subject = commy_wire::Subject::Principal(operator.principal);
+        let all = shared.catalog.change_grant(&by, subject, Node::Server, |_| nobody).await.unwrap();
+        assert!(all.is_empty() && session.allow(&request).is_err());
+        shared.catalog.change_grant(&by, subject, Node::Tenant(tenant), |_| everything).await.unwrap();
+        assert!(session.allow(&request).is_ok());
+    }
+}

@@ -32,22 +32,16 @@ pub const MIN_QUOTA: u64 = 64 << 10;
 pub struct Service {
     pub row: Arc<ServiceRow>,
     segment: Segment,
-    path: PathBuf,
     objects: RwLock<HashMap<String, Arc<Object>>>,
     /// It was deleted: what still has it finds nothing.
     gone: AtomicBool,
 }
 
 impl Service {
-    fn open(row: Arc<ServiceRow>, path: PathBuf) -> Result<Service> {
+    fn open(row: Arc<ServiceRow>, path: &Path) -> Result<Service> {
         let options = Segment::options().max_size(row.quota).initial_size(MIN_QUOTA).lock_timeout(PATIENCE);
-        let segment = options.open_or_create(&path).map_err(of_library)?;
-        Ok(Service { row, segment, path, objects: RwLock::default(), gone: AtomicBool::new(false) })
-    }
-
-    /// The segment's file.
-    pub fn path(&self) -> &Path {
-        &self.path
+        let segment = options.open_or_create(path).map_err(of_library)?;
+        Ok(Service { row, segment, objects: RwLock::default(), gone: AtomicBool::new(false) })
     }
 
     /// The segment.
@@ -206,7 +200,7 @@ impl Services {
         if let Some(service) = self.known(row.id) {
             return Ok(service);
         }
-        let service = Arc::new(Service::open(row.clone(), self.path(row.id))?);
+        let service = Arc::new(Service::open(row.clone(), &self.path(row.id))?);
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(row.id, service.clone());
         Ok(service)
     }

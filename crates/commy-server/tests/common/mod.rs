@@ -122,8 +122,10 @@ pub fn size(name: &str, small: usize) -> usize {
 }
 
 /// A WebSocket without a client behind it, over the Unix socket.
+#[cfg(unix)]
 pub struct Raw(pub tokio_tungstenite::WebSocketStream<tokio::net::UnixStream>);
 
+#[cfg(unix)]
 impl Raw {
     pub async fn open(place: &Place) -> Raw {
         let stream = tokio::net::UnixStream::connect(place.config.socket()).await.unwrap();
