@@ -9,7 +9,7 @@
 //! handover     the segment itself, as a descriptor, for local programs
 //! ```
 //!
-//! Nothing is allowed that was not granted: [`access`] has a row for each kind of request, and one without a row is
+//! Nothing is allowed that was not granted: [`need`] has a row for each kind of request, and one without a row is
 //! refused. Numbers from the catalog decide what belongs to whom, never names or paths.
 
 // Segments are handed over through sockets of Unix; elsewhere nobody uses what is for that.

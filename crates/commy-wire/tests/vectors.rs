@@ -81,7 +81,6 @@ fn a_request_with_something_unknown_in_it_is_refused() {
     assert!(decode::<Request>(Encoding::Cbor, &cbor).is_err());
 }
 
-#[cfg(feature = "schema")]
 #[test]
 fn the_published_schema_is_that_of_the_messages() {
     let path = place("../../docs/protocol.schema.json");

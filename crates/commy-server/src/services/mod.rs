@@ -17,7 +17,7 @@ use crate::failure::{Result, fail, of_library};
 use crate::policy::{Policy, ServiceRow};
 use commy::Segment;
 use commy_wire::{Code, ObjectInfo};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -154,8 +154,8 @@ impl Service {
 pub struct Services {
     folder: PathBuf,
     open: RwLock<HashMap<u64, Arc<Service>>>,
-    /// One is opened or deleted at a time.
-    opening: Mutex<()>,
+    /// Those that were deleted. One is opened or deleted at a time.
+    deleted: Mutex<HashSet<u64>>,
 }
 
 impl Services {
@@ -177,7 +177,7 @@ impl Services {
                 std::fs::remove_file(path)?;
             }
         }
-        Ok(Services { folder: folder.to_path_buf(), open: RwLock::default(), opening: Mutex::default() })
+        Ok(Services { folder: folder.to_path_buf(), open: RwLock::default(), deleted: Mutex::default() })
     }
 
     fn path(&self, id: u64) -> PathBuf {
@@ -196,9 +196,13 @@ impl Services {
         if let Some(service) = self.known(row.id) {
             return Ok(service);
         }
-        let _one = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(service) = self.known(row.id) {
             return Ok(service);
+        }
+        // Who has not heard of it yet must not make its file again.
+        if deleted.contains(&row.id) {
+            return Err(fail(Code::NotFound, "the service was deleted"));
         }
         let service = Arc::new(Service::open(row.clone(), &self.path(row.id))?);
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(row.id, service.clone());
@@ -207,7 +211,8 @@ impl Services {
 
     /// Closes and removes the segment of a service that the catalog does not have any more.
     pub fn delete(&self, id: u64) {
-        let _one = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut deleted = self.deleted.lock().unwrap_or_else(PoisonError::into_inner);
+        deleted.insert(id);
         let service = self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
         if let Some(service) = service {
             service.gone.store(true, Ordering::Release);
