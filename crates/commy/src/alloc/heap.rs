@@ -18,9 +18,10 @@
 //!
 //! Clearing the bits of a run is idempotent while the lock is held: nobody else can have taken them.
 
+use super::meta::has_meta;
 use super::{holes, slab};
 use crate::error::{Error, Result};
-use crate::layout::{BITMAP_PAGE, Header, Intent, META_PAGE, PAGE, Point, REGION, REGION_PAGES, Word, at, bitmap};
+use crate::layout::{BITMAP_PAGE, Header, Intent, PAGE, Point, REGION, REGION_PAGES, Word, at, bitmap};
 use crate::map::Map;
 use crate::participant::Actor;
 use crate::sync::Blocked;
@@ -129,12 +130,12 @@ impl<'a> Heap<'a> {
     }
 
     /// Regions that have a bitmap word and at least one page in the file.
-    fn regions(&self) -> u64 {
+    pub(super) fn regions(&self) -> u64 {
         regions(self.map())
     }
 
     /// The bits that cannot be handed out in a region: those taken, and those beyond the ceiling.
-    fn taken(&self, region: u64, ceiling: u64) -> u64 {
+    pub(super) fn taken(&self, region: u64, ceiling: u64) -> u64 {
         let word = self.word(region).map_or(u64::MAX, Word::get);
         let first = region * REGION_PAGES;
         match ceiling.saturating_sub(first) {
@@ -150,7 +151,7 @@ impl<'a> Heap<'a> {
     }
 
     /// The first page that may not be taken.
-    fn ceiling(&self, purpose: Purpose) -> u64 {
+    pub(super) fn ceiling(&self, purpose: Purpose) -> u64 {
         ceiling(self.limit().min(self.map().size() / PAGE), purpose)
     }
 
@@ -260,7 +261,7 @@ impl<'a> Heap<'a> {
     /// Has the bitmap reach further where the file does; else grows the file so that a run of `pages` fits at its end,
     /// by a quarter if there is room for that but by no more than 1 MiB beyond what is needed, so that the pause is
     /// bounded.
-    fn grow(&self, pages: u64, purpose: Purpose) -> Result<()> {
+    pub(super) fn grow(&self, pages: u64, purpose: Purpose) -> Result<()> {
         if self.extend_bitmap()? {
             return Ok(());
         }
@@ -424,97 +425,6 @@ impl<'a> Heap<'a> {
         self.intent().clear();
     }
 
-    /// Makes a region able to hold slabs, by giving it a page of slab meta.
-    pub(crate) fn make_meta(&self, region: u64) -> Result<()> {
-        let page = region * REGION_PAGES;
-        let (_, bit) = meta_word(self.map(), region).ok_or_else(|| Error::corrupt(page * PAGE, "no bitmap"))?;
-        self.intent().set(kind::META, page, 1, region);
-        self.mark(page, 1);
-        for offset in (0..PAGE).step_by(8) {
-            self.map().word(page * PAGE + offset)?.put(0);
-        }
-        bit.publish(bit.get() | bitmap::meta_bit(region));
-        self.intent().clear();
-        Ok(())
-    }
-
-    /// Gives a region's page of slab meta back if no slab is left there, so that large runs can lie across it. That
-    /// of region 0 is where it is for good.
-    pub(crate) fn drop_meta(&self, region: u64) -> Result<()> {
-        let first = region * REGION_PAGES;
-        let taken = self.word(region).map_or(0, Word::get);
-        for page in (1..REGION_PAGES).filter(|page| taken >> page & 1 == 1) {
-            if slab::meta_of(self.map(), first + page)?.info.get() != 0 {
-                return Ok(());
-            }
-        }
-        if region == 0 || !has_meta(self.map(), region) {
-            return Ok(());
-        }
-        self.intent().set(kind::UNMETA, first, 1, region);
-        self.clear_meta(region);
-        self.intent().clear();
-        Ok(())
-    }
-
-    fn clear_meta(&self, region: u64) {
-        if let Some((_, bit)) = meta_word(self.map(), region) {
-            at(Point::PageBits);
-            bit.publish(bit.get() & !bitmap::meta_bit(region));
-        }
-        self.unmark(region * REGION_PAGES, 1);
-    }
-
-    /// Looks for a run of up to `pages` within a region that has slab meta, and makes one more region have
-    /// it if there is none. Gives the run's start and length.
-    pub(crate) fn find_for_slab(&self, pages: u64) -> Result<(u64, u64)> {
-        loop {
-            let ceiling = self.ceiling(Purpose::Data);
-            // A small file cannot spare large slabs.
-            let pages = pages.min((ceiling / 64).max(1));
-            let mut bare = None;
-            // Keeps the hint at the first region with a free page.
-            self.search(1, ceiling);
-            for region in self.header().span_hint.get().min(self.regions())..self.regions() {
-                let taken = self.taken(region, ceiling);
-                if taken == u64::MAX {
-                    continue;
-                }
-                if has_meta(self.map(), region) {
-                    if let Some(start) = run_in_word(!taken, pages) {
-                        return Ok((region * REGION_PAGES + start, pages));
-                    }
-                } else if bare.is_none() && taken & 1 == 0 && run_in_word(!taken & !1, pages).is_some() {
-                    bare = Some(region);
-                }
-            }
-            match bare {
-                Some(region) => self.make_meta(region)?,
-                None if self.refill(pages + 1) => {}
-                None => match self.grow(pages + 1, Purpose::Data) {
-                    Ok(()) => {}
-                    Err(_) if self.refill_all() => {}
-                    Err(error) => return self.any_page_for_slab(ceiling)?.ok_or(error),
-                },
-            }
-        }
-    }
-
-    /// In a full segment, one page must do.
-    fn any_page_for_slab(&self, ceiling: u64) -> Result<Option<(u64, u64)>> {
-        for region in 0..self.regions() {
-            let free = !self.taken(region, ceiling);
-            let usable = if has_meta(self.map(), region) { free } else { free & !1 };
-            if usable != 0 && (free & 1 == 1 || has_meta(self.map(), region)) {
-                if !has_meta(self.map(), region) {
-                    self.make_meta(region)?;
-                }
-                return Ok(Some((region * REGION_PAGES + u64::from(usable.trailing_zeros()), 1)));
-            }
-        }
-        Ok(None)
-    }
-
     /// Finishes or undoes what the intent of the acting slot says, if anything. `forget(record, offset)`
     /// drops the last entry of the log in that record if it names that offset.
     pub(crate) fn finish(&self, forget: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<()> {
@@ -591,7 +501,7 @@ pub(crate) fn regions(map: &Map) -> u64 {
     bitmap::first_region(chunk)
 }
 
-fn chunk_at(map: &Map, chunk: usize) -> Option<u64> {
+pub(super) fn chunk_at(map: &Map, chunk: usize) -> Option<u64> {
     match chunk {
         0 => Some(BITMAP_PAGE),
         _ => map.header().bitmap_chunks.get(chunk).map(Word::get_acquire).filter(|offset| *offset != 0),
@@ -604,25 +514,8 @@ pub(crate) fn bitmap_word(map: &Map, region: u64) -> Option<&Word> {
     map.word(chunk_at(map, chunk)? + word).ok()
 }
 
-/// The word with a region's has-meta bit.
-fn meta_word(map: &Map, region: u64) -> Option<(usize, &Word)> {
-    let (chunk, _, word) = bitmap::place(region);
-    Some((chunk, map.word(chunk_at(map, chunk)? + word).ok()?))
-}
-
-/// Whether a region has a page of slab meta.
-pub(crate) fn has_meta(map: &Map, region: u64) -> bool {
-    meta_word(map, region).is_some_and(|(_, word)| word.get() & bitmap::meta_bit(region) != 0)
-}
-
-/// Offset of a region's page of slab meta.
-#[inline(always)]
-pub(crate) fn meta_page(region: u64) -> u64 {
-    if region == 0 { META_PAGE } else { region * REGION }
-}
-
 /// The first run of `pages` ones in a word.
-fn run_in_word(free: u64, pages: u64) -> Option<u64> {
+pub(super) fn run_in_word(free: u64, pages: u64) -> Option<u64> {
     let mut runs = free;
     for _ in 1..pages {
         runs &= runs >> 1;

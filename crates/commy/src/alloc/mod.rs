@@ -10,6 +10,7 @@ pub(crate) mod holes;
 mod known;
 #[cfg(all(test, loom))]
 mod loom_tests;
+pub(crate) mod meta;
 pub(crate) mod shrink;
 pub(crate) mod slab;
 pub(crate) mod usage;

@@ -15,8 +15,9 @@
 //! A chunk of the page bitmap often lies at the beginning of what it describes and so keeps the file long. When
 //! nothing else is left there, the file is cut behind it, the chunk is dropped, and everything begins again.
 
-use super::heap::{Heap, Purpose, ceiling, has_meta, regions, size_for};
+use super::heap::{Heap, Purpose, ceiling, regions, size_for};
 use super::holes::{Hole, holes};
+use super::meta::has_meta;
 use crate::error::{Error, Result};
 use crate::layout::{FIRST_FREE_PAGE, MIN_SIZE, PAGE, REGION_PAGES, bitmap};
 use crate::os;

@@ -21,7 +21,8 @@
 //! may be taken over by others, who find them by the header's `stranded` hint.
 
 use super::classes::{MOST_BLOCKS, block_index, size_of_class};
-use super::heap::{Heap, has_meta, kind, meta_page};
+use super::heap::{Heap, kind};
+use super::meta::{has_meta, meta_page};
 use crate::error::{Error, Result};
 use crate::layout::{CLASS_LISTS, META_PAGE, PAGE, Point, REGION, ThreadSlot, Word, at, thread_status};
 use crate::map::Map;

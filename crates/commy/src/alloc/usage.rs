@@ -1,7 +1,8 @@
 //! How much of the segment is in use: a walk over the bitmap and the slabs.
 
 use super::classes::{class_of, size_of_class};
-use super::heap::{bitmap_word, has_meta, regions};
+use super::heap::{bitmap_word, regions};
+use super::meta::has_meta;
 use super::slab::{HEAD, Info, NOT_A_SLAB, Slab, meta_of};
 use crate::error::Result;
 use crate::layout::{FIRST_FREE_PAGE, PAGE, REGION_PAGES, bitmap};

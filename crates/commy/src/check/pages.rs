@@ -2,8 +2,9 @@
 
 use super::Audit;
 use crate::alloc::classes::{CLASSES, MOST_BLOCKS, size_of_class};
-use crate::alloc::heap::{bitmap_word, has_meta, regions};
+use crate::alloc::heap::{bitmap_word, regions};
 use crate::alloc::holes;
+use crate::alloc::meta::has_meta;
 use crate::alloc::slab::{HEAD, INTERIOR, Info, Meta, NOT_A_SLAB, meta_of};
 use crate::layout::{PAGE, REGION_PAGES, Word, bitmap};
 

@@ -20,11 +20,11 @@ impl<T: Share> Shared<T> {
     /// What `look` gives for the value as it is at one moment. It takes little time whatever it meets.
     #[inline(always)]
     pub(super) fn at_once<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R> {
-        let look_now = |_| look(self.stored(), self.reader());
         if self.attachment().is_read_only() {
-            return self.glimpse(look_now).map_or_else(|| self.look_on(look), Ok);
+            return self.look_on(look);
         }
-        self.attempt(look_now).map_or_else(|| self.again(look_now), Ok)
+        let look = |_| look(self.stored(), self.reader());
+        self.attempt(look).map_or_else(|| self.again(look), Ok)
     }
 
     /// The same for what may take long: `look` asks the context from time to time whether to go on.

@@ -1,7 +1,8 @@
 //! Deques: many elements at once.
 
 use super::header::Ring;
-use super::{DequeView, bounds, drop_elements, sequence};
+use super::share::drop_elements;
+use super::{DequeView, bounds, sequence};
 use crate::containers::sequence::{Header, Slotted, rotation};
 use crate::containers::vec::{keep_slots, lend, release};
 use crate::error::Result;
