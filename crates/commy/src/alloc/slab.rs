@@ -378,6 +378,10 @@ pub(crate) fn adopt<'a>(heap: &Heap<'a>, class: usize) -> Result<Option<Slab<'a>
             continue;
         }
         let slab = Slab::at(map, start)?;
+        // Each slab that is taken over has another owner then: so this comes to an end in lists that go in a circle, too.
+        if slab.meta.prev.get() != 0 || usize::from(slab.info.owner) != index + 1 {
+            return Err(Error::corrupt(start, "a list of slabs that begins with one of another list"));
+        }
         heap.intent().set(kind::UNLINK, start / PAGE, u64::from(slab.info.pages), class as u64 | (index as u64) << 8);
         finish(heap)?;
         heap.intent().clear();

@@ -4,7 +4,7 @@ use super::check;
 use crate::alloc::heap::bitmap_word;
 use crate::alloc::slab::Slab;
 use crate::error::Error;
-use crate::layout::{PAGE, VALUE_AT, Word};
+use crate::layout::{PAGE, SlotState, VALUE_AT, Word, thread_status};
 use crate::segment::Segment;
 use std::collections::HashMap;
 
@@ -212,4 +212,20 @@ fn a_first_entry_of_a_log_that_is_longer_than_its_record_leaves_the_log_in_use()
         assert_eq!(segment.check().unwrap(), []);
         assert_eq!(wide.load().unwrap(), [value; 200]);
     }
+}
+
+#[test]
+fn a_list_of_slabs_that_goes_in_a_circle_is_taken_over_for_ever() {
+    let (_dir, segment) = sample();
+    let theirs = || segment.open_or_create_with("theirs", || vec!["some text".to_string(); 500]).map(drop);
+    std::thread::scope(|scope| scope.spawn(theirs).join()).unwrap().unwrap();
+    let map = segment.map();
+    let free = |slot: &&crate::layout::ThreadSlot| {
+        SlotState::unpack(slot.state.get()).status == thread_status::FREE
+            && slot.slabs.iter().any(|list| list.get() != 0)
+    };
+    let slot = (0..8).filter_map(|index| map.thread(index)).find(free).expect("the slot of a thread that has ended");
+    let start = slot.slabs.iter().map(Word::get).find(|start| *start != 0).unwrap();
+    Slab::at(map, start).unwrap().meta.next.put(start);
+    assert!(matches!(segment.shrink_to_usage(), Err(Error::Corrupt { .. })));
 }

@@ -40,6 +40,11 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
                 None => return Err(self.head.corrupt()),
             },
         };
+        // Only with powers of two does the count below come to an end.
+        let sizes = [Some(table), old.as_ref().map(|(old, _)| *old)];
+        if sizes.into_iter().flatten().any(|table| !table.slots().is_power_of_two()) {
+            return Err(self.head.corrupt());
+        }
         let groups = |table: Table<Slot<K, V>>| table.slots().div_ceil(WIDTH).max(1) as u64;
         let fewest = old.as_ref().map_or(groups(table), |(old, _)| groups(*old).min(groups(table)));
         let mut taken = 0;

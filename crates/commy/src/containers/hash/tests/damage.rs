@@ -128,3 +128,19 @@ fn changing_a_table_of_wrong_counters_and_control_bytes_neither_panics_nor_runs_
         guard.rollback();
     }
 }
+
+#[test]
+fn a_table_with_a_number_of_slots_that_cannot_be_is_gone_through_for_ever() {
+    let pair = pair(64 << 20);
+    let [map, _] = pair.object::<HashMap<u64, u64>>("map");
+    let mut guard = map.write().unwrap();
+    guard.extend((0..100u64).map(|n| (n, n))).unwrap();
+    let slots = guard.head().slots.get();
+    let refused = [slots - 16, slots - 1, 17].map(|wrong| {
+        guard.head().slots.put(wrong);
+        guard.load_page(0, usize::MAX).is_err()
+    });
+    assert!(refused.contains(&true), "none of these was looked at");
+    guard.head().slots.put(slots);
+    assert_eq!(guard.load_page(0, usize::MAX).unwrap().0.len(), 100);
+}
