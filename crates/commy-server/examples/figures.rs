@@ -36,7 +36,8 @@ fn main() -> Result<()> {
 
 /// The server's process.
 fn serve(data: &Path, tls: bool) -> Result<()> {
-    let tls = tls.then(|| Tls { certificate: data.join("../cert.pem"), key: data.join("../key.pem") });
+    let folder = data.parent().ok_or("no folder")?;
+    let tls = tls.then(|| Tls { certificate: folder.join("cert.pem"), key: folder.join("key.pem") });
     let listen = Some("127.0.0.1:0".parse()?);
     let config = Config { data: data.into(), listen, plain: tls.is_none(), tls, ..Config::default() };
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
