@@ -135,24 +135,23 @@ fn a_lock_of_a_thread_that_ended_falls_with_its_process_though_its_place_is_take
 #[test]
 fn a_block_given_back_within_a_transaction_is_not_restored_into_what_another_made_of_it() {
     let (_folder, _path, segment) = segment(1 << 30);
-    let first: Shared<Vec<String>> = segment.open_or_create("first").expect("a list");
-    let second: Shared<Vec<String>> = segment.open_or_create("second").expect("a list");
-    first.store(vec!["there".into()]).expect("store");
-    second.store(vec!["there".into()]).expect("store");
-    for length in [20, 60, 200, 900] {
+    let first: Shared<Vec<u64>> = segment.open_or_create("first").expect("a list");
+    let second: Shared<String> = segment.open_or_create("second").expect("a text");
+    for length in [4, 8, 16, 32] {
         let mut undone = first.write().expect("lock");
-        undone.push("a".repeat(length)).expect("push");
-        // Overwritten, with its old words logged; then freed by who took it.
-        undone.last_mut().expect("the last").make_ascii_uppercase().expect("overwrite");
-        undone.pop().expect("pop");
+        undone.reserve_exact(length).expect("a block");
+        undone.extend(0..length as u64).expect("room");
+        // Overwritten, with the old words in the log; then too small, and given back by who took it.
+        undone.as_mut_slice().fill(7);
+        undone.reserve(length * 20).expect("another block");
         // The next to want a block of that size gets it.
         let mut done = second.write().expect("lock");
-        done.push("b".repeat(length)).expect("push");
+        done.set(&"b".repeat(length * 8)).expect("the block");
         done.commit().expect("commit");
         undone.rollback();
-        let values = second.load().expect("load");
-        assert_eq!(values.last().map(String::as_str), Some("b".repeat(length).as_str()), "{length} bytes");
-        assert_eq!(first.load().expect("load"), ["there"]);
+        assert_eq!(second.load().expect("load"), "b".repeat(length * 8));
+        assert_eq!(first.load().expect("load"), []);
+        second.store(String::new()).expect("store");
     }
     assert_eq!(segment.check().expect("check"), []);
 }

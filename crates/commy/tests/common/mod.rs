@@ -338,6 +338,13 @@ impl Player {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Whether it has ended as by `kill -9`.
+    #[cfg(unix)]
+    pub fn was_killed(&mut self) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        matches!(self.child.try_wait(), Ok(Some(status)) if status.signal() == Some(libc::SIGKILL))
+    }
+
     /// Kills it as `kill -9` does, and waits until it is gone.
     pub fn kill(&mut self) {
         self.child.kill().expect("kill a process");
