@@ -157,7 +157,7 @@ impl<S: Surroundings> Lock<'_, S> {
     fn write_slow(&self, tag: u64, patience: Duration) -> Result<u64, Blocked> {
         let mut waiting = Waiting::new(patience);
         let locked = self.write_waiting(tag, &mut waiting);
-        self.announce_no_more(tag, &waiting);
+        self.announce_no_more(tag, &mut waiting);
         locked
     }
 
@@ -198,7 +198,7 @@ impl<S: Surroundings> Lock<'_, S> {
             return Ok(());
         }
         if self.around.fate(owner) == Fate::Dead && waiting.may_rescue() {
-            self.around.rescue(owner);
+            self.rescue(owner, tag, waiting);
             return Ok(());
         }
         let time = self.nap(owner, tag, waiting)?;
@@ -223,7 +223,7 @@ impl<S: Surroundings> Lock<'_, S> {
                         continue;
                     }
                     if self.around.fate(reader) == Fate::Dead && waiting.may_rescue() {
-                        self.around.rescue(reader);
+                        self.rescue(reader, tag, waiting);
                     } else {
                         let time = self.nap(reader, tag, waiting)?;
                         self.around.sleep(mark, self.object, reader, time);
@@ -248,8 +248,15 @@ impl<S: Surroundings> Lock<'_, S> {
         waiting.nap().ok_or(Blocked::Timeout(owner))
     }
 
-    fn announce_no_more(&self, tag: u64, waiting: &Waiting) {
-        if waiting.announced {
+    /// Recovers a dead participant. One waits for nobody meanwhile, and what one locks for that is let go in time: others
+    /// must not take it for a part of a circle.
+    fn rescue(&self, dead: u64, tag: u64, waiting: &mut Waiting) {
+        self.announce_no_more(tag, waiting);
+        self.around.rescue(dead);
+    }
+
+    fn announce_no_more(&self, tag: u64, waiting: &mut Waiting) {
+        if std::mem::take(&mut waiting.announced) {
             self.around.waits(tag, 0);
         }
     }
@@ -289,7 +296,7 @@ impl<S: Surroundings> Lock<'_, S> {
     fn read_slow(&self, slot: usize, mark: &S::W64, tag: u64, patience: Duration) -> Result<(), Blocked> {
         let mut waiting = Waiting::new(patience);
         let locked = self.read_waiting(slot, mark, tag, &mut waiting);
-        self.announce_no_more(tag, &waiting);
+        self.announce_no_more(tag, &mut waiting);
         locked
     }
 

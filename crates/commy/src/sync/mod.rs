@@ -4,6 +4,8 @@ mod lock;
 #[cfg(all(test, loom))]
 pub(crate) mod loom_tests;
 mod notify;
+#[cfg(all(test, not(loom)))]
+mod tests;
 pub(crate) mod version;
 
 pub(crate) use lock::{Blocked, Fate, Lock, NAP, OWNER, Surroundings, Word32, Word64};
