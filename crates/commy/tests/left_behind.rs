@@ -150,7 +150,7 @@ fn a_block_given_back_within_a_transaction_is_not_restored_into_what_another_mad
         done.commit().expect("commit");
         undone.rollback();
         assert_eq!(second.load().expect("load"), "b".repeat(length * 8));
-        assert_eq!(first.load().expect("load"), []);
+        assert_eq!(first.load().expect("load"), Vec::<u64>::new());
         second.store(String::new()).expect("store");
     }
     assert_eq!(segment.check().expect("check"), []);
