@@ -146,7 +146,7 @@ impl<T: Share> DequeView<T> {
     /// The element at an index, to be changed.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] if the log has no room for its old value.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room for its old value.
     #[inline]
     pub fn try_get_mut(&mut self, index: usize) -> Result<Option<T::Mut<'_>>> {
         let slots = self.slots();
@@ -209,7 +209,7 @@ impl<T: Share> DequeView<T> {
     /// The elements of a range of indices.
     ///
     /// # Errors
-    /// [`Error::BadArgument`] if the range is not within the length.
+    /// [`Error::BadArgument`](crate::Error::BadArgument) if the range is not within the length.
     pub fn range(&self, range: impl RangeBounds<usize>) -> Result<Elements<'_, T>> {
         let slots = self.slots();
         let (start, end) = bounds(&range, slots.len)?;
@@ -220,7 +220,7 @@ impl<T: Share> DequeView<T> {
     /// The elements of a range of indices, to be changed; each is logged when the iterator comes to it.
     ///
     /// # Errors
-    /// [`Error::BadArgument`] if the range is not within the length.
+    /// [`Error::BadArgument`](crate::Error::BadArgument) if the range is not within the length.
     ///
     /// # Panics
     /// The iterator does as [`get_mut`](DequeView::get_mut).
@@ -234,7 +234,7 @@ impl<T: Share> DequeView<T> {
     /// A copy, owned by the process.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if it cannot be read.
+    /// [`Error::Corrupt`](crate::Error::Corrupt) if it cannot be read.
     pub fn to_deque(&self) -> Result<VecDeque<T>> {
         // SAFETY: the view's own header; nobody changes it while `self` is borrowed.
         unsafe { <VecDeque<T> as Share>::load(&self.header, self.cx()) }
@@ -243,7 +243,7 @@ impl<T: Share> DequeView<T> {
     /// Adds an element at the back.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`].
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
     #[inline]
     pub fn push_back(&mut self, value: T) -> Result<()> {
         match self.known() {
@@ -332,7 +332,7 @@ impl<T: Share> DequeView<T> {
     /// Adds an element at the front.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`].
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
     #[inline]
     pub fn push_front(&mut self, value: T) -> Result<()> {
         let (slots, cx) = (self.room(1)?, self.cx());
@@ -348,7 +348,7 @@ impl<T: Share> DequeView<T> {
     /// Removes the first element.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] only if not even the room kept for removals is left.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) only if not even the room kept for removals is left.
     #[inline]
     pub fn pop_front(&mut self) -> Result<Option<T>> {
         let Some(slots) = self.for_removing()? else { return Ok(None) };
@@ -360,7 +360,7 @@ impl<T: Share> DequeView<T> {
     /// Removes the last element.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] only if not even the room kept for removals is left.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) only if not even the room kept for removals is left.
     #[inline]
     pub fn pop_back(&mut self) -> Result<Option<T>> {
         let Some(slots) = self.for_removing()? else { return Ok(None) };
@@ -389,7 +389,7 @@ impl<T: Share> DequeView<T> {
     /// whichever are fewer.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`]; [`Error::BadArgument`] for an index above the length.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace); [`Error::BadArgument`](crate::Error::BadArgument) for an index above the length.
     pub fn insert(&mut self, index: usize, value: T) -> Result<()> {
         below(index, self.checked()?.len + 1)?;
         let (slots, cx) = (self.room(1)?, self.cx());
@@ -420,7 +420,7 @@ impl<T: Share> DequeView<T> {
     /// whichever are fewer.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] if the log has no room for those.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room for those.
     pub fn remove(&mut self, index: usize) -> Result<Option<T>> {
         let slots = self.checked()?;
         if index >= slots.len {
@@ -445,7 +445,7 @@ impl<T: Share> DequeView<T> {
     /// Replaces the element at an index.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`]; [`Error::BadArgument`] for an index that is not below the length.
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace); [`Error::BadArgument`](crate::Error::BadArgument) for an index that is not below the length.
     pub fn set(&mut self, index: usize, value: T) -> Result<()> {
         let slots = self.checked()?;
         below(index, slots.len)?;
@@ -456,7 +456,7 @@ impl<T: Share> DequeView<T> {
     /// Exchanges two elements.
     ///
     /// # Errors
-    /// [`Error::OutOfSpace`] if the log has no room; [`Error::BadArgument`] for an index that is not below
+    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) if the log has no room; [`Error::BadArgument`](crate::Error::BadArgument) for an index that is not below
     /// the length.
     pub fn swap(&mut self, a: usize, b: usize) -> Result<()> {
         sequence::swap(self.checked()?, self.cx(), a, b)
