@@ -212,6 +212,10 @@ impl Log {
     fn use_chunk(&self, actor: &Actor<'_>, chunk: &Chunk<'_>) -> Result<()> {
         let start = chunk.start.get();
         let corrupt = || Error::corrupt(chunk.offset, "a part of a log that is not in use");
+        // What is written next must lie in it.
+        if start > self.len.get() {
+            return Err(corrupt());
+        }
         self.area_end.set(start.checked_add(chunk.words).ok_or_else(corrupt)?);
         self.area.set(actor.at.map.word(chunk.first())?);
         self.area_start.set(start);
@@ -415,7 +419,9 @@ impl Log {
         self.gathered.borrow_mut().clear();
         self.forget_what_is_logged();
         if self.area_start.get() > savepoint.len {
-            // The current chunk is empty now; the one that the log ends in is found from the file.
+            // The current chunk is empty now; the one that the log ends in is found from the file. Until it is found,
+            // and if it is not, nothing is written to either.
+            self.area_end.set(0);
             self.find_area(actor)?;
         }
         Ok(())

@@ -14,7 +14,7 @@ use super::record::{Record, drop_kept_chunks};
 use super::{Context, Cx};
 use crate::alloc::{self, Local, heap::Purpose};
 use crate::error::{Error, Result};
-use crate::layout::{MARKS, PAGE, PROCESSES_PER_PAGE, THREADS_PER_PAGE, ThreadSlot, WAYS, thread_status};
+use crate::layout::{MARKS, PAGE, PROCESSES_PER_PAGE, THREADS_PER_PAGE, ThreadSlot, WAYS};
 use crate::os::{self, Beacon, fork};
 use crate::participant::{Actor, Attachment, ForkGuard, ForkMutex, tag};
 use std::cell::{Cell, RefCell};
@@ -441,8 +441,6 @@ impl Worker {
         if self.beacon_out.replace(true) {
             return;
         }
-        let state = crate::layout::SlotState::unpack(self.slot().state.get());
-        debug_assert!(state.status != thread_status::CLAIMED);
         // SAFETY: lit by this thread in `Actor::claim`; its page is mapped, see `Roster::detach`.
         unsafe { Beacon::release(std::ptr::from_ref(&self.slot().beacon).cast_mut()) }
     }
