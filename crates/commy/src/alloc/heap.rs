@@ -301,7 +301,7 @@ impl<'a> Heap<'a> {
     /// Gives the bitmap the chunks that the file has outgrown, or was made too large for. Gives whether there is a new
     /// one.
     fn extend_bitmap(&self) -> Result<bool> {
-        let (last, ..) = bitmap::place((self.map().size() / PAGE - 1) / REGION_PAGES);
+        let (last, ..) = bitmap::place((self.map().size() / PAGE).saturating_sub(1) / REGION_PAGES);
         for chunk in 1..=last {
             let pointer = self.header().bitmap_chunks.get(chunk).filter(|pointer| pointer.get() == 0);
             if let Some(pointer) = pointer {

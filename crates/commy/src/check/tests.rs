@@ -181,6 +181,27 @@ fn counters_that_are_as_high_as_they_can_be_stop_nobody() {
     segment.stats().unwrap();
     segment.remove("texts").unwrap();
     assert_eq!(segment.check().unwrap(), []);
+    map.header().attachments.put(u64::MAX);
+    Segment::open(segment.path()).unwrap().remove("numbers").map(drop).unwrap_or_default();
+    assert_eq!(segment.check().unwrap(), []);
+}
+
+#[test]
+fn a_page_of_slots_far_outside_and_a_file_of_no_size_stop_nobody() {
+    let (_dir, segment) = sample();
+    let header = segment.map().header();
+    for page in [&header.thread_pages[1], &header.process_pages[1]] {
+        let before = page.get();
+        page.put(u64::MAX - 8);
+        assert!((0..200).all(|index| segment.map().thread(index).is_none_or(|slot| slot.marks.len() > 0)));
+        assert!((0..200).all(|index| segment.map().process(index).is_none_or(|slot| slot.state.get() < u64::MAX)));
+        page.put(before);
+    }
+    let size = header.size.get();
+    header.size.put(0);
+    let grown = segment.open_or_create_with("new", || vec![0u8; 1 << 20]).map(drop);
+    assert!(grown.is_err(), "in a file of no size");
+    header.size.put(size);
 }
 
 #[test]

@@ -142,7 +142,7 @@ impl Map {
             0 => PROCESS_PAGE,
             chunk => self.header().process_pages.get(chunk)?.get_acquire(),
         };
-        let offset = page + (index % PROCESSES_PER_PAGE * size_of::<ProcessSlot>()) as u64;
+        let offset = page.checked_add((index % PROCESSES_PER_PAGE * size_of::<ProcessSlot>()) as u64)?;
         // SAFETY: a process slot is all words.
         if page == 0 { None } else { unsafe { self.get::<ProcessSlot>(offset) }.ok() }
     }
@@ -154,7 +154,7 @@ impl Map {
             0 => THREAD_PAGE,
             chunk => self.header().thread_pages.get(chunk)?.get_acquire(),
         };
-        let offset = page + (index % THREADS_PER_PAGE * size_of::<ThreadSlot>()) as u64;
+        let offset = page.checked_add((index % THREADS_PER_PAGE * size_of::<ThreadSlot>()) as u64)?;
         // SAFETY: a thread slot is words and a beacon, which is only touched through `os::Beacon`.
         if page == 0 { None } else { unsafe { self.get::<ThreadSlot>(offset) }.ok() }
     }

@@ -201,7 +201,7 @@ impl Attachment {
     fn number(&self) -> u64 {
         if self.number.load(Ordering::Relaxed) == 0 {
             let before = self.map.header().attachments.atomic().fetch_add(1, Ordering::Relaxed);
-            self.number.store(before + 1, Ordering::Relaxed);
+            self.number.store(before.wrapping_add(1), Ordering::Relaxed);
         }
         self.number.load(Ordering::Relaxed)
     }
