@@ -193,7 +193,7 @@ fn a_page_of_slots_far_outside_and_a_file_of_no_size_stop_nobody() {
     for page in [&header.thread_pages[1], &header.process_pages[1]] {
         let before = page.get();
         page.put(u64::MAX - 8);
-        assert!((0..200).all(|index| segment.map().thread(index).is_none_or(|slot| slot.marks.len() > 0)));
+        assert!((0..200).all(|index| segment.map().thread(index).is_none_or(|slot| !slot.marks.is_empty())));
         assert!((0..200).all(|index| segment.map().process(index).is_none_or(|slot| slot.state.get() < u64::MAX)));
         page.put(before);
     }
