@@ -265,6 +265,12 @@ pub enum Error {
         /// What was found.
         what: &'static str,
     },
+    /// The segment was [retired](crate::Segment::retire): another has taken its place.
+    #[error("{path} was retired, and another segment has taken its place; open that one", path = .path.display())]
+    Retired {
+        /// The path as it was opened.
+        path: PathBuf,
+    },
     /// A change was asked of a read-only attachment.
     #[error("the segment was opened read-only; open it for writing to change it")]
     ReadOnly,

@@ -89,8 +89,12 @@ impl<'a> Heap<'a> {
         while unused().count() < runs.len() {
             self.add_list_page()?;
         }
-        // The list's new pages may have come from these runs.
-        let runs = runs.iter().filter(|run| (run.start..run.end()).all(|page| !self.is_taken(page)));
+        // The list's new pages may have come from these runs: what is behind them is left.
+        let runs = runs.iter().filter_map(|run| {
+            let taken = (run.start..run.end()).rev().find(|page| self.is_taken(*page));
+            let start = taken.map_or(run.start, |page| page + 1);
+            (start < run.end()).then(|| Hole { start, count: run.end() - start })
+        });
         for (entry, run) in unused().collect::<Vec<_>>().into_iter().zip(runs) {
             self.intent().set(kind::HOLE, run.start, run.count, self.map().offset_of(entry));
             self.mark(run.start, run.count);

@@ -126,8 +126,8 @@ pub(crate) fn lengthen(file: &File, len: u64) -> io::Result<()> {
 /// Gives back the storage between `len` and `end`, behind which nothing was ever used. It reads as zeros when it is
 /// extended again.
 ///
-/// On Unix the file has that length afterwards, and who touches a page beyond it gets SIGBUS. On
-/// Windows a mapped file keeps its length, until [`close_at`].
+/// On Unix the file has that length afterwards, and who touches a page beyond it gets SIGBUS, unless its length is fixed.
+/// On Windows a mapped file keeps its length, until [`close_at`].
 pub(crate) fn truncate(file: &File, len: u64, end: u64) -> io::Result<()> {
     system::truncate(file, len, end)
 }
@@ -315,6 +315,11 @@ pub(crate) fn current_thread_id() -> u64 {
 #[cfg(any(test, feature = "crash-points"))]
 pub(crate) fn kill_self() -> ! {
     system::kill_self()
+}
+
+/// Whether the file can have no other length ever: memory that was sealed against that.
+pub(crate) fn has_fixed_length(file: &File) -> bool {
+    system::has_fixed_length(file)
 }
 
 /// Whether the first `len` bytes of the file have storage behind them; `false` if in doubt.

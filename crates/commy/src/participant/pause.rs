@@ -1,7 +1,7 @@
 //! Having all writers pause, so that the file stands still while it is copied.
 //!
 //! ```text
-//! header.pause: phase 2 << 62 | tag of who has them pause          slot.busy: odd while its thread changes something
+//! header.pause: phase << 62 | tag of who has them pause            slot.busy: odd while its thread changes something
 //!
 //! writer   busy | 1 (odd); light fence; pause is 0: goes on, and ends with busy + 1 (even)
 //!                                 else: busy + 1, waits, and begins again
@@ -13,6 +13,8 @@
 //! While others drain, who holds guards may still begin: somebody who is busy may wait for them. Once all stand still
 //! nobody waits for anybody, and nobody may begin.
 //!
+//! A segment that is *retired* (`segment::retire`) stays so: nobody begins any more, and who is busy comes to an end.
+//!
 //! The pauser is named by the slot's tag, so whoever waits sees when it is dead, and goes on. What it holds beside
 //! this are locks, which are robust by themselves.
 //!
@@ -21,7 +23,7 @@
 use super::{Actor, Attachment};
 use crate::error::{Error, Result};
 use crate::layout::{Point, at};
-use crate::os;
+use crate::os::{self, BeaconState};
 use crate::sync::{Fate, NAP, OWNER, Surroundings, Word64};
 use std::sync::atomic::{Ordering, compiler_fence};
 use std::time::{Duration, Instant};
@@ -30,6 +32,8 @@ use std::time::{Duration, Instant};
 const DRAIN: u64 = 1 << 62;
 /// Nobody may.
 const STILL: u64 = 2 << 62;
+/// Nobody may, ever.
+const RETIRED: u64 = 3 << 62;
 
 /// Says that the thread is busy, and gives the word that may have it pause.
 #[inline(always)]
@@ -57,6 +61,11 @@ pub(super) fn is_busy(word: u64) -> bool {
 /// Whether who has said that it is busy may begin, having seen this; `holds` tells whether it has guards.
 pub(super) fn may_begin(seen: u64, holds: bool) -> bool {
     seen == 0 || (holds && seen & STILL == 0)
+}
+
+/// Whether the word says that the segment is retired.
+fn is_retired(word: u64) -> bool {
+    word & RETIRED == RETIRED
 }
 
 /// Has everybody stand still. `heavy_fence` may fail; `busy` gives somebody who is busy, and `nap` waits for that one.
@@ -112,7 +121,9 @@ impl Actor<'_> {
         while !may_begin(seen, holds) {
             self.set_idle();
             let holder = seen & OWNER;
-            if self.at.fate(holder) != Fate::Alive {
+            if is_retired(seen) {
+                return Err(Error::Retired { path: self.at.map.path().to_path_buf() });
+            } else if self.at.fate(holder) != Fate::Alive {
                 let _ = word.atomic().compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed);
             } else if begin.elapsed() >= patience {
                 let holder = self.at.pid_of(holder);
@@ -130,8 +141,11 @@ impl Actor<'_> {
 impl<'a> Still<'a> {
     /// Has everybody pause. The actor has the space lock, so nobody else does this; its thread has no guards.
     pub(crate) fn begin(actor: &'a Actor<'a>, patience: Duration) -> Result<Still<'a>> {
-        let begin = Instant::now();
-        let (still, at) = (Still(actor), actor.at);
+        let (begin, at) = (Instant::now(), actor.at);
+        if at.is_retired() {
+            return Err(Error::Retired { path: at.map.path().to_path_buf() });
+        }
+        let still = Still(actor);
         let nap = |index| {
             if begin.elapsed() >= patience {
                 let holder = at.pid_of(at.tag_of(index));
@@ -167,7 +181,57 @@ impl Drop for Still<'_> {
     fn drop(&mut self) {
         let at: &Attachment = self.0.at;
         let word = &at.map.header().pause;
-        word.publish(0);
+        // Not if it was retired meanwhile.
+        for phase in [STILL, DRAIN] {
+            let own = phase | self.0.tag;
+            let _ = word.atomic().compare_exchange(own, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
         at.wake(word.atomic(), true);
+    }
+}
+
+impl Attachment {
+    /// Whether the segment is retired.
+    pub(crate) fn is_retired(&self) -> bool {
+        is_retired(self.map.header().pause.get_acquire())
+    }
+
+    /// Lets nobody begin to change anything from now on, and waits for those who are at it and of whose process
+    /// `awaited` says that it counts; for at most `patience`, and so long, too, for whoever has all pause. Tells whether
+    /// all came to their end.
+    pub(crate) fn retire(&self, patience: Duration, awaited: impl Fn(u64) -> bool) -> Result<bool> {
+        let (word, begin) = (&self.map.header().pause, Instant::now());
+        let nap = || std::thread::sleep(Duration::from_micros(100));
+        while !self.is_retired() {
+            let free = word.atomic().compare_exchange(0, RETIRED, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+            if !free && begin.elapsed() >= patience {
+                word.publish(RETIRED);
+            } else if !free {
+                nap();
+            }
+        }
+        self.wake(word.atomic(), true);
+        os::heavy_fence().map_err(|e| Error::io("have the writers stop of", self.map.path(), e))?;
+        let counts = |index| {
+            let slot = self.map.thread(index).filter(|slot| is_busy(slot.busy.get_acquire()))?;
+            let process = self.map.process(usize::from(self.state(slot).process))?;
+            let id = process.id();
+            let is_dead = slot.beacon.state() == BeaconState::Dead || id.is_gone() == Some(true);
+            (!is_dead && awaited(id.pid)).then_some(())
+        };
+        while (0..self.thread_slots()).any(|index| counts(index).is_some()) {
+            if begin.elapsed() >= patience {
+                return Ok(false);
+            }
+            nap();
+        }
+        Ok(true)
+    }
+
+    /// Lets all go on as if it had not been retired.
+    pub(crate) fn reinstate(&self) {
+        let word = &self.map.header().pause;
+        let _ = word.atomic().compare_exchange(RETIRED, 0, Ordering::AcqRel, Ordering::Relaxed);
+        self.wake(word.atomic(), true);
     }
 }

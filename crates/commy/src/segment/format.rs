@@ -88,6 +88,16 @@ pub(crate) fn recognise_or_format(file: &File, path: &Path, options: &Options, f
     examine(file, path)
 }
 
+/// Makes a segment of an open file of zeros, which keeps its length if that is fixed. Gives the size to reserve.
+pub(crate) fn format_blank(file: &File, path: &Path, options: &Options) -> Result<u64> {
+    let _gate = Gate::pass(file, path, options.patience)?;
+    match look(file, path, true)? {
+        Found::Blank => format(file, path, options)?,
+        Found::Segment => return Err(Error::Exists { path: path.to_path_buf() }),
+    }
+    examine(file, path)
+}
+
 /// Sees that an open file is a segment. Gives the size to reserve.
 pub(crate) fn recognise(file: &File, path: &Path) -> Result<u64> {
     match look(file, path, false)? {
@@ -175,14 +185,21 @@ fn examine(file: &File, path: &Path) -> Result<u64> {
     if length < size {
         return Err(Error::Truncated { path: path_buf(), expected: size, actual: length });
     }
-    Ok(maximum)
+    // Whatever is written there: no page is looked for where there can never be any.
+    Ok(if os::has_fixed_length(file) { maximum.min(length) } else { maximum })
 }
 
 /// Makes a segment of a blank file. The caller has passed the gate.
 fn format(file: &File, path: &Path, options: &Options) -> Result<()> {
     let length = file.metadata().map_err(|e| Error::io("examine", path, e))?.len();
-    let size = length.max(options.initial_size).max(MIN_SIZE).next_multiple_of(PAGE);
-    let maximum = options.max_size.max(size);
+    let fixed = os::has_fixed_length(file);
+    if fixed && (length < MIN_SIZE || !length.is_multiple_of(PAGE) || length > MAX_SIZE) {
+        let rule = "which must be whole pages, from 64 KiB to 1 TiB";
+        return Err(Error::BadArgument { what: "the fixed length of the file", value: length, rule });
+    }
+    let size = if fixed { options.initial_size.min(length) } else { length.max(options.initial_size) };
+    let size = size.max(MIN_SIZE).next_multiple_of(PAGE);
+    let maximum = if fixed { length } else { options.max_size.max(size) };
     os::extend(file, 0, size).map_err(|e| Error::OutOfSpace {
         needed: size - length.min(size),
         reason: format!("the disk of {} says: {e}", path.display()),

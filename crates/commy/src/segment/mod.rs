@@ -7,6 +7,7 @@ mod format;
 mod named;
 mod objects;
 mod options;
+mod retire;
 mod sameness;
 mod snapshot;
 mod space;

@@ -174,6 +174,18 @@ impl Options {
         Segment::attach(file, name, reserve, self)
     }
 
+    /// Makes a segment of a file of zeros that was opened elsewhere, as [`open_file`](Options::open_file) opens one: of
+    /// anonymous memory, for example. Memory that is sealed against shrinking and growing keeps its length, which is the
+    /// segment's `max_size` then; storage is taken only as the segment grows.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] if it is a segment already; else as [`create`](Options::create).
+    pub fn create_in(&self, file: File, name: impl AsRef<Path>) -> Result<Segment> {
+        self.check()?;
+        let reserve = super::format::format_blank(&file, name.as_ref(), self)?;
+        Segment::attach(file, name.as_ref(), reserve, self)
+    }
+
     fn open_path(&self, path: &Path, wanted: Wanted) -> Result<Segment> {
         self.check()?;
         if self.read_only && wanted != Wanted::Existing {

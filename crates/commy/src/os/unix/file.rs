@@ -13,6 +13,22 @@ pub fn is_backed(file: &File, len: u64) -> io::Result<bool> {
     Ok(file.metadata()?.blocks().saturating_mul(512) >= len)
 }
 
+/// Seals of both kinds: what can only grow could be made longer than who maps it knows.
+pub fn has_fixed_length(file: &File) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let both = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
+        // SAFETY: an open descriptor; this command takes nothing more. Files that have no seals are an error.
+        let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
+        seals != -1 && seals & both == both
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = file;
+        false
+    }
+}
+
 pub fn file_identity(file: &File) -> io::Result<(u64, u64)> {
     let facts = file.metadata()?;
     Ok((facts.dev(), facts.ino()))

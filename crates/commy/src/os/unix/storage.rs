@@ -33,8 +33,12 @@ pub fn lengthen(file: &File, len: u64) -> io::Result<()> {
     file.set_len(len)
 }
 
-pub fn truncate(file: &File, len: u64, _end: u64) -> io::Result<()> {
-    file.set_len(len)
+pub fn truncate(file: &File, len: u64, end: u64) -> io::Result<()> {
+    match file.set_len(len) {
+        // Its length is sealed; its storage is not.
+        Err(e) if e.raw_os_error() == Some(libc::EPERM) => punch(file, len, end),
+        cut => cut,
+    }
 }
 
 /// Who only reads leaves it as it is.

@@ -23,6 +23,11 @@ pub fn is_backed(_: &File, _: u64) -> io::Result<bool> {
     Ok(false)
 }
 
+/// There are no seals.
+pub fn has_fixed_length(_: &File) -> bool {
+    false
+}
+
 /// The volume and the file's number on it. The number has 128 bits on ReFS, of which this keeps a
 /// digest; volumes that do not have such numbers have some of 64 bits.
 pub fn file_identity(file: &File) -> io::Result<(u64, u64)> {
