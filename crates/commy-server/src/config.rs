@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// All settings; those that are not given have defaults.
@@ -20,6 +21,8 @@ pub struct Config {
     pub socket: Option<PathBuf>,
     /// Tokens that tell who somebody is.
     pub jwt: Option<Jwt>,
+    /// Threads that serve connections; as many as there are processors unless given.
+    pub threads: Option<NonZeroUsize>,
     /// What clients may use up.
     pub limits: Limits,
 }
@@ -33,6 +36,7 @@ impl Default for Config {
             plain: false,
             socket: None,
             jwt: None,
+            threads: None,
             limits: Limits::default(),
         }
     }
@@ -152,6 +156,11 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// How many threads serve connections.
+    pub fn threads(&self) -> usize {
+        self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
     }
 
     /// The Unix socket for WebSockets.

@@ -4,7 +4,7 @@ use crate::catalog::{By, Catalog, Denials};
 use crate::config::Config;
 use crate::connection::Patient;
 use crate::identity::Tokens;
-use crate::listen::Listener;
+use crate::listen::{Listener, Threads};
 use crate::metrics::Metrics;
 use crate::policy::Node;
 use crate::services::Services;
@@ -44,13 +44,14 @@ pub struct Server {
     shared: Arc<Shared>,
     address: Option<SocketAddr>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
+    threads: Arc<Threads>,
     writer: tokio::task::JoinHandle<()>,
     /// Keeps a second server from the same folder.
     _lock: File,
 }
 
 /// Waits until the server is to stop.
-pub async fn stopped(stopping: &mut watch::Receiver<bool>) {
+pub async fn stopped(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
@@ -102,7 +103,7 @@ impl Server {
             config,
         });
         let address = listener.address();
-        let mut tasks = listener.serve(&shared)?;
+        let (mut tasks, threads) = listener.serve(&shared)?;
         let looking = shared.clone();
         tasks.push(tokio::spawn(async move {
             let mut tick = tokio::time::interval(LOOK_AROUND);
@@ -112,7 +113,7 @@ impl Server {
                 looking.services.look_around();
             }
         }));
-        Ok((Server { shared, address, tasks, writer, _lock: lock }, bootstrap))
+        Ok((Server { shared, address, tasks, threads, writer, _lock: lock }, bootstrap))
     }
 
     /// The address that it listens at, with the port that it got if none was asked for.
@@ -133,10 +134,11 @@ impl Server {
     /// Stops: takes no more connections, ends those there are with 1001, and puts everything on the disk. Waits for
     /// connections for so long.
     pub async fn stop(self, patience: Duration) {
-        let Server { shared, tasks, writer, .. } = self;
+        let Server { shared, tasks, threads, writer, .. } = self;
         shared.stopping.send_replace(true);
         tasks.iter().for_each(|task| task.abort());
         let _ = tokio::time::timeout(patience, shared.busy.closed()).await;
+        drop(threads);
         let at_end = shared.clone();
         let _ = tokio::task::spawn_blocking(move || at_end.services.sync()).await;
         let catalog = shared.catalog.clone();

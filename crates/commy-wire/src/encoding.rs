@@ -1,5 +1,8 @@
 //! Messages to and from the bytes of a frame.
 
+use cbor4ii::core::dec::Read;
+use cbor4ii::core::utils::SliceReader;
+use cbor4ii::serde::Deserializer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -41,9 +44,12 @@ pub fn decode<T: DeserializeOwned>(encoding: Encoding, bytes: &[u8]) -> Result<T
     match encoding {
         Encoding::Json => serde_json::from_slice(bytes).map_err(|error| Malformed(error.to_string())),
         Encoding::Cbor => {
-            let mut left = bytes;
-            let message = ciborium::from_reader(&mut left).map_err(|error| Malformed(error.to_string()))?;
-            if left.is_empty() { Ok(message) } else { Err(Malformed(format!("{} bytes behind it", left.len()))) }
+            let mut reader = Deserializer::new(SliceReader::new(bytes));
+            let message = T::deserialize(&mut reader).map_err(|error| Malformed(error.to_string()))?;
+            match Read::fill(&mut reader.into_inner(), 1) {
+                Ok(left) if left.as_ref().is_empty() => Ok(message),
+                _ => Err(Malformed("there is something behind it".into())),
+            }
         }
     }
 }

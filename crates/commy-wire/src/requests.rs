@@ -33,7 +33,13 @@ macro_rules! calls {
 
             /// The name of its kind, as in messages.
             pub fn kind(&self) -> &'static str {
-                match self { $(Call::$name(_) => $snake),* }
+                Call::KINDS[self.number()]
+            }
+
+            /// The place of its kind in [`KINDS`](Call::KINDS).
+            pub fn number(&self) -> usize {
+                enum Kind { $($name),* }
+                match self { $(Call::$name(_) => Kind::$name as usize),* }
             }
         }
     };

@@ -52,3 +52,14 @@ fn lengths_that_are_a_lie_and_nesting_without_end_are_errors() {
     let value = |depth: usize| format!(r#"{{"id":1,"call":{{"set":{{"object":"a","value":{}"#, "[".repeat(depth));
     assert!(decode::<Request>(Encoding::Json, value(100_000).as_bytes()).is_err());
 }
+
+#[test]
+fn keys_as_long_as_a_frame_are_read_in_both_encodings() {
+    let long = "k".repeat(100_000);
+    let value = serde_json::json!({ long.as_str(): 1, "short": { long.as_str(): null } });
+    let set = commy_wire::Set { object: "map".into(), path: String::new(), value, if_version: None };
+    let request = Request { id: 1, service: Some("a/b".into()), call: commy_wire::Call::Set(set) };
+    for encoding in [Encoding::Json, Encoding::Cbor] {
+        assert_eq!(decode::<Request>(encoding, &encode(encoding, &request)).unwrap(), request);
+    }
+}

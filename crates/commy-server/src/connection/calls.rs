@@ -60,9 +60,14 @@ impl Session {
                 let (_, service) = self.service(&request)?;
                 let Call::Batch(batch) = request.call else { unreachable!("it is one") };
                 let small = batch.operations.len() <= SMALL_BATCH;
-                let work =
-                    move |service: &Service| service.batch(&batch.operations).map(|results| Reply::Batch { results });
-                if small { self.once_or_later(service, work)? } else { self.later(service, work)? }
+                let work = move |service: &Service, at_once| {
+                    service.batch(&batch.operations, at_once).map(|results| Reply::Batch { results })
+                };
+                if small {
+                    self.once_or_later(service, work)?
+                } else {
+                    self.later(service, move |service| work(service, false))?
+                }
             }
             Call::ServiceCreate(create) => self.create_service(&request, create.clone())?,
             Call::ServiceOpen(_) | Call::ServiceDescribe(_) => {
@@ -120,7 +125,7 @@ impl Session {
     /// Does an operation at once; if it has to wait, for a lock or for an element, later.
     fn operate(&self, service: Arc<Service>, operation: Operation, wait: Option<Duration>) -> Result<Doing> {
         let Some(wait) = wait else {
-            return self.once_or_later(service, move |service: &Service| service.operate(&operation));
+            return self.once_or_later(service, move |service, at_once| service.operate(&operation, at_once));
         };
         let (shared, end) = (self.shared.clone(), Instant::now() + wait.min(LONGEST_WAIT));
         let patience = Duration::from_secs(shared.config.limits.lock);
@@ -135,9 +140,9 @@ impl Session {
                 loop {
                     waker.take();
                     let again = (service.clone(), operation.clone());
-                    let done = match service.operate(&operation) {
+                    let done = match service.operate(&operation, true) {
                         Err(failure) if failure.code == Code::Busy => {
-                            shared.patient.run(patience, move || again.0.operate(&again.1)).await
+                            shared.patient.run(patience, move || again.0.operate(&again.1, false)).await
                         }
                         done => done,
                     };
@@ -155,14 +160,14 @@ impl Session {
         })
     }
 
-    /// Does it at once if nothing holds it up.
+    /// Does it at once if nothing holds it up; `work` is told whether it is to be at once.
     fn once_or_later(
         &self,
         service: Arc<Service>,
-        work: impl Fn(&Service) -> Result<Reply> + Send + 'static,
+        work: impl Fn(&Service, bool) -> Result<Reply> + Send + 'static,
     ) -> Result<Doing> {
-        match work(&service) {
-            Err(failure) if failure.code == Code::Busy => self.later(service, work),
+        match work(&service, true) {
+            Err(failure) if failure.code == Code::Busy => self.later(service, move |service| work(service, false)),
             done => Ok(Doing::Done(done)),
         }
     }

@@ -30,10 +30,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, Sink, SinkExt, StreamExt};
 use session::Session;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use watches::Watches;
 
@@ -73,13 +74,12 @@ pub async fn serve(shared: Arc<Shared>, mut socket: WebSocket, peer: Peer) {
     let metrics = &shared.metrics;
     metrics.accepted.fetch_add(1, Relaxed);
     metrics.connections.fetch_add(1, Relaxed);
-    let mut stopping = shared.stopping.subscribe();
     let patience = Duration::from_secs(shared.config.limits.authenticate);
     let begun = tokio::select! {
         begun = tokio::time::timeout(patience, greet(&shared, &mut socket, peer)) => {
             begun.unwrap_or_else(|_| Err(end(close_code::POLICY, "nothing was heard in time")))
         }
-        () = stopped(&mut stopping) => Err(end(close_code::AWAY, "the server is stopping")),
+        () = stopped(shared.stopping.subscribe()) => Err(end(close_code::AWAY, "the server is stopping")),
     };
     let ended = match begun {
         Ok(session) => {
@@ -201,16 +201,24 @@ fn welcome(shared: &Arc<Shared>, peer: Peer, asked: &commy_wire::Authenticate) -
     Ok((Session::new(shared.clone(), identity, policy, usage, place), welcome))
 }
 
+/// Waits for the next epoch of the policy; gives what the one after it is waited for with.
+async fn changed(mut news: watch::Receiver<u64>) -> watch::Receiver<u64> {
+    if news.changed().await.is_err() {
+        // The catalog is gone, and with it the server.
+        std::future::pending::<()>().await;
+    }
+    news
+}
+
 /// Waits for the client to read, as long as it may be silent, or until the server stops.
 async fn patiently(shared: &Shared, written: impl Future<Output = Result<(), axum::Error>>) -> Result<(), End> {
     let patience = Duration::from_secs(shared.config.limits.idle) * 3;
-    let mut stopping = shared.stopping.subscribe();
     tokio::select! {
         written = tokio::time::timeout(patience, written) => match written {
             Ok(written) => written.map_err(|_| GONE),
             Err(_) => Err(GONE),
         },
-        () = stopped(&mut stopping) => Err(GONE),
+        () = stopped(shared.stopping.subscribe()) => Err(GONE),
     }
 }
 
@@ -224,11 +232,13 @@ impl Connection {
     }
 
     async fn work(&mut self) -> Result<(), End> {
-        let mut stopping = self.shared.stopping.subscribe();
-        let mut news = self.shared.catalog.news();
+        // Made once and waited for again and again: waiting anew for each frame would take locks that all connections share.
+        let mut stopping = pin!(stopped(self.shared.stopping.subscribe()));
+        let mut news = pin!(changed(self.shared.catalog.news()));
+        let wake = self.watches.wake();
+        let mut woken = pin!(wake.notified());
         let mut tick = tokio::time::interval(Duration::from_secs(1).min(self.idle()));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let wake = self.watches.wake();
         loop {
             tokio::select! {
                 frame = self.socket.next() => {
@@ -251,14 +261,18 @@ impl Connection {
                 Some((id, encoding, done)) = self.slow.next(), if !self.slow.is_empty() => {
                     self.answer(id, encoding, done).await?;
                 }
-                _ = wake.notified() => self.tell().await?,
-                _ = news.changed() => {
+                () = &mut woken => {
+                    woken.set(wake.notified());
+                    self.tell().await?;
+                }
+                next = &mut news => {
+                    news.set(changed(next));
                     self.session.renew()?;
                     self.watches.recheck(&mut self.session);
                     self.tell().await?;
                 }
                 _ = tick.tick() => self.look_at_the_time().await?,
-                () = stopped(&mut stopping) => {
+                () = &mut stopping => {
                     return Err(end(close_code::AWAY, "the server is stopping"));
                 }
             }

@@ -8,7 +8,7 @@ use super::session::Session;
 use crate::failure::{Result, fail, of_library};
 use crate::policy::ServiceRow;
 use crate::server::Shared;
-use crate::services::{Object, Service, Waker};
+use crate::services::{HELD, Object, Service, Waker, held};
 use commy::Operation;
 use commy::dynamic::{Changes, Path};
 use commy_wire::{Change, ChangeKind, Code, Encoding, Event, Reply, Watch as Asked};
@@ -147,7 +147,9 @@ impl Watches {
             if !watch.waker.take() {
                 continue;
             }
-            match watch.look() {
+            let looked = if watch.object.is_held() { Err(held()) } else { watch.look() };
+            watch.object.note_lock(&looked);
+            match looked {
                 Ok(Some(event)) => {
                     if matches!(event, Event::Lagged { .. }) {
                         self.shared.metrics.lagged.fetch_add(1, Relaxed);
@@ -168,16 +170,17 @@ impl Watches {
                     watch.service.forget(&watch.object);
                     ended.push((*id, Event::Removed {}));
                 }
-                // Somebody holds it: it is looked at again.
-                Err(commy::Error::LockTimeout { .. }) => {
-                    let waker = watch.waker.clone();
-                    tokio::spawn(async move {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
-                        waker.set();
-                    });
-                }
                 Err(error) => {
                     let failure = of_library(error);
+                    if failure.code == Code::Busy {
+                        // Somebody holds it: it is looked at again.
+                        let waker = watch.waker.clone();
+                        tokio::spawn(async move {
+                            tokio::time::sleep(HELD).await;
+                            waker.set();
+                        });
+                        continue;
+                    }
                     ended.push((*id, Event::Ended { code: failure.code, message: failure.message }));
                 }
             }

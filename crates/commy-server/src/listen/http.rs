@@ -1,6 +1,7 @@
 //! HTTP over a connection: the WebSocket, and what tells how the server is.
 
 use super::Stream;
+use super::threads::Served;
 use crate::connection;
 use crate::identity::Peer;
 use crate::server::{Shared, stopped};
@@ -20,10 +21,17 @@ use tower_service::Service;
 /// How long a client has for the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
 
+/// Bytes that are read from a WebSocket at once. Each time it is read they are made zero first, so that a large buffer
+/// costs more than the system call that it may save.
+const READ: usize = 8 << 10;
+
+/// One of the connections that there may be, on one of the threads.
+pub(super) type Place = (OwnedSemaphorePermit, Served);
+
 /// What a connection holds until it ends.
 #[derive(Clone)]
 struct Held {
-    _place: Arc<OwnedSemaphorePermit>,
+    _place: Arc<Place>,
     _busy: watch::Receiver<()>,
 }
 
@@ -57,27 +65,20 @@ async fn upgrade(
     let limit = shared.config.limits.frame;
     let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer::Network);
     let held = request.extensions().get::<Held>().cloned();
-    upgrade.max_message_size(limit).max_frame_size(limit).on_upgrade(move |socket| async move {
+    upgrade.read_buffer_size(READ).max_message_size(limit).max_frame_size(limit).on_upgrade(move |socket| async move {
         let _held = held;
         connection::serve(shared, socket, peer).await;
     })
 }
 
 /// Serves a connection; one that becomes a WebSocket goes on after this.
-pub(super) async fn serve(
-    stream: impl Stream,
-    app: Router,
-    peer: Peer,
-    shared: Arc<Shared>,
-    place: OwnedSemaphorePermit,
-) {
+pub(super) async fn serve(stream: impl Stream, app: Router, peer: Peer, shared: Arc<Shared>, place: Place) {
     let held = Held { _place: Arc::new(place), _busy: shared.busy.subscribe() };
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(held.clone());
         app.clone().call(request)
     });
-    let mut stopping = shared.stopping.subscribe();
     let mut http = hyper::server::conn::http1::Builder::new();
     let serving =
         http.timer(TokioTimer::new()).header_read_timeout(HEAD).serve_connection(TokioIo::new(stream), service);
@@ -87,6 +88,6 @@ pub(super) async fn serve(
                 tracing::debug!(%error, "a connection");
             }
         }
-        () = stopped(&mut stopping) => {}
+        () = stopped(shared.stopping.subscribe()) => {}
     }
 }

@@ -3,9 +3,11 @@
 
 mod certificate;
 mod http;
+mod threads;
 mod tls;
 
 pub use certificate::dev_certificate;
+pub use threads::Threads;
 
 use crate::config::Config;
 use crate::identity::Peer;
@@ -15,8 +17,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -50,24 +52,25 @@ impl Listener {
         self.tcp.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
     }
 
-    /// Begins to accept.
+    /// Begins to accept. Gives the tasks that do, and the threads that serve what they accept.
     ///
     /// # Errors
-    /// A Unix socket that cannot be bound.
-    pub fn serve(self, shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, String> {
+    /// A Unix socket that cannot be bound; what the system says to more threads.
+    pub fn serve(self, shared: &Arc<Shared>) -> Result<(Vec<JoinHandle<()>>, Arc<Threads>), String> {
+        let threads = Threads::start(shared.config.threads());
+        let threads = Arc::new(threads.map_err(|error| format!("the threads that serve: {error}"))?);
         let places = Arc::new(Semaphore::new(shared.config.limits.all_connections));
-        let app = http::app(shared.clone());
+        let to = To { app: http::app(shared.clone()), places, threads: threads.clone(), shared: shared.clone() };
         let mut tasks = Vec::new();
         if let Some((listener, tls)) = self.tcp {
-            tasks.push(tokio::spawn(accept_tcp(listener, tls, app.clone(), places.clone(), shared.clone())));
+            tasks.push(tokio::spawn(accept_tcp(listener, tls, to.clone())));
         }
         #[cfg(unix)]
         {
-            let listener = bind(&shared.config.socket())?;
-            tasks.push(tokio::spawn(accept_unix(listener, app, places, shared.clone())));
+            tasks.push(tokio::spawn(accept_unix(bind(&shared.config.socket())?, to)));
             tasks.push(tokio::spawn(crate::handover::serve(bind(&shared.config.handover())?, shared.clone())));
         }
-        Ok(tasks)
+        Ok((tasks, threads))
     }
 }
 
@@ -85,55 +88,85 @@ fn bind(path: &std::path::Path) -> Result<tokio::net::UnixListener, String> {
     Ok(listener)
 }
 
-async fn accept_tcp(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+/// Where connections go that were accepted.
+#[derive(Clone)]
+struct To {
     app: Router,
     places: Arc<Semaphore>,
+    threads: Arc<Threads>,
     shared: Arc<Shared>,
-) {
-    loop {
-        // Without a place the system keeps the client waiting, or turns it away.
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "accepting a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let _ = stream.set_nodelay(true);
-        let (tls, app, shared) = (tls.clone(), app.clone(), shared.clone());
-        tokio::spawn(async move {
-            match tls {
-                None => http::serve(stream, app, Peer::Network, shared, place).await,
-                Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => http::serve(stream, app, Peer::Network, shared, place).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "a handshake"),
-                    Err(_) => tracing::debug!("a handshake that did not end"),
-                },
+}
+
+impl To {
+    /// Room for one more connection. Without it the system keeps clients waiting, or turns them away.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().acquire_owned().await.ok()
+    }
+
+    /// Has a connection served that `open` makes of what was accepted, on the thread that will serve it.
+    fn serve<S: Stream>(
+        &self,
+        place: OwnedSemaphorePermit,
+        peer: Peer,
+        open: impl Future<Output = Option<S>> + Send + 'static,
+    ) {
+        let (app, shared) = (self.app.clone(), self.shared.clone());
+        self.threads.serve(|served| async move {
+            if let Some(stream) = open.await {
+                http::serve(stream, app, peer, shared, (place, served)).await;
             }
         });
     }
 }
 
-#[cfg(unix)]
-async fn accept_unix(listener: tokio::net::UnixListener, app: Router, places: Arc<Semaphore>, shared: Arc<Shared>) {
-    loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // Of whoever connected, as the system noted then.
-                let Ok(user) = stream.peer_cred().map(|found| found.uid()) else { continue };
-                let (app, shared) = (app.clone(), shared.clone());
-                tokio::spawn(async move { http::serve(stream, app, Peer::User(user), shared, place).await });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "accepting a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+/// What accepting has come to; after an error a while, so that one that lasts does not take up a processor.
+async fn accepted<S>(accepted: std::io::Result<S>) -> Option<S> {
+    match accepted {
+        Ok(accepted) => Some(accepted),
+        Err(error) => {
+            tracing::warn!(%error, "accepting a connection");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            None
         }
+    }
+}
+
+async fn accept_tcp(listener: TcpListener, tls: Option<TlsAcceptor>, to: To) {
+    while let Some(place) = to.place().await {
+        let Some((stream, _)) = accepted(listener.accept().await).await else { continue };
+        let Ok(stream) = stream.into_std() else { continue };
+        let tls = tls.clone();
+        let open = async move {
+            let stream = TcpStream::from_std(stream).ok()?;
+            let _ = stream.set_nodelay(true);
+            match tls {
+                None => Some(Box::new(stream) as Box<dyn Stream>),
+                Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => Some(Box::new(stream) as Box<dyn Stream>),
+                    Ok(Err(error)) => {
+                        tracing::debug!(%error, "a handshake");
+                        None
+                    }
+                    Err(_) => {
+                        tracing::debug!("a handshake that did not end");
+                        None
+                    }
+                },
+            }
+        };
+        to.serve(place, Peer::Network, open);
+    }
+}
+
+#[cfg(unix)]
+async fn accept_unix(listener: tokio::net::UnixListener, to: To) {
+    while let Some(place) = to.place().await {
+        let Some((stream, _)) = accepted(listener.accept().await).await else { continue };
+        // Of whoever connected, as the system noted then.
+        let Ok(user) = stream.peer_cred().map(|found| found.uid()) else { continue };
+        let Ok(stream) = stream.into_std() else { continue };
+        let open = async move { tokio::net::UnixStream::from_std(stream).ok() };
+        to.serve(place, Peer::User(user), open);
     }
 }
 

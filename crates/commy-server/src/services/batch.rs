@@ -3,7 +3,7 @@
 //! All objects are locked first, in the order of their names, so that batches do not wait for each other in a circle.
 //! Then everything is done under one undo log.
 
-use super::operations::{Locked, Outcome, check_version, perform};
+use super::operations::{Locked, Outcome, check_version, held, perform};
 use super::{Object, Service};
 use crate::failure::{Result, fail, of_library};
 use commy::Error;
@@ -15,22 +15,24 @@ impl Service {
     /// Does several operations as one.
     ///
     /// # Errors
-    /// Then nothing was changed; the failure says which operation it was.
-    pub fn batch(&self, operations: &[Operation]) -> Result<Vec<Reply>> {
+    /// Then nothing was changed; the failure says which operation it was. [`Code::Busy`] as for one operation.
+    pub fn batch(&self, operations: &[Operation], at_once: bool) -> Result<Vec<Reply>> {
         let waits = |one: &Operation| matches!(one, Operation::Pop(pop) if pop.wait_ms.is_some());
         if let Some(at) = operations.iter().position(waits) {
             let failure = fail(Code::BadRequest, "a pop in a batch cannot wait");
             return Err(Failure { operation: Some(at as u32), ..failure });
         }
         let objects = self.objects_of(operations)?;
+        if at_once && objects.values().any(|object| object.is_held()) {
+            return Err(of_library(held()));
+        }
         match self.together(&objects, operations) {
             Err(Error::Removed { name }) => {
                 objects.values().filter(|object| object.dynamic().name() == name).for_each(|one| self.forget(one));
                 self.together(&self.objects_of(operations)?, operations).map_err(of_library)
             }
             done => {
-                let held = matches!(done, Err(Error::LockTimeout { .. }));
-                objects.values().for_each(|object| object.set_held(held));
+                objects.values().for_each(|object| object.note_lock(&done));
                 done.map_err(of_library)
             }
         }

@@ -11,7 +11,8 @@ mod operations;
 mod scan;
 
 pub use hub::Waker;
-pub use object::Object;
+pub use object::{HELD, Object};
+pub use operations::held;
 
 use crate::failure::{Result, fail, of_library};
 use crate::policy::{Policy, ServiceRow};
@@ -86,7 +87,7 @@ impl Service {
                 work(&self.object(name)?).map_err(of_library)
             }
             done => {
-                object.set_held(matches!(done, Err(commy::Error::LockTimeout { .. })));
+                object.note_lock(&done);
                 done.map_err(of_library)
             }
         }

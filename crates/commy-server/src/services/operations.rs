@@ -47,23 +47,34 @@ impl Service {
     /// Does one operation, which is a transaction of its own.
     ///
     /// # Errors
-    /// Then nothing was changed. [`Code::Busy`] if the object was locked for [`PATIENCE`](super::PATIENCE).
-    pub fn operate(&self, operation: &Operation) -> Result<Reply> {
-        self.with(operation.object(), |object| operate_on(object, operation))
+    /// Then nothing was changed. [`Code::Busy`] if the object was locked for [`PATIENCE`](super::PATIENCE), or, `at_once`, was
+    /// found so before.
+    pub fn operate(&self, operation: &Operation, at_once: bool) -> Result<Reply> {
+        self.with(operation.object(), |object| {
+            if at_once && object.is_held() {
+                return Err(held());
+            }
+            operate_on(object, operation)
+        })
     }
+}
+
+/// What is said of an object that was found locked for long just now, without waiting for it.
+pub fn held() -> Error {
+    Error::other(fail(Code::Busy, "it is locked by somebody else"))
 }
 
 fn operate_on(object: &Object, operation: &Operation) -> commy::Result<Reply> {
     let dynamic = object.dynamic();
     if operation.only_reads() {
-        let path = Path::from(operation.path());
+        let path = operation.path();
         let (reply, version) = match operation {
             Operation::Get(_) => {
-                let (value, version) = at_version(dynamic, || dynamic.get(&path))?;
+                let (value, version) = at_version(dynamic, || dynamic.get(path))?;
                 (taken(value, version), version)
             }
             _ => {
-                let (length, version) = at_version(dynamic, || dynamic.len(&path))?;
+                let (length, version) = at_version(dynamic, || dynamic.len(path))?;
                 (Reply::Length { length, version }, version)
             }
         };
@@ -122,35 +133,35 @@ pub(super) fn perform(
     };
     let path = Path::from(operation.path());
     Ok(match operation {
-        Operation::Get(_) => Outcome::Read(taken(locked!(locked, view => view.get(&path))?, before)),
+        Operation::Get(_) => Outcome::Read(taken(locked!(locked, view => view.get(path))?, before)),
         Operation::Length(_) => {
-            let length = locked!(locked, view => view.len(&path))?;
+            let length = locked!(locked, view => view.len(path))?;
             Outcome::Read(Reply::Length { length, version: before })
         }
         Operation::Set(set) => {
             let value = value(&path, &set.value)?;
-            locked!(locked, view => view.set(&path, &value))?;
+            locked!(locked, view => view.set(path, &value))?;
             changed()
         }
         Operation::Insert(insert) => {
             let value = value(&path, &insert.value)?;
-            match locked!(locked, view => view.insert(&path, &value))? {
+            match locked!(locked, view => view.insert(path, &value))? {
                 true => Outcome::Changed(Reply::Inserted { new: true, version }),
                 false => Outcome::Read(Reply::Inserted { new: false, version: before }),
             }
         }
-        Operation::Remove(_) => out(locked!(locked, view => view.remove(&path))?),
+        Operation::Remove(_) => out(locked!(locked, view => view.remove(path))?),
         Operation::Clear(_) => {
-            locked!(locked, view => view.clear(&path))?;
+            locked!(locked, view => view.clear(path))?;
             changed()
         }
         Operation::Push(push) => {
             let value = value(&path.clone().then("0"), &push.value)?;
-            locked!(locked, view => if push.front { view.push_front(&path, &value) } else { view.push(&path, &value) })?;
+            locked!(locked, view => if push.front { view.push_front(path, &value) } else { view.push(path, &value) })?;
             changed()
         }
         Operation::Pop(pop) => {
-            out(locked!(locked, view => if pop.front { view.pop_front(&path) } else { view.pop(&path) })?)
+            out(locked!(locked, view => if pop.front { view.pop_front(path) } else { view.pop(path) })?)
         }
         _ => return Err(Error::other(fail(Code::Unsupported, "this operation is not known here"))),
     })

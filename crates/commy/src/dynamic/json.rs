@@ -162,6 +162,24 @@ impl super::Dynamic {
     }
 }
 
+impl super::Dynamic {
+    /// A key of the map, or an element of the set, at a path, from JSON.
+    ///
+    /// # Errors
+    /// As [`value_from_json`](super::Dynamic::value_from_json).
+    pub fn key_from_json(&self, path: &super::Path, json: &Json) -> Result<Value> {
+        let (described, plan) = (self.type_of(), &self.type_of().0);
+        let mut node = super::path::node_at(plan, path)?;
+        while let (Kind::Option | Kind::Box, Some(inner)) = (plan.node(node).kind, plan.entries(node).0) {
+            node = inner;
+        }
+        let Some(key) = plan.entries(node).0 else { return Err(path.leads_nowhere("there are no keys")) };
+        Reader { described, missing: Missing::Refuse }
+            .value(key, json)
+            .map_err(|error| inside(error, &format!("{}/{path}", self.name())))
+    }
+}
+
 struct Reader<'a> {
     described: &'a Type,
     missing: Missing,

@@ -35,6 +35,7 @@ mod leaf;
 mod load;
 mod pages;
 mod path;
+mod scan;
 mod sizes;
 mod store;
 mod text;
@@ -49,6 +50,7 @@ pub use changes::{Change, Changes};
 pub use json::Missing;
 pub use pages::Pages;
 pub use path::{Path, Step};
+pub use scan::{Bookmark, Page};
 pub use types::Type;
 pub use value::Value;
 pub use view::{Entries, ReadView, View};
@@ -149,7 +151,7 @@ impl Dynamic {
     /// [`Error::BadPath`] if no value of the type has anything there; as [`load`](Dynamic::load).
     pub fn get(&self, path: impl Into<Path>) -> Result<Option<Value>> {
         let path = path.into();
-        self.at_one_moment(|view| view.get(&path))
+        self.at_one_moment(|view| view.at(&path))
     }
 
     /// How many elements or entries the container at a path has, in a text bytes; `None` if there is none.
@@ -158,7 +160,7 @@ impl Dynamic {
     /// As [`get`](Dynamic::get).
     pub fn len(&self, path: impl Into<Path>) -> Result<Option<u64>> {
         let path = path.into();
-        self.at_one_moment(|view| view.len(&path))
+        self.at_one_moment(|view| view.len_at(&path))
     }
 
     /// Locks it for reading; see [`Shared::read`](crate::Shared::read).

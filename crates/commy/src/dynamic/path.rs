@@ -91,7 +91,11 @@ impl From<&str> for Path {
         if text.is_empty() {
             return Path::default();
         }
-        Path(text.split('/').map(|step| Step::Text(step.replace("~1", "/").replace("~0", "~"))).collect())
+        let plain = |step: &str| match step.contains('~') {
+            true => step.replace("~1", "/").replace("~0", "~"),
+            false => step.to_owned(),
+        };
+        Path(text.split('/').map(|step| Step::Text(plain(step))).collect())
     }
 }
 

@@ -4,6 +4,7 @@ use super::load::{Work, array_len, len, load};
 use super::path::{self, Path, Step, element, follow, open};
 use super::types::Type;
 use super::value::Value;
+use crate::containers::btree::Node;
 use crate::containers::untyped::{Contents, Step as Next};
 use crate::error::Result;
 use crate::schema::Kind;
@@ -65,28 +66,32 @@ impl<'a> View<'a> {
     /// [`Error::BadPath`](crate::Error::BadPath) if no value of the type has anything there;
     /// [`Error::Corrupt`](crate::Error::Corrupt).
     pub fn get(&self, path: impl Into<Path>) -> Result<Option<Value>> {
-        let path = path.into();
-        let mut work = Work::new(self.cx);
+        self.at(&path.into())
+    }
+
+    /// A copy of what is at a path.
+    pub(super) fn at(&self, path: &Path) -> Result<Option<Value>> {
+        let mut work = self.work();
         if let Some((before, Step::Text(last))) = path.split_last()
             && let Some((from, to)) = last.split_once("..")
         {
-            let Some(value) = follow(self.root()?, &path, before)? else { return Ok(None) };
+            let Some(value) = follow(self.root()?, path, before)? else { return Ok(None) };
             let Some(value) = open(value)? else { return Ok(None) };
             match value.type_of().kind {
                 Kind::Vec | Kind::VecDeque | Kind::Array => {
-                    return self.elements(&path, value, (from, to), &mut work).map(Some);
+                    return self.elements(path, value, (from, to), &mut work).map(Some);
                 }
                 Kind::BTreeMap | Kind::BTreeSet => {
-                    let exact = path::key(&path, value, &Step::Text(last.clone())).ok();
+                    let exact = path::key(path, value, &Step::Text(last.clone())).ok();
                     let found = exact.map(|key| path::find(value, &key)).transpose()?.flatten();
                     if found.is_none() {
-                        return self.keys(&path, value, (from, to), &mut work).map(Some);
+                        return self.keys(path, value, (from, to), &mut work).map(Some);
                     }
                 }
                 _ => {}
             }
         }
-        let found = follow(self.root()?, &path, &path.0)?;
+        let found = follow(self.root()?, path, &path.0)?;
         found.map(|value| load(value, &mut work)).transpose()
     }
 
@@ -141,8 +146,12 @@ impl<'a> View<'a> {
     /// # Errors
     /// [`Error::BadPath`](crate::Error::BadPath); [`Error::Corrupt`](crate::Error::Corrupt).
     pub fn len(&self, path: impl Into<Path>) -> Result<Option<u64>> {
-        let path = path.into();
-        let Some(value) = follow(self.root()?, &path, &path.0)? else { return Ok(None) };
+        self.len_at(&path.into())
+    }
+
+    /// How many elements or entries the container at a path has.
+    pub(super) fn len_at(&self, path: &Path) -> Result<Option<u64>> {
+        let Some(value) = follow(self.root()?, path, &path.0)? else { return Ok(None) };
         open(value)?.map_or(Ok(None), len)
     }
 
@@ -168,24 +177,63 @@ impl<'a> View<'a> {
 
     /// The same, from where others ended: in a value that has not changed since.
     pub(super) fn entries_from(&self, path: &Path, cursor: Option<Cursor>) -> Result<Entries<'_>> {
+        let value = self.container(path)?;
+        let cursor = cursor.map_or_else(|| Cursor::first(value), Ok)?;
+        Ok(self.entries_at(value, cursor))
+    }
+
+    /// The container at a path.
+    pub(super) fn container(&self, path: &Path) -> Result<Untyped<'_>> {
         let value = follow(self.root()?, path, &path.0)?.map_or(Ok(None), open)?;
         let value = value.ok_or_else(|| path.leads_nowhere("nothing is there"))?;
         if len(value)?.is_none() || value.type_of().kind == Kind::String {
             return Err(path.leads_nowhere(format!("{} has no elements", value.type_of().name)));
         }
-        let cursor = match cursor {
-            Some(cursor) => cursor,
-            None => Cursor { stack: value.contents()?.into_iter().collect(), index: 0 },
-        };
-        Ok(Entries { value, cursor, work: Work::new(self.cx) })
+        Ok(value)
+    }
+
+    /// The entries of a container from a cursor on.
+    pub(super) fn entries_at<'v>(&self, value: Untyped<'v>, cursor: Cursor) -> Entries<'v> {
+        Entries { value, cursor, work: self.work() }
+    }
+
+    /// What may be read of the object.
+    pub(super) fn work(&self) -> Work {
+        Work::new(self.cx)
     }
 }
+
+/// An index behind all elements.
+const END: u64 = u64::MAX / 2;
 
 /// How far a walk over the entries of a container has come.
 #[derive(Clone, Debug)]
 pub(super) struct Cursor {
     stack: Vec<Contents>,
     index: u64,
+}
+
+impl Cursor {
+    /// Before the first entry of a container.
+    pub(super) fn first(value: Untyped<'_>) -> Result<Cursor> {
+        Ok(Cursor { stack: value.contents()?.into_iter().collect(), index: 0 })
+    }
+
+    /// In a sequence, before the element of an index.
+    pub(super) fn at(mut self, index: u64) -> Cursor {
+        self.index = index.min(END);
+        match self.stack.last_mut() {
+            Some(Contents::Row(row)) => row.next = index.min(row.len),
+            Some(Contents::Ring(ring)) => ring.next = index.min(ring.len),
+            _ => {}
+        }
+        self
+    }
+
+    /// In a tree, at the end of a way through its nodes.
+    pub(super) fn along(way: Vec<Node>) -> Cursor {
+        Cursor { stack: way.into_iter().map(Contents::Node).collect(), index: 0 }
+    }
 }
 
 /// The entries of a container, given as key and value: of a sequence index and element, of a set the element and
@@ -254,7 +302,7 @@ impl Iterator for Entries<'_> {
         if !matches!(next, Some(Ok(_))) {
             // Nothing comes after the end, or after what is damaged.
             self.cursor.stack.clear();
-            self.cursor.index = u64::MAX / 2;
+            self.cursor.index = END;
         }
         next
     }

@@ -48,7 +48,7 @@ pub use map::BTreeMapView;
 pub use range::{Iter, IterMut, Range, RangeMut};
 pub use set::{BTreeSetView, Elements};
 pub use tree::Head;
-pub(crate) use untyped::{Node, find, length, neighbours};
+pub(crate) use untyped::{Node, behind, find, length, neighbours};
 
 use crate::error::Result;
 use crate::schema::describe::elements;

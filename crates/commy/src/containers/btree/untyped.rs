@@ -141,6 +141,29 @@ pub(crate) fn find(
     }
 }
 
+/// The nodes on the way to the first entry behind a key, each as a cursor that goes on from there; none without a tree.
+/// `order` compares a stored key with it.
+pub(crate) fn behind(
+    map: &Map,
+    forms: &Forms,
+    head: u64,
+    mut order: impl FnMut(u64) -> Result<Ordering>,
+) -> Result<Vec<Node>> {
+    let Some(mut node) = Node::open(map, forms, head)? else { return Ok(Vec::new()) };
+    let mut way = Vec::new();
+    loop {
+        node.next = node.partition(forms, |key| Ok(order(key)?.is_le()))?;
+        if node.levels <= 1 {
+            way.push(node);
+            return Ok(way);
+        }
+        match node.step(map, forms, false)? {
+            Step::Down(child) => way.push(std::mem::replace(&mut node, child)),
+            _ => return Err(Error::corrupt(node.offset, "a node of a tree without the child that was looked for")),
+        }
+    }
+}
+
 /// How many entries the head of a tree says that there are.
 pub(crate) fn length(map: &Map, head: u64) -> Result<u64> {
     // SAFETY: a head is all words.

@@ -47,7 +47,7 @@ pub use iter::{Elements, Iter, IterMut, Keys, Values, ValuesMut};
 pub use map::HashMapView;
 pub use set::HashSetView;
 pub(crate) use stroke::Kept;
-pub(crate) use untyped::{Facts, Places, find};
+pub(crate) use untyped::{Facts, Places, find, scan};
 
 use crate::error::Result;
 use crate::schema::describe::elements;

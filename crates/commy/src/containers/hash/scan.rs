@@ -23,6 +23,17 @@ use crate::schema::{Key, Share};
 /// Where to go on: groups that were gone through, with the bits in reverse order.
 type Cursor = u64;
 
+/// The group that a cursor leads to, of so many.
+pub(super) fn group_of(cursor: Cursor, groups: u64) -> u64 {
+    cursor.reverse_bits() & (groups - 1)
+}
+
+/// The cursor behind a group, of so many; `None` behind the last. It counts from the top bit down.
+pub(super) fn behind(group: u64, groups: u64) -> Option<Cursor> {
+    let step = (1u64 << 63) >> groups.trailing_zeros().saturating_sub(1);
+    if groups == 1 { None } else { group.reverse_bits().checked_add(step) }
+}
+
 impl<K: Key, V: Share> Raw<'_, K, V> {
     /// Hands the slots of the next home groups to `take`, until there were `enough` entries. Gives the cursor of
     /// the next page; `None` at the end.
@@ -50,7 +61,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         let mut taken = 0;
         loop {
             go_on(self.cx)?;
-            let group = cursor.reverse_bits() & (fewest - 1);
+            let group = group_of(cursor, fewest);
             let mut each = |slot| {
                 taken += 1;
                 take(slot)
@@ -73,10 +84,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
                     self.with_home(table, home as usize * WIDTH, &mut each)?;
                 }
             }
-            // The next group, counted from the top bit down.
-            let step = (1u64 << 63) >> fewest.trailing_zeros().saturating_sub(1);
-            let bits = group.reverse_bits();
-            match if fewest == 1 { None } else { bits.checked_add(step) } {
+            match behind(group, fewest) {
                 None => return Ok(None),
                 Some(next) => cursor = next,
             }

@@ -2,6 +2,7 @@
 
 use super::group::{DELETED, EMPTY, WIDTH};
 use super::head::{Head, MOVING_WORDS, Moving};
+use super::scan::{behind, group_of};
 use super::table::{File, Shape, Table, capacity, home, tag};
 use crate::containers::untyped::{Block, Forms, Step};
 use crate::error::{Error, Result};
@@ -189,6 +190,38 @@ impl Places {
         }
     }
 
+    /// Hands over where the entries are whose home group begins at a position.
+    fn with_home(
+        &self,
+        map: &Map,
+        slot: &Slot,
+        position: u64,
+        hash: &mut impl FnMut(u64) -> Result<u64>,
+        take: &mut impl FnMut(u64, u64) -> Result<()>,
+    ) -> Result<()> {
+        let mut group = position;
+        loop {
+            let mut ends = false;
+            for index in group..group + WIDTH as u64 {
+                let control = control_byte(map, self, index)?;
+                ends |= control == EMPTY;
+                if control & DELETED == 0 && index < self.slots {
+                    let key = self.control - (index + 1) * slot.size;
+                    if home(hash(key)?, self.slots as usize) as u64 == position {
+                        take(key, key + slot.value)?;
+                    }
+                }
+            }
+            group += WIDTH as u64;
+            if group >= self.slots {
+                group = 0;
+            }
+            if ends || group == position {
+                return Ok(());
+            }
+        }
+    }
+
     /// The block, which has not been given.
     pub(crate) fn block(&self, map: &Map, forms: &Forms) -> Result<Block> {
         Slot::of(forms).block(map, self.control, self.slots)
@@ -302,6 +335,49 @@ pub(crate) fn find(
         table = Places::table(map, forms, moving.control.get(), moving.slots.get())?;
     }
     Ok(table.find(map, &Slot::of(forms), hash, equal)?.map(|entry| (entry, hash)))
+}
+
+/// Hands over where the entries of the home group are that a cursor leads to: see `scan`, which does the same for who knows
+/// the types. Gives the cursor of the next group; `None` behind the last.
+pub(crate) fn scan(
+    map: &Map,
+    forms: &Forms,
+    head: u64,
+    cursor: u64,
+    mut hash: impl FnMut(u64, u64) -> Result<u64>,
+    mut take: impl FnMut(u64, u64) -> Result<()>,
+) -> Result<Option<u64>> {
+    let facts = Facts::of(map, head)?;
+    let Some(table) = Places::open(map, forms, head)? else { return Ok(None) };
+    let slot = Slot::of(forms);
+    let mut hash = |place| hash(place, facts.seed);
+    let old = match facts.moving {
+        None => None,
+        Some((slots, moved)) => {
+            // SAFETY: it is all words.
+            let moving = unsafe { map.get::<Moving>(table.moving)? };
+            Some((Places::table(map, forms, moving.control.get(), slots)?, moved))
+        }
+    };
+    let groups = |table: &Places| table.slots.div_ceil(WIDTH as u64).max(1);
+    let fewest = old.as_ref().map_or(groups(&table), |(old, _)| groups(old).min(groups(&table)));
+    let group = group_of(cursor, fewest);
+    let mut any_moved = old.is_none();
+    if let Some((old, moved)) = &old {
+        for home in (group..groups(old)).step_by(fewest as usize) {
+            if home * (WIDTH as u64) < *moved {
+                any_moved = true;
+            } else {
+                old.with_home(map, &slot, home * WIDTH as u64, &mut hash, &mut take)?;
+            }
+        }
+    }
+    if any_moved {
+        for home in (group..groups(&table)).step_by(fewest as usize) {
+            table.with_home(map, &slot, home * WIDTH as u64, &mut hash, &mut take)?;
+        }
+    }
+    Ok(behind(group, fewest))
 }
 
 fn control_byte(map: &Map, table: &Places, index: u64) -> Result<u8> {
