@@ -115,6 +115,26 @@ fn objects_of_many_parts_are_not_as_they_were() {
 }
 
 #[test]
+fn a_float_is_its_neighbour_after_export_and_import() {
+    let desk = Desk::new();
+    // Drawn bits: numbers of all sizes, subnormal ones and some that are none.
+    let bits = (1..3000u64).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let doubles: Vec<f64> = bits.clone().map(|bits| f64::from_bits(bits ^ bits >> 31)).collect();
+    let singles: Vec<f32> = bits.map(|bits| f32::from_bits((bits ^ bits >> 31) as u32)).collect();
+    let segment = commy::Segment::create(desk.file("s")).unwrap();
+    segment.open_or_create_with("doubles", || doubles).unwrap();
+    segment.open_or_create_with("singles", || singles).unwrap();
+    let (success, _, complained) = desk.run(&["import", "t"], &desk.good(&["export", "s"]));
+    assert!(success, "{complained}");
+    let other = commy::Segment::open(desk.file("t")).unwrap();
+    for name in ["doubles", "singles"] {
+        // Equal values have equal bits.
+        let [was, is] = [&segment, &other].map(|segment| segment.dynamic(name).unwrap().load().unwrap());
+        assert!(was == is, "{name}");
+    }
+}
+
+#[test]
 fn half_of_an_object_is_there_under_its_name() {
     let desk = Desk::new();
     let list = |entries: u64, parts: &[&str]| {

@@ -404,6 +404,27 @@ fn an_error_in_a_value_changes_something_or_names_no_place() {
 }
 
 #[test]
+fn bytes_become_what_is_no_value_in_an_array() {
+    let (_dir, segment) = segment();
+    let flags = segment.open_or_create_with("flags", || [true, false, true]).unwrap();
+    let signed = segment.open_or_create_with("signed", || [-1i8, 2]).unwrap();
+    let bytes = segment.open_or_create_with("bytes", || [1u8, 2]).unwrap();
+    let set = |name: &str, value: Vec<u8>| {
+        let dynamic = segment.dynamic(name).unwrap();
+        let mut guard = dynamic.write().unwrap();
+        guard.set("", &value.into())?;
+        guard.commit()
+    };
+    assert!(matches!(set("flags", vec![7, 7, 7]), Err(Error::BadValue { .. })));
+    assert!(matches!(set("signed", vec![200, 1]), Err(Error::BadValue { .. })));
+    set("signed", vec![100, 1]).unwrap();
+    set("bytes", vec![200, 1]).unwrap();
+    assert_eq!((flags.load().unwrap(), signed.load().unwrap()), ([true, false, true], [100, 1]));
+    assert_eq!(bytes.load().unwrap(), [200, 1]);
+    sound(&segment);
+}
+
+#[test]
 fn atomics_are_not_seen_or_set() {
     let (_dir, segment) = segment();
     let hits: Shared<AtomicU64> = segment.open_or_create("hits").unwrap();

@@ -192,10 +192,33 @@ fn an_error_in_a_type_does_not_point_at_its_place() {
 }
 
 #[test]
+fn the_default_of_a_short_type_takes_all_memory() {
+    for text in ["[u64; 500000000]", "[(); 4000000000]", "[[[u8; 1000]; 1000]; 1000]", "[[u32; 0]; 4000000000]"] {
+        let described: Type = text.parse().unwrap();
+        assert!(matches!(described.default_value(), Err(commy::Error::BadValue { .. })), "{text}");
+    }
+    let described: Type = "[[u8; 100]; 100]".parse().unwrap();
+    let row = commy::dynamic::Value::Bytes(vec![0; 100]);
+    assert_eq!(described.default_value().unwrap(), commy::dynamic::Value::List(vec![row; 100]));
+}
+
+#[test]
 fn types_without_an_end_hang_or_overflow_the_stack() {
     let deep = format!("{}u8{}", "Vec<".repeat(10_000), ">".repeat(10_000));
     assert!(deep.parse::<Type>().is_err());
     // As many types as one likes, each of the one before, double at each step: names, not types.
     assert!("struct A<A<A>> { a: A }".parse::<Type>().is_err());
     assert!("[[[[u64; 60000]; 60000]; 60000]; 60000]".parse::<Type>().is_err());
+    assert!("struct A { a: A } [A; 2]".parse::<Type>().is_err());
+    assert!("struct A { a: B } struct B { b: [A; 1] } [A; 2]".parse::<Type>().is_err());
+    assert!("#[repr(u8)] enum A { B = 170141183460469231731687303715884105727, C }".parse::<Type>().is_err());
+    // Each twice in the next one, without a size.
+    let twice = |n: usize| format!("struct T{} {{ a: T{n}, b: T{n} }} ", n + 1);
+    let doubled = format!("struct T0; {} [T60; 2]", (0..60).map(twice).collect::<String>());
+    assert_eq!(doubled.parse::<Type>().unwrap().name(), "[T60; 2]");
+    // Each in the next one, known from containers by the time that their sizes are asked for.
+    let next = |n: usize| format!("struct T{} {{ a: T{n} }} ", n + 1);
+    let vectors = (1..100).map(|n| format!("v{n}: Vec<T{}>, ", n * 400)).collect::<String>();
+    let chain = format!("struct T0; {}", (0..40_000).map(next).collect::<String>());
+    assert!(format!("{chain} struct All {{ {vectors} last: T40000 }}").parse::<Type>().is_err());
 }

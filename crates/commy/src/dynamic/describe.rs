@@ -10,16 +10,21 @@ use crate::containers::vec::VecHeader;
 use crate::error::{Error, Result};
 use crate::schema::describe::elements;
 use crate::schema::{Description, Field, Kind, Node, Variant};
+use std::collections::{HashMap, HashSet};
+
+/// How far types may consist of each other. Each level takes 16 KiB of stack in builds that are not optimised.
+pub(super) const DEEPEST: usize = 64;
 
 /// The description of a type written as text.
 pub(super) fn describe(text: &str) -> Result<Description> {
     let declared = parse(text)?;
-    let mut builder = Builder { text, declared: &declared, types: Vec::new(), nodes: Vec::new(), depth: 0 };
+    let (types, places, nodes) = (Vec::new(), HashMap::new(), Vec::new());
+    let mut builder = Builder { text, declared: &declared, types, places, nodes, depth: 0 };
     let root = builder.describe(&declared.root)?;
     if builder.nodes.len() > usize::from(u16::MAX) {
         return Err(bad_type(text, 0, "it consists of too many types"));
     }
-    super::sizes::lay_out(text, &builder.types, &declared.items, &mut builder.nodes)?;
+    super::sizes::lay_out(text, &builder.types, &declared, &mut builder.nodes)?;
     Ok(Description::with_root(builder.nodes, root))
 }
 
@@ -83,6 +88,8 @@ struct Builder<'a> {
     declared: &'a Declared,
     /// The types that the nodes are of.
     types: Vec<Expression>,
+    /// The nodes by the texts of their types.
+    places: HashMap<String, usize>,
     nodes: Vec<Node>,
     depth: usize,
 }
@@ -93,7 +100,7 @@ impl<'a> Builder<'a> {
     }
 
     fn known(&self, expression: &Expression) -> Option<usize> {
-        self.types.iter().position(|known| known.to_string() == expression.to_string())
+        self.places.get(&expression.to_string()).copied()
     }
 
     /// As `Registry::node`.
@@ -109,6 +116,7 @@ impl<'a> Builder<'a> {
         }
         let index = self.nodes.len();
         self.types.push(expression.clone());
+        self.places.insert(expression.to_string(), index);
         self.nodes.push(Node { kind, name, size: 0, align: 1, variants: Vec::new() });
         self.nodes[index].variants = fill(self)?;
         Ok((index, true))
@@ -128,7 +136,7 @@ impl<'a> Builder<'a> {
     /// Registers a type as it does itself; gives its node.
     fn describe(&mut self, expression: &Expression) -> Result<usize> {
         self.depth += 1;
-        if self.depth > 500 {
+        if self.depth > DEEPEST {
             return Err(self.error(expression, "this type consists of itself too often"));
         }
         let node = self.describe_form(expression)?;
@@ -185,43 +193,47 @@ impl<'a> Builder<'a> {
         Ok(node)
     }
 
-    /// Whether a type can be `Plain`.
+    /// Whether a type can be `Plain`: whether all types are of which it consists.
     fn is_plain(&self, node: usize) -> bool {
-        let node = &self.nodes[node];
-        let mut fields = node.variants.iter().flat_map(|part| &part.fields);
-        match node.kind {
-            Kind::Struct if node.name.starts_with('(') => false,
-            Kind::Struct | Kind::Array => fields.all(|field| self.is_plain(field.node)),
-            Kind::Enum | Kind::SignedEnum => node.size > 0,
-            Kind::Atomic | Kind::Option | Kind::String => false,
-            kind => !matches!(
-                kind,
-                Kind::Vec
-                    | Kind::VecDeque
-                    | Kind::HashMap
-                    | Kind::HashSet
-                    | Kind::BTreeMap
-                    | Kind::BTreeSet
-                    | Kind::Box
-            ),
+        let (mut seen, mut open) = (HashSet::from([node]), vec![node]);
+        while let Some(node) = open.pop().map(|node| &self.nodes[node]) {
+            let can_be = match node.kind {
+                Kind::Struct => !node.name.starts_with('('),
+                Kind::Enum | Kind::SignedEnum => node.size > 0,
+                Kind::Vec | Kind::VecDeque | Kind::HashMap | Kind::HashSet | Kind::BTreeMap | Kind::BTreeSet => false,
+                Kind::Atomic | Kind::Option | Kind::String | Kind::Box => false,
+                _ => true,
+            };
+            if !can_be {
+                return false;
+            }
+            let parts = node.variants.iter().flat_map(|part| &part.fields).map(|field| field.node);
+            open.extend(parts.filter(|part| seen.insert(*part)));
         }
+        true
     }
 
-    fn is_of_atomics(&self, expression: &Expression) -> bool {
-        match &expression.form {
-            Form::Array(element, _) => self.is_of_atomics(element),
-            Form::Named(name, _) if atomic(name).is_some() => true,
-            // A struct of atomics has nothing else.
-            Form::Named(..) => match self.item(expression).map(|item| &item.body) {
-                Some(Body::Struct(fields)) => fields.first().is_some_and(|(_, field)| self.is_of_atomics(field)),
-                _ => false,
-            },
-            _ => false,
+    fn is_of_atomics<'e>(&'e self, mut expression: &'e Expression) -> bool {
+        // Who comes to more types than there are goes in a circle.
+        for _ in 0..=self.declared.items.len() {
+            while let Form::Array(element, _) = &expression.form {
+                expression = element;
+            }
+            match &expression.form {
+                Form::Named(name, _) if atomic(name).is_some() => return true,
+                // A struct of atomics has nothing else.
+                Form::Named(..) => match self.item(expression).map(|item| &item.body) {
+                    Some(Body::Struct(fields)) if !fields.is_empty() => expression = &fields[0].1,
+                    _ => return false,
+                },
+                _ => return false,
+            }
         }
+        false
     }
 
     fn item(&self, expression: &Expression) -> Option<&'a Item> {
-        self.declared.items.iter().find(|item| item.name.to_string() == expression.to_string())
+        self.declared.item(&expression.to_string())
     }
 
     fn named(&mut self, expression: &Expression, name: &str, parameters: &[Expression]) -> Result<usize> {
@@ -355,7 +367,7 @@ impl<'a> Builder<'a> {
                 let mut parts: Vec<Variant> = Vec::new();
                 for (index, (name, discriminant, fields)) in variants.iter().enumerate() {
                     let value = discriminant.unwrap_or(next);
-                    next = value + 1;
+                    next = value.saturating_add(1);
                     let tag = match size {
                         None => index as u64,
                         Some(size) => own.tag(item, kind, size, value)?,
@@ -386,7 +398,7 @@ impl<'a> Builder<'a> {
 
     /// Floats, and what hashes, are no keys.
     fn check_key(&self, expression: &Expression, node: usize) -> Result<()> {
-        let (mut seen, mut open) = (vec![node], vec![node]);
+        let (mut seen, mut open) = (HashSet::from([node]), vec![node]);
         while let Some(node) = open.pop() {
             let kind = self.nodes[node].kind;
             let no_key = matches!(kind, Kind::Float | Kind::Atomic | Kind::VecDeque)
@@ -395,12 +407,8 @@ impl<'a> Builder<'a> {
                 let reason = format!("{expression} cannot be a key: it has a {} in it", self.nodes[node].name);
                 return Err(self.error(expression, reason));
             }
-            for field in self.nodes[node].variants.iter().flat_map(|part| &part.fields) {
-                if !seen.contains(&field.node) {
-                    seen.push(field.node);
-                    open.push(field.node);
-                }
-            }
+            let parts = self.nodes[node].variants.iter().flat_map(|part| &part.fields).map(|field| field.node);
+            open.extend(parts.filter(|part| seen.insert(*part)));
         }
         Ok(())
     }

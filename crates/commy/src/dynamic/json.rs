@@ -20,6 +20,7 @@
 //! is an option as `null`.
 
 use super::fit::inside;
+use super::load::is_bytes;
 use super::types::Type;
 use super::value::Value;
 use super::written::is_tuple;
@@ -240,11 +241,9 @@ impl Reader<'_> {
             },
             Kind::Box => self.value(first, json)?,
             Kind::Array | Kind::Vec | Kind::VecDeque | Kind::HashSet | Kind::BTreeSet => {
-                let element = plan.node(first);
-                let bytes = element.kind == Kind::Unsigned
-                    && element.size == 1
-                    && !matches!(node.kind, Kind::HashSet | Kind::BTreeSet);
-                if bytes && let Some(hex) = json.get("hex") {
+                if is_bytes(plan, at)
+                    && let Some(hex) = json.get("hex")
+                {
                     return hex.as_str().and_then(from_hex).map(Value::Bytes).ok_or_else(bad);
                 }
                 let all = json.as_array().ok_or_else(bad)?.iter().enumerate();

@@ -2,6 +2,7 @@
 //!
 //! What a ring notes of a key is said in `tx::ring`: a text as its letters; what owns nothing as its stored bytes.
 
+use super::load::{array_count, is_bytes};
 use super::value::Value;
 use super::written::is_tuple;
 use crate::error::{Error, Result};
@@ -83,14 +84,11 @@ fn of_bytes(plan: &Plan, node: usize, bytes: &[u8]) -> Option<Value> {
         }
         Kind::Array => {
             let (element, size) = plan.element(node);
-            if plan.node(element).kind == Kind::Unsigned && plan.node(element).size == 1 {
+            if is_bytes(plan, node) {
                 return Some(Value::Bytes(bytes.to_vec()));
             }
             let elements: Vec<&[u8]> = match plan.node(element).size {
-                0 => vec![
-                    &[];
-                    usize::try_from(super::load::array_count(plan, node)).ok().filter(|count| *count <= MOST)?
-                ],
+                0 => vec![&[]; usize::try_from(array_count(plan, node)).ok().filter(|count| *count <= MOST)?],
                 _ => bytes.chunks_exact(size).collect(),
             };
             elements.into_iter().map(|one| of_bytes(plan, element, one)).collect::<Option<_>>().map(Value::List)

@@ -78,7 +78,7 @@ pub(super) fn load(value: Untyped<'_>, work: &mut Work) -> Result<Value> {
             }
         }
         Kind::Array | Kind::Vec | Kind::VecDeque | Kind::HashSet | Kind::BTreeSet => {
-            if is_bytes(value) {
+            if is_bytes(value.plan, value.node) {
                 return Ok(Value::Bytes(bytes(value, work)?));
             }
             let mut all = Vec::new();
@@ -104,10 +104,10 @@ pub(super) fn load(value: Untyped<'_>, work: &mut Work) -> Result<Value> {
     })
 }
 
-/// Whether it is a sequence of `u8`.
-pub(super) fn is_bytes(value: Untyped<'_>) -> bool {
-    let element = value.plan.entries(value.node).0.map(|element| value.plan.node(element));
-    matches!(value.type_of().kind, Kind::Vec | Kind::VecDeque | Kind::Array)
+/// Whether a type is a sequence of `u8`, whose values are `Value::Bytes`.
+pub(super) fn is_bytes(plan: &Plan, node: usize) -> bool {
+    let element = plan.entries(node).0.map(|element| plan.node(element));
+    matches!(plan.node(node).kind, Kind::Vec | Kind::VecDeque | Kind::Array)
         && element.is_some_and(|element| element.kind == Kind::Unsigned && element.size == 1)
 }
 

@@ -1,6 +1,7 @@
 //! Sizes, alignments and offsets of described types: by the rules of `repr(C)`, which all stored forms follow.
 
-use super::text::{Expression, Form, Item, bad_type};
+use super::describe::DEEPEST;
+use super::text::{Declared, Expression, Form, bad_type};
 use crate::containers::{boxed::BoxStored, btree, deque::DequeHeader, hash, vec::VecHeader};
 use crate::error::Result;
 use crate::schema::{Kind, Node};
@@ -14,18 +15,19 @@ enum Progress {
 }
 
 /// Puts sizes, alignments and offsets into the nodes of `types`, which are named in a type written as `text`.
-pub(super) fn lay_out(text: &str, types: &[Expression], items: &[Item], nodes: &mut [Node]) -> Result<()> {
+pub(super) fn lay_out(text: &str, types: &[Expression], declared: &Declared, nodes: &mut [Node]) -> Result<()> {
     let done = vec![Progress::Open; nodes.len()];
-    let mut sizes = Sizes { text, types, items, nodes, done };
+    let mut sizes = Sizes { text, types, declared, nodes, done, depth: 0 };
     (0..sizes.nodes.len()).try_for_each(|node| sizes.lay_out(node).map(drop))
 }
 
 struct Sizes<'a> {
     text: &'a str,
     types: &'a [Expression],
-    items: &'a [Item],
+    declared: &'a Declared,
     nodes: &'a mut [Node],
     done: Vec<Progress>,
+    depth: usize,
 }
 
 impl Sizes<'_> {
@@ -38,6 +40,10 @@ impl Sizes<'_> {
                 return Err(bad_type(self.text, self.types[node].at, reason));
             }
             Progress::Open => self.done[node] = Progress::Begun,
+        }
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(bad_type(self.text, self.types[node].at, "this type consists of too many within each other"));
         }
         let (size, align) = match self.nodes[node].kind {
             Kind::Vec => (size_of::<VecHeader>(), 8),
@@ -52,8 +58,7 @@ impl Sizes<'_> {
                 (size.saturating_mul(count), align)
             }
             Kind::Struct => {
-                let name = self.types[node].to_string();
-                let item = self.items.iter().find(|item| item.name.to_string() == name);
+                let item = self.declared.item(&self.types[node].to_string());
                 let least = item.map_or(1, |item| if item.repr.c { item.repr.align.max(1) } else { 1 });
                 let (size, align) = self.fields(node, 0, 0)?;
                 (size.next_multiple_of(least), align.max(least))
@@ -66,6 +71,7 @@ impl Sizes<'_> {
         }
         (self.nodes[node].size, self.nodes[node].align) = (size, align);
         self.done[node] = Progress::Done;
+        self.depth -= 1;
         Ok((size, align))
     }
 

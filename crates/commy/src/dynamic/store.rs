@@ -1,6 +1,7 @@
 //! From a value to its stored form.
 
 use super::fit::{elements, fields, inside, misfit, number, variant};
+use super::load::{array_count, is_bytes};
 use super::value::Value;
 use crate::containers::deque::{DequeHeader, Ring};
 use crate::containers::vec::{Shape, VecHeader};
@@ -21,7 +22,7 @@ pub(super) fn store(cx: Cx, plan: &Plan, node: usize, value: &Value, out: &mut [
         Kind::Unit => Err(misfit(described, value)),
         Kind::Duration => {
             let Value::Duration(duration) = value else { return Err(misfit(described, value)) };
-            // SAFETY: all bytes of a duration but padding, which is not looked at, are in these two parts.
+            // All bytes of a duration but padding, which is not looked at, are in these two parts.
             let (whole, nanos) = (duration.as_secs(), duration.subsec_nanos());
             let at = crate::walk::NANOSECONDS_AT as usize;
             out[8 - at..][..8].copy_from_slice(&whole.to_ne_bytes());
@@ -47,13 +48,13 @@ pub(super) fn store(cx: Cx, plan: &Plan, node: usize, value: &Value, out: &mut [
         Kind::Array => {
             if let Value::Bytes(bytes) = value
                 && bytes.len() == out.len()
-                && super::load::array_count(plan, node) == out.len() as u64
+                && is_bytes(plan, node)
             {
                 out.copy_from_slice(bytes);
                 return Ok(());
             }
             let all = elements(described, value)?;
-            if all.len() as u64 != super::load::array_count(plan, node) {
+            if all.len() as u64 != array_count(plan, node) {
                 let found = format!("a list of {}", all.len());
                 return Err(Error::BadValue { place: String::new(), found, expected: described.name.clone() });
             }
@@ -138,8 +139,7 @@ fn store_row(cx: Cx, plan: &Plan, element: usize, all: &[Value], out: &mut [u8])
 fn store_elements(cx: Cx, plan: &Plan, node: usize, value: &Value, room: fn(u64) -> u64) -> Result<(u64, u64)> {
     let shape: Shape = plan.forms(node).first;
     let element = plan.entries(node).0.unwrap_or(node);
-    let is_bytes = plan.node(element).kind == Kind::Unsigned && shape.size == 1;
-    if let (Value::Bytes(bytes), true) = (value, is_bytes) {
+    if let (Value::Bytes(bytes), true) = (value, is_bytes(plan, node)) {
         let len = bytes.len() as u64;
         let block = take(cx, shape.bytes(room(len))?, shape.align)?;
         block.bytes[..bytes.len()].copy_from_slice(bytes);

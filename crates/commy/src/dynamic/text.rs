@@ -14,6 +14,7 @@
 //! before a name (`std::collections::HashMap`) is skipped, and so are comments.
 
 use crate::error::{Error, Result};
+use std::collections::HashMap;
 
 /// A type expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,12 +80,21 @@ pub(super) enum Body {
 pub(super) struct Declared {
     pub items: Vec<Item>,
     pub root: Expression,
+    /// The items by their names.
+    places: HashMap<String, usize>,
+}
+
+impl Declared {
+    /// The item of that name, with its parameters.
+    pub fn item(&self, name: &str) -> Option<&Item> {
+        self.places.get(name).map(|place| &self.items[*place])
+    }
 }
 
 /// Reads a text.
 pub(super) fn parse(text: &str) -> Result<Declared> {
     let mut reader = Reader { text, at: 0, depth: 0 };
-    let mut items: Vec<Item> = Vec::new();
+    let (mut items, mut places) = (Vec::<Item>::new(), HashMap::new());
     loop {
         let repr = reader.attributes()?;
         reader.visibility()?;
@@ -96,7 +106,7 @@ pub(super) fn parse(text: &str) -> Result<Declared> {
             break;
         };
         let item = reader.item(keyword, repr)?;
-        if items.iter().any(|other| other.name.form == item.name.form) {
+        if places.insert(item.name.to_string(), items.len()).is_some() {
             return Err(reader.error_at(item.name.at, format!("{} is declared twice", item.name)));
         }
         items.push(item);
@@ -109,7 +119,7 @@ pub(super) fn parse(text: &str) -> Result<Declared> {
     if !reader.is_at_end() {
         return Err(reader.error("the type should end here"));
     }
-    Ok(Declared { items, root })
+    Ok(Declared { items, root, places })
 }
 
 /// An error about a place of a text.

@@ -2,7 +2,7 @@
 
 use super::describe::describe;
 use super::fit::inside;
-use super::load::array_count;
+use super::load::{array_count, is_bytes};
 use super::value::Value;
 use super::written::{expression_of, is_tuple, text_of};
 use crate::error::{Error, Result};
@@ -51,36 +51,43 @@ impl Type {
     /// The value to begin with: zeros, `false`, empty texts and containers, `None`, the first variant of an enum.
     ///
     /// # Errors
-    /// [`Error::BadValue`] if there is none: a number that must not be zero, a type that begins with a box of itself.
+    /// [`Error::BadValue`] if there is none: a number that must not be zero, a type that begins with a box of itself, more
+    /// than four million values in arrays.
     pub fn default_value(&self) -> Result<Value> {
         self.default_of(0)
     }
 
     pub(super) fn default_of(&self, node: usize) -> Result<Value> {
-        self.default_below(node, 64)
+        Defaults { plan: &self.0, left: MOST_DEFAULTS }.value(node, DEEPEST_DEFAULT)
     }
 
-    fn default_below(&self, at: usize, depth: usize) -> Result<Value> {
-        let (plan, node) = (&self.0, self.0.node(at));
+    pub(super) fn description(&self) -> &Description {
+        self.0.description()
+    }
+}
+
+/// Values within each other, and all values, of which a default is made at most: so a type that is a few letters long, such
+/// as `[u64; 4000000000]`, does not take all memory.
+const DEEPEST_DEFAULT: usize = 64;
+const MOST_DEFAULTS: usize = 1 << 22;
+
+/// The making of a default.
+struct Defaults<'a> {
+    plan: &'a Plan,
+    /// Values that may still be made.
+    left: usize,
+}
+
+impl Defaults<'_> {
+    fn value(&mut self, at: usize, depth: usize) -> Result<Value> {
+        let (plan, node) = (self.plan, self.plan.node(at));
         let none = || Error::BadValue {
             place: String::new(),
             found: "not given, and there is no default".into(),
             expected: node.name.clone(),
         };
         let depth = depth.checked_sub(1).ok_or_else(none)?;
-        let first = |field: Option<usize>| self.default_below(field.unwrap_or(at), depth);
-        let fields = |fields: &[Field]| {
-            let one = |field: &Field| {
-                let value = self.default_below(field.node, depth).map_err(|error| inside(error, &field.name))?;
-                Ok((field.name.clone(), value))
-            };
-            let named = fields.iter().map(one).collect::<Result<Vec<_>>>()?;
-            Ok::<_, Error>(if is_tuple(fields) {
-                Value::List(named.into_iter().map(|(_, value)| value).collect())
-            } else {
-                Value::Record(named)
-            })
-        };
+        self.left = self.left.checked_sub(1).ok_or_else(none)?;
         Ok(match node.kind {
             Kind::Unit => Value::Unit,
             Kind::Unsigned => Value::Unsigned(0),
@@ -95,23 +102,44 @@ impl Type {
             Kind::Vec | Kind::VecDeque | Kind::HashSet | Kind::BTreeSet => Value::List(Vec::new()),
             Kind::HashMap | Kind::BTreeMap => Value::Map(Vec::new()),
             Kind::Option => Value::Option(None),
-            Kind::Box | Kind::Atomic => first(plan.entries(at).0)?,
-            Kind::Array => {
-                let count = array_count(&self.0, at) as usize;
-                let element = if count == 0 { Value::Unit } else { first(plan.entries(at).0)? };
-                Value::List(vec![element; count])
-            }
-            Kind::Struct => fields(node.variants.first().map_or(&[][..], |part| &part.fields))?,
+            Kind::Box | Kind::Atomic => self.value(plan.entries(at).0.unwrap_or(at), depth)?,
+            Kind::Array => match usize::try_from(array_count(plan, at)).map_err(|_| none())? {
+                0 => Value::List(Vec::new()),
+                count if is_bytes(plan, at) => {
+                    self.left = self.left.checked_sub(count / 32).ok_or_else(none)?;
+                    Value::Bytes(vec![0; count])
+                }
+                count => {
+                    let before = self.left;
+                    let element = self.value(plan.entries(at).0.unwrap_or(at), depth)?;
+                    let others = (before - self.left).checked_mul(count - 1);
+                    self.left = others.and_then(|others| self.left.checked_sub(others)).ok_or_else(none)?;
+                    Value::List(vec![element; count])
+                }
+            },
+            Kind::Struct => self.fields(node.variants.first().map_or(&[][..], |part| &part.fields), depth)?,
             Kind::Enum | Kind::SignedEnum => {
                 let variant = node.variants.first().ok_or_else(none)?;
-                let payload = if variant.fields.is_empty() { Value::Unit } else { fields(&variant.fields)? };
+                let payload = match &variant.fields[..] {
+                    [] => Value::Unit,
+                    fields => self.fields(fields, depth)?,
+                };
                 Value::Variant(variant.name.clone(), Box::new(payload))
             }
         })
     }
 
-    pub(super) fn description(&self) -> &Description {
-        self.0.description()
+    fn fields(&mut self, fields: &[Field], depth: usize) -> Result<Value> {
+        let one = |field: &Field| {
+            let value = self.value(field.node, depth).map_err(|error| inside(error, &field.name))?;
+            Ok((field.name.clone(), value))
+        };
+        let named = fields.iter().map(one).collect::<Result<Vec<_>>>()?;
+        Ok(if is_tuple(fields) {
+            Value::List(named.into_iter().map(|(_, value)| value).collect())
+        } else {
+            Value::Record(named)
+        })
     }
 }
 
