@@ -6,11 +6,13 @@
 //! remote, serve, administration        the same for objects on a server, and servers
 //! stress, demo   what segments stand
 //! output         what all print with
+//! interrupt      what is put away when they are interrupted
 //! ```
 
 mod administration;
 mod demo;
 mod inspect;
+mod interrupt;
 mod objects;
 mod output;
 mod reading;

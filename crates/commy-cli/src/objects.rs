@@ -6,7 +6,7 @@
 
 use crate::demo::Result;
 use crate::{reading, transfer};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use commy::Segment;
 use commy::dynamic::{Dynamic, Missing, Path, Type, Value};
 use serde_json::Value as Json;
@@ -75,34 +75,12 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  commy set data.commy words hello 7\n  commy set data.commy jobs/waiting 0/work shrink\n  commy set data.commy names '' '[\"Ada\", \"Grace\"]'"
     )]
-    Set {
-        /// The segment.
-        file: PathBuf,
-        /// The object.
-        name: String,
-        /// Where in it; "" is the whole.
-        #[arg(allow_hyphen_values = true)]
-        path: String,
-        /// The value as JSON; what is no JSON is a text.
-        #[arg(allow_hyphen_values = true)]
-        value: String,
-    },
+    Set(Put),
     /// Put in an element before an index, an entry of a key that is not there, an element of a set.
     #[command(
         after_help = "Examples:\n  commy insert data.commy words new 1\n  commy insert data.commy names '' Grace\n  commy insert data.commy jobs/waiting 0 '{\"id\": 2, \"work\": \"crop\"}'"
     )]
-    Insert {
-        /// The segment.
-        file: PathBuf,
-        /// The object.
-        name: String,
-        /// The index or key, or the path of the set.
-        #[arg(allow_hyphen_values = true)]
-        path: String,
-        /// The value as JSON.
-        #[arg(allow_hyphen_values = true)]
-        value: String,
-    },
+    Insert(Put),
     /// Add an element behind the last, or text to a text.
     #[command(
         after_help = "Examples:\n  commy push data.commy jobs/waiting '{\"id\": 3, \"work\": \"rotate\"}'\n  commy push data.commy jobs/waiting ' twice' --at 0/work\n  commy push --front data.commy jobs/waiting '{\"id\": 4, \"work\": \"sort\"}'"
@@ -179,6 +157,21 @@ pub enum Command {
     },
 }
 
+/// What is put where.
+#[derive(Args)]
+pub struct Put {
+    /// The segment.
+    pub file: PathBuf,
+    /// The object.
+    pub name: String,
+    /// Where in it: an index, a key, a path; "" is the whole.
+    #[arg(allow_hyphen_values = true)]
+    pub path: String,
+    /// The value as JSON; what is no JSON is a text.
+    #[arg(allow_hyphen_values = true)]
+    pub value: String,
+}
+
 impl Command {
     /// The segment, or the server, that it is about.
     pub fn file(&self) -> &File {
@@ -186,8 +179,8 @@ impl Command {
             Command::Ls { file, .. }
             | Command::Get { file, .. }
             | Command::Create { file, .. }
-            | Command::Set { file, .. }
-            | Command::Insert { file, .. }
+            | Command::Set(Put { file, .. })
+            | Command::Insert(Put { file, .. })
             | Command::Push { file, .. }
             | Command::Pop { file, .. }
             | Command::Rm { file, .. }
@@ -234,14 +227,14 @@ pub fn run(command: &Command) -> Result<()> {
             };
             Ok(())
         }
-        Command::Set { file, name, path, value } => change(file, name, |dynamic| {
+        Command::Set(Put { file, name, path, value }) => change(file, name, |dynamic| {
             let path = Path::from(path);
             let value = value_of(dynamic, &path, value)?;
             let mut guard = dynamic.write()?;
             guard.set(path, &value)?;
             Ok(guard.commit()?)
         }),
-        Command::Insert { file, name, path, value } => change(file, name, |dynamic| {
+        Command::Insert(Put { file, name, path, value }) => change(file, name, |dynamic| {
             let path = Path::from(path);
             let value = value_of(dynamic, &path, value)?;
             let mut guard = dynamic.write()?;

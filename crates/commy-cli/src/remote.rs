@@ -4,7 +4,7 @@
 //! that is believed besides those of the public authorities.
 
 use crate::demo::Result;
-use crate::objects::Command;
+use crate::objects::{Command, Put};
 use commy_client::wire::{Call, Code, ObjectCreate};
 use commy_client::{Client, Credentials, Error, Object, Options, Update};
 use serde_json::Value as Json;
@@ -55,11 +55,11 @@ pub fn run(url: &str, command: &Command) -> Result<()> {
                 object.service().create_object_as(create).await?;
                 Ok(())
             }
-            Command::Set { name, path, value, .. } => {
+            Command::Set(Put { name, path, value, .. }) => {
                 let object = object(&client, name)?;
                 as_either(value, async |json| object.set(path, &json).await.map(|_| ())).await
             }
-            Command::Insert { name, path, value, .. } => {
+            Command::Insert(Put { name, path, value, .. }) => {
                 let object = object(&client, name)?;
                 as_either(value, async |json| match object.insert(path, &json).await? {
                     true => Ok(()),

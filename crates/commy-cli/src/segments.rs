@@ -1,6 +1,7 @@
 //! A segment as a whole: `inspect`, `check`, `snapshot`, `restore`, `shrink`, `recover`, `top`.
 
 use crate::demo::Result;
+use crate::interrupt;
 use crate::objects::look;
 use crate::output::{self, BAD, GOOD, NAME, count};
 use crate::{DAMAGED, inspect, top};
@@ -38,6 +39,9 @@ pub enum Command {
         json: bool,
     },
     /// Copy a segment as it is at one moment, while others work with it.
+    ///
+    /// Writers pause meanwhile, readers do not. The copy gets its name when it is whole; who is interrupted before leaves
+    /// TO.partial, which the next one replaces.
     #[command(after_help = "Examples:\n  commy snapshot data.commy monday.commy")]
     Snapshot {
         /// The segment.
@@ -190,12 +194,23 @@ fn recover(file: &Path, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Removes a file that is half there.
+/// A copy that has no name of its own yet, and goes unless it gets one.
 struct Half(PathBuf);
+
+impl Half {
+    fn remove(&self) {
+        // While the library writes it, it has another name.
+        let mut partial = self.0.clone().into_os_string();
+        partial.push(".partial");
+        for path in [partial.into(), self.0.clone()] {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
 
 impl Drop for Half {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        self.remove();
     }
 }
 
@@ -223,6 +238,8 @@ fn restore(file: &Path, from: &Path, (replace, in_use): (bool, bool)) -> Result<
     let mut name = file.file_name().ok_or("the segment has no name")?.to_owned();
     name.push(format!(".restoring-{}", std::process::id()));
     let half = Half(file.with_file_name(name));
+    let interrupted = Half(half.0.clone());
+    interrupt::on_interrupt(move || interrupted.remove())?;
     let snapshot = Segment::open(from)?;
     output::working("copying", || snapshot.snapshot(&half.0))?;
     let findings = output::working("checking", || Segment::open(&half.0)?.check())?;

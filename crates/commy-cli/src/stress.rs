@@ -6,6 +6,7 @@
 mod program;
 
 use crate::demo::Result;
+use crate::interrupt;
 use crate::output::{self, BAD, GOOD, STRONG, bytes};
 use clap::Args;
 use program::Plan;
@@ -59,6 +60,7 @@ impl Options {
 }
 
 pub fn work(worker: &Worker) -> Result<()> {
+    interrupt::end_with_parent();
     Ok(program::work(&worker.path, worker.number, &worker.options.plan())?)
 }
 
@@ -68,11 +70,13 @@ pub fn run(options: &Options) -> Result<()> {
     let folder = if memory.is_dir() { memory } else { std::env::temp_dir() };
     let path = folder.join(format!("commy-stress-{}.mmap", std::process::id()));
     let removed = Removed(path.clone());
+    let unfinished = Removed(path.clone());
+    interrupt::on_interrupt(move || unfinished.remove())?;
     let program = std::env::current_exe()?;
     // The arguments of a process are those of the examples: a word, its number, the file, the plan.
     let start = |arguments: &[String]| {
         let mut command = Command::new(&program);
-        command.arg("stress-worker").args(&arguments[1..]);
+        interrupt::tied(&mut command).arg("stress-worker").args(&arguments[1..]);
         command
     };
     let timed = plan.seconds > 0;
@@ -126,8 +130,14 @@ pub fn run(options: &Options) -> Result<()> {
 /// The file, which goes when it ends.
 struct Removed(PathBuf);
 
+impl Removed {
+    fn remove(&self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 impl Drop for Removed {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        self.remove();
     }
 }

@@ -13,6 +13,7 @@
 //! then it is `importing/NAME`, which an import that was killed leaves behind and the next one of that name removes.
 
 use crate::demo::Result;
+use crate::interrupt;
 use crate::objects::look;
 use crate::output;
 use commy::Segment;
@@ -140,11 +141,10 @@ impl Drop for Filling {
 
 pub fn import(file: &File, other: Option<&str>, fill: bool) -> Result<()> {
     let segment = Segment::open_or_create(file)?;
-    ctrlc::set_handler(|| {
+    interrupt::on_interrupt(|| {
         INTERRUPTED.store(true, Ordering::Relaxed);
         // Time to remove what is half there; but who waits for input waits no longer.
         std::thread::sleep(Duration::from_millis(500));
-        std::process::exit(130);
     })?;
     let missing = if fill { Missing::Fill } else { Missing::Refuse };
     let bar = output::bar(0, "objects")?;
@@ -153,7 +153,7 @@ pub fn import(file: &File, other: Option<&str>, fill: bool) -> Result<()> {
         if INTERRUPTED.load(Ordering::Relaxed) {
             drop(filling);
             eprintln!("commy: interrupted; objects that were whole by then are there");
-            std::process::exit(130);
+            std::process::exit(interrupt::INTERRUPTED);
         }
         let number = number + 1;
         let json: Json = serde_json::from_str(&line?).map_err(|error| format!("line {number} is no JSON: {error}"))?;

@@ -106,3 +106,51 @@ fn a_restore_that_is_interrupted_loses_both() {
         assert!(objects == 9 || objects == 10, "{objects} objects");
     });
 }
+
+/// The processes that a process has started.
+#[cfg(target_os = "linux")]
+fn children(pid: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+/// Waits until something is so.
+#[cfg(target_os = "linux")]
+fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn who_starts_processes_leaves_them_or_its_file_behind_when_it_is_interrupted() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.file("texts")).unwrap();
+    for n in 0..2000 {
+        std::fs::write(desk.file(&format!("texts/{n}.txt")), format!("text {n} ").repeat(2000)).unwrap();
+    }
+    for (arguments, prefix) in [
+        (&["stress", "--processes", "2", "--seconds", "600"][..], "commy-stress-"),
+        (&["demo", "--workers", "2", "--corpus", "texts", "--kill-every", "0"], "commy-demo-"),
+    ] {
+        let mut child = desk.command(arguments).spawn().unwrap();
+        let mine = format!("{prefix}{}", child.id());
+        let files = || {
+            let all = std::fs::read_dir("/dev/shm").unwrap().map(|entry| entry.unwrap().file_name());
+            all.filter(|name| name.to_string_lossy().starts_with(&mine)).count()
+        };
+        let mut workers = Vec::new();
+        wait_for("it starts nobody", || {
+            workers = children(child.id());
+            workers.len() == 2 && files() == 1
+        });
+        interrupt(&child);
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{arguments:?}");
+        assert_eq!(files(), 0, "{arguments:?}");
+        let is_there = |pid: &u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
+        wait_for("a worker goes on", || !workers.iter().any(is_there));
+    }
+}

@@ -11,6 +11,7 @@ mod corpus;
 mod verify;
 pub mod worker;
 
+use crate::interrupt;
 use clap::Args;
 use commy::{Segment, Share, Shared};
 use corpus::Corpus;
@@ -75,16 +76,23 @@ impl Objects {
 }
 
 /// The segment's file, removed at the end unless it is to be kept.
+#[derive(Clone)]
 struct SegmentFile {
     path: PathBuf,
     keep: bool,
 }
 
-impl Drop for SegmentFile {
-    fn drop(&mut self) {
+impl SegmentFile {
+    fn remove(&self) {
         if !self.keep {
             let _ = std::fs::remove_file(&self.path);
         }
+    }
+}
+
+impl Drop for SegmentFile {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 
@@ -95,6 +103,8 @@ pub fn run(options: &Options) -> Result<()> {
         println!("Indexing {files} files, {megabytes:.1} MB, from {root}.");
     }
     let file = segment_file(options);
+    let unfinished = file.clone();
+    interrupt::on_interrupt(move || unfinished.remove())?;
     let segment = Segment::create(&file.path)?;
     let objects = Objects::open(&segment)?;
     {
@@ -142,7 +152,7 @@ fn segment_file(options: &Options) -> SegmentFile {
 fn start(file: &SegmentFile, number: usize, workers: usize) -> Result<Child> {
     let program = std::env::current_exe()?;
     let mut command = Command::new(program);
-    command.arg("demo-worker").arg(&file.path).arg(number.to_string()).arg(workers.to_string());
+    interrupt::tied(&mut command).arg("demo-worker").arg(&file.path).arg(number.to_string()).arg(workers.to_string());
     Ok(command.spawn()?)
 }
 

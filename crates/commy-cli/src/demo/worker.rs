@@ -51,6 +51,7 @@ pub fn count(text: &[u8]) -> HashMap<String, u64> {
 }
 
 pub fn run(options: &Options) -> Result<()> {
+    crate::interrupt::end_with_parent();
     let segment = Segment::open(&options.segment)?;
     let objects = Objects::open(&segment)?;
     // Each worker prefers files of its own, so that two seldom count the same one in vain.

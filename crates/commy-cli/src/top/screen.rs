@@ -1,9 +1,11 @@
 //! The terminal while `top` has it: its other screen, without a cursor, keys as they are pressed.
 //!
-//! All is as it was when the screen is dropped: at the end, after an error, in a panic. Ctrl-C is a key meanwhile.
+//! All is as it was when the screen is dropped: at the end, after an error, in a panic; and when the process is told to
+//! end. Ctrl-C is a key meanwhile.
 
 use super::frame::Row;
 use crate::demo::Result;
+use crate::interrupt;
 use clap::builder::styling::Style;
 use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
@@ -32,9 +34,15 @@ impl Screen {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             // So that the message is on the screen that stays.
-            restore();
+            restore(&mut stdout().lock());
             before(panic);
         }));
+        interrupt::on_interrupt(|| {
+            let mut out = stdout().lock();
+            restore(&mut out);
+            // Nobody shows any more rows.
+            std::mem::forget(out);
+        })?;
         Ok(screen)
     }
 
@@ -73,13 +81,13 @@ impl Screen {
     }
 }
 
-fn restore() {
-    let _ = execute!(stdout(), cursor::Show, LeaveAlternateScreen);
+fn restore(out: &mut impl Write) {
+    let _ = execute!(out, cursor::Show, LeaveAlternateScreen);
     let _ = terminal::disable_raw_mode();
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        restore();
+        restore(&mut self.out);
     }
 }
