@@ -89,8 +89,11 @@ pub enum ServiceCommand {
         /// Its name, tenant/service.
         service: String,
         /// Let programs of the server's user map its segment.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "isolated")]
         shared: bool,
+        /// Let programs of other users, too, map its segment, which is in memory then.
+        #[arg(long)]
+        isolated: bool,
         /// Bytes that its segment may grow to.
         #[arg(long)]
         quota: Option<u64>,
@@ -258,8 +261,12 @@ impl TenantCommand {
 impl ServiceCommand {
     fn call(&self) -> (Option<&str>, Call) {
         match self {
-            ServiceCommand::Create { service, shared, quota } => {
-                let mode = if *shared { Mode::Shared } else { Mode::Served };
+            ServiceCommand::Create { service, shared, isolated, quota } => {
+                let mode = match (shared, isolated) {
+                    (_, true) => Mode::Isolated,
+                    (true, false) => Mode::Shared,
+                    (false, false) => Mode::Served,
+                };
                 (Some(service), Call::ServiceCreate(ServiceCreate { mode, quota: *quota }))
             }
             ServiceCommand::List { tenant } => (None, Call::ServiceList(List { tenant: tenant.clone() })),

@@ -60,6 +60,10 @@ enum Command {
     Administration(administration::Command),
     /// Serve segments to others: the coordinator.
     Serve(serve::Options),
+    /// Hold the memory of isolated services; started by `serve`.
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Keeper,
     /// Make a certificate for development, signed by itself.
     DevCert(serve::Certificate),
     /// Print a completion script: commy completions bash > ~/.local/share/bash-completion/completions/commy
@@ -91,6 +95,8 @@ fn main() -> ExitCode {
         },
         Command::Administration(command) => administration::run(&command),
         Command::Serve(options) => serve::run(&options),
+        #[cfg(target_os = "linux")]
+        Command::Keeper => commy_server::keep().map_err(Into::into),
         Command::DevCert(options) => serve::certificate(&options),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -108,7 +108,8 @@ pub fn certificate(options: &Certificate) -> Result<()> {
 /// `serve`.
 pub fn run(options: &Options) -> Result<()> {
     tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr).init();
-    let config = options.config()?;
+    let mut config = options.config()?;
+    config.keeper = std::env::current_exe().ok();
     raise_limits();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.enable_all().max_blocking_threads(WAITING_THREADS).build()?;

@@ -3,62 +3,16 @@
 //! `COMMY_SERVER_KILLS=50` is the number of kills that it is meant for; without, it is less.
 #![cfg(target_os = "linux")]
 
+mod daemon;
+
 use commy_client::wire::{Call, Code, Mode, ObjectCreate, Tenant};
-use commy_client::{Client, Credentials, Error, Options};
+use commy_client::{Credentials, Error, Options};
+use daemon::{Daemon, LONG};
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-
-const LONG: Duration = Duration::from_secs(60);
-
-/// A server, killed when it is dropped.
-struct Daemon {
-    child: Child,
-    url: String,
-    key: Option<String>,
-}
-
-impl Daemon {
-    /// Starts `commy serve` in a folder, and waits until it serves.
-    fn start(folder: &Path, arguments: &[&str]) -> Daemon {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_commy"));
-        command.args(["serve", "--plain", "--listen", "127.0.0.1:0", "--data", "data"]).args(arguments);
-        command.env("COMMY_LOG", "warn").current_dir(folder);
-        Daemon::run(command)
-    }
-
-    fn run(mut command: Command) -> Daemon {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut line = || lines.next().expect("the server ended").unwrap();
-        let _socket = line();
-        let url = line().strip_prefix("serving ").unwrap().to_owned();
-        // The first start tells a key.
-        let told = line();
-        let key = told.contains("key").then(|| told.rsplit_once(": ").unwrap().1.to_owned());
-        Daemon { child, url, key }
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    async fn client(&self, key: &str) -> Client {
-        let options = Options::new().patience(Duration::ZERO);
-        options.connect(&self.url, Credentials::Key(key.into())).await.unwrap()
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 fn size(name: &str, small: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(small)

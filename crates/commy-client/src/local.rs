@@ -5,10 +5,9 @@
 use crate::error::{Error, Result};
 use crate::services::Service;
 use commy::Segment;
-use commy_wire::{Call, Map, Mapping, Reply};
+use commy_wire::{Call, Map, Mapping, Reply, descriptor};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -41,40 +40,10 @@ fn receive(mapping: &Mapping) -> io::Result<File> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(mapping.ticket.as_bytes())?;
-    receive_descriptor(&stream).map(File::from)
-}
-
-/// Receives one byte and a descriptor.
-fn receive_descriptor(stream: &UnixStream) -> io::Result<OwnedFd> {
-    let mut byte = [0u8];
-    let mut part = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
-    let mut control = [0u64; 8];
-    // SAFETY: a header is valid when zeroed; its parts are set to places that outlive the call, of the sizes that are
-    // told.
-    let (received, message) = unsafe {
-        let mut message: libc::msghdr = std::mem::zeroed();
-        message.msg_iov = &raw mut part;
-        message.msg_iovlen = 1;
-        message.msg_control = control.as_mut_ptr().cast();
-        message.msg_controllen = size_of_val(&control) as _;
-        (libc::recvmsg(stream.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC), message)
-    };
-    match received {
-        -1 => return Err(io::Error::last_os_error()),
-        0 => return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the server handed nothing over")),
-        _ => {}
-    }
-    // SAFETY: the system has filled the header in, and what it says lies within `control`, which is still there.
-    unsafe {
-        let head = libc::CMSG_FIRSTHDR(&raw const message);
-        let is_descriptor = !head.is_null()
-            && (*head).cmsg_level == libc::SOL_SOCKET
-            && (*head).cmsg_type == libc::SCM_RIGHTS
-            && (*head).cmsg_len as usize >= libc::CMSG_LEN(size_of::<libc::c_int>() as u32) as usize;
-        if !is_descriptor {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the server sent no descriptor"));
-        }
-        // A descriptor that is now ours alone.
-        Ok(OwnedFd::from_raw_fd(libc::CMSG_DATA(head).cast::<libc::c_int>().read_unaligned()))
-    }
+    let descriptor = descriptor::receive(&stream, &mut [0])?;
+    let descriptor =
+        descriptor.ok_or_else(|| io::Error::new(io::ErrorKind::PermissionDenied, "the server handed nothing over"))?;
+    let descriptor =
+        descriptor.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the server sent no descriptor"))?;
+    Ok(descriptor.into())
 }

@@ -23,6 +23,12 @@ pub struct Config {
     pub jwt: Option<Jwt>,
     /// Threads that serve connections; as many as there are processors unless given.
     pub threads: Option<NonZeroUsize>,
+    /// Seconds between two checkpoints of a service that is in memory.
+    pub checkpoint: u64,
+    /// The program that is run as `program keeper` to hold memory over the server's death; `commy` gives itself. None: after
+    /// the server's death such services have what the last checkpoint has.
+    #[serde(skip)]
+    pub keeper: Option<PathBuf>,
     /// What clients may use up.
     pub limits: Limits,
 }
@@ -37,6 +43,8 @@ impl Default for Config {
             socket: None,
             jwt: None,
             threads: None,
+            checkpoint: 10,
+            keeper: None,
             limits: Limits::default(),
         }
     }
@@ -140,6 +148,9 @@ impl Config {
                 }
                 _ => {}
             }
+        }
+        if self.checkpoint == 0 {
+            return Err("checkpoint is 0, it must be 1 second at least".into());
         }
         let limits = &self.limits;
         for (name, value, least) in [

@@ -2,22 +2,24 @@
 //!
 //! ```text
 //! program --map, over its WebSocket--> allowed? a ticket of 256 random bits, for ten seconds and one use
-//! program --ticket, over this socket--> the user of the process on the other end is the server's own
+//! program --ticket, over this socket--> the user of the process on the other end may have it: see below
 //!         <--one byte and the descriptor (SCM_RIGHTS)--
 //! ```
 //!
 //! The server opens the file anew for each, for writing only if that was granted, and closes its copy at once: the locks
 //! of a segment's users belong to the open file description, and one that the server kept would keep the dead alive.
-//! The mode `shared` is for trusted programs of one user (docs/SECURITY.md), so nobody else gets a segment here.
+//! The mode `shared` is for trusted programs of one user (docs/SECURITY.md), so nobody else gets such a segment here. One that
+//! is `isolated` any user's program gets, if it came with a ticket; one that was given out over the Unix socket, only the
+//! user's to whom it was given.
 
 use crate::catalog::random_hex;
 use crate::failure::{Result, fail};
+use crate::identity::Peer;
 use crate::server::Shared;
-use commy_wire::{Code, Mode, Permission};
+use commy_wire::{Code, Mode, Permission, descriptor};
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
@@ -34,6 +36,8 @@ struct Ticket {
     service: u64,
     principal: u64,
     write: bool,
+    /// The user that asked for it, where the system told that.
+    user: Option<u32>,
     until: Instant,
 }
 
@@ -43,7 +47,11 @@ pub struct Tickets(Mutex<HashMap<String, Ticket>>);
 
 impl Tickets {
     /// A ticket for a segment.
-    pub fn ticket(&self, service: u64, principal: u64, write: bool) -> Result<String> {
+    pub fn ticket(&self, service: u64, principal: u64, write: bool, peer: Peer) -> Result<String> {
+        let user = match peer {
+            Peer::User(user) => Some(user),
+            Peer::Network => None,
+        };
         let ticket = random_hex::<32>()?;
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -51,7 +59,7 @@ impl Tickets {
         if all.len() >= MOST {
             return Err(fail(Code::TooMany, "too many segments are being handed over; try again"));
         }
-        all.insert(ticket.clone(), Ticket { service, principal, write, until: now + HOLDS });
+        all.insert(ticket.clone(), Ticket { service, principal, write, user, until: now + HOLDS });
         Ok(ticket)
     }
 
@@ -59,6 +67,12 @@ impl Tickets {
         let found = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(ticket);
         found.filter(|ticket| Instant::now() < ticket.until)
     }
+}
+
+/// The user that the server runs as.
+pub fn own_user() -> u32 {
+    // SAFETY: it takes nothing and always succeeds.
+    unsafe { libc::geteuid() }
 }
 
 /// Hands over to whoever comes with a ticket.
@@ -84,64 +98,38 @@ pub async fn serve(listener: UnixListener, shared: Arc<Shared>) {
 
 async fn hand_over(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
     let refused = |why: &str| io::Error::new(io::ErrorKind::PermissionDenied, why.to_owned());
-    // SAFETY: it takes nothing and always succeeds.
-    let own = unsafe { libc::geteuid() };
-    if stream.peer_cred()?.uid() != own {
-        return Err(refused("another user"));
-    }
+    let user = stream.peer_cred()?.uid();
     let mut ticket = [0; TICKET];
     stream.read_exact(&mut ticket).await?;
     let ticket = std::str::from_utf8(&ticket).ok().and_then(|ticket| shared.handover.take(ticket));
     let ticket = ticket.ok_or_else(|| refused("no such ticket"))?;
     // What was allowed then may not be any more.
     let policy = shared.catalog.policy();
-    let row = policy.service_by_id(ticket.service).filter(|row| row.mode == Mode::Shared);
-    let row = row.ok_or_else(|| refused("the service is gone"))?;
+    let row = policy.service_by_id(ticket.service).ok_or_else(|| refused("the service is gone"))?;
+    let may_have_it = match row.mode {
+        Mode::Shared => user == own_user(),
+        Mode::Isolated => ticket.user.is_none_or(|asked| asked == user),
+        _ => false,
+    };
+    if !may_have_it {
+        return Err(refused("another user"));
+    }
     let permissions = policy.permissions(ticket.principal, row.node());
     let needed = [Permission::ServiceRead, Permission::ServiceWrite];
     if !needed[..1 + usize::from(ticket.write)].iter().all(|one| permissions.has(*one)) {
         return Err(refused("the permission was revoked"));
     }
     let service = shared.services.get(row).map_err(|failure| io::Error::other(failure.message))?;
-    let file = File::options().read(true).write(ticket.write).open(service.segment().path())?;
+    let file = service.open_again(ticket.write)?;
     loop {
         stream.writable().await?;
-        let sent = stream.try_io(tokio::io::Interest::WRITABLE, || send_descriptor(&stream, &file));
+        let sent = stream.try_io(tokio::io::Interest::WRITABLE, || descriptor::send(&stream, &[1], Some(file.as_fd())));
         match sent {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             sent => {
                 shared.metrics.handed_over.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 return sent;
             }
-        }
-    }
-}
-
-/// Sends one byte and a descriptor.
-fn send_descriptor(stream: &UnixStream, file: &File) -> io::Result<()> {
-    // SAFETY: open for as long as the stream is borrowed.
-    let socket = unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) };
-    let mut byte = [1u8];
-    let mut part = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: 1 };
-    // As many words as a control message with one descriptor has, aligned as it must be.
-    let mut control = [0u64; 8];
-    // SAFETY: a header is valid when zeroed; its parts are set to places that outlive the call, of the sizes that are
-    // told, and the control message is within `control`, whose 64 bytes are more than it needs.
-    unsafe {
-        let mut message: libc::msghdr = std::mem::zeroed();
-        message.msg_iov = &raw mut part;
-        message.msg_iovlen = 1;
-        message.msg_control = control.as_mut_ptr().cast();
-        message.msg_controllen = libc::CMSG_SPACE(size_of::<libc::c_int>() as u32) as _;
-        let head = libc::CMSG_FIRSTHDR(&message);
-        (*head).cmsg_level = libc::SOL_SOCKET;
-        (*head).cmsg_type = libc::SCM_RIGHTS;
-        (*head).cmsg_len = libc::CMSG_LEN(size_of::<libc::c_int>() as u32) as _;
-        libc::CMSG_DATA(head).cast::<libc::c_int>().write_unaligned(file.as_raw_fd());
-        match libc::sendmsg(socket.as_raw_fd(), &message, libc::MSG_NOSIGNAL) {
-            1 => Ok(()),
-            -1 => Err(io::Error::last_os_error()),
-            _ => Err(io::ErrorKind::WriteZero.into()),
         }
     }
 }

@@ -5,6 +5,7 @@
 //!   connection/  a client: who it is, its requests, its watches
 //!     access       what each kind of request needs
 //!     services/    segments, objects, operations: what is done
+//!       memory/      segments that are in memory: the keeper, checkpoints
 //!     catalog/     who there is and what was granted, in SQLite; policy: the same, compiled
 //! handover     the segment itself, as a descriptor, for local programs
 //! ```
@@ -24,6 +25,8 @@ mod failure;
 mod handover;
 mod identity;
 mod listen;
+#[cfg(target_os = "linux")]
+mod memory;
 mod metrics;
 mod policy;
 mod server;
@@ -33,4 +36,6 @@ mod usage;
 pub use access::{Need, need};
 pub use config::{Config, Jwt, Limits, Tls};
 pub use listen::dev_certificate;
+#[cfg(target_os = "linux")]
+pub use memory::keep;
 pub use server::{Bootstrap, Server};

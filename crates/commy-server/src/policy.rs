@@ -146,7 +146,7 @@ impl Policy {
                 tenant,
                 tenant_name: policy.tenant_names.get(&tenant).cloned().unwrap_or_default(),
                 name: row.try_get(2)?,
-                mode: if row.try_get::<String, _>(3)? == "shared" { Mode::Shared } else { Mode::Served },
+                mode: crate::catalog::mode_of(&row.try_get::<String, _>(3)?),
                 quota: number(&row, 4)?,
             });
             policy.by_id.insert(service.id, service.clone());

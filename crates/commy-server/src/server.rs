@@ -84,8 +84,8 @@ impl Server {
         let lock = lock(&config)?;
         let catalog = Arc::new(Catalog::open(&config.data.join("catalog.db")).await?);
         let bootstrap = bootstrap(&catalog).await.map_err(said)?;
-        let services = Services::new(&config.data.join("services"), &catalog.policy());
-        let services = services.map_err(|error| format!("the folder of the services: {error}"))?;
+        let services = Services::new(&config, &catalog.policy());
+        let services = services.map_err(|error| format!("the segments of the services: {error}"))?;
         let tokens = config.jwt.as_ref().map(Tokens::new).transpose()?;
         let (denials, writer) = Denials::to(catalog.clone());
         let shared = Arc::new(Shared {
@@ -111,6 +111,17 @@ impl Server {
             loop {
                 tick.tick().await;
                 looking.services.look_around();
+            }
+        }));
+        let saving = shared.clone();
+        tasks.push(tokio::spawn(async move {
+            let period = Duration::from_secs(saving.config.checkpoint);
+            let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tick.tick().await;
+                let shared = saving.clone();
+                let _ = tokio::task::spawn_blocking(move || shared.services.checkpoint()).await;
             }
         }));
         Ok((Server { shared, address, tasks, threads, writer, _lock: lock }, bootstrap))
@@ -140,7 +151,7 @@ impl Server {
         let _ = tokio::time::timeout(patience, shared.busy.closed()).await;
         drop(threads);
         let at_end = shared.clone();
-        let _ = tokio::task::spawn_blocking(move || at_end.services.sync()).await;
+        let _ = tokio::task::spawn_blocking(move || at_end.services.close()).await;
         let catalog = shared.catalog.clone();
         drop(shared);
         // Who denied something has let go of the queue; what is in it is written.

@@ -11,9 +11,13 @@
 //! answers in the encoding that it was asked in. docs/PROTOCOL.md tells what each message does, docs/protocol.schema.json
 //! has them as JSON Schema, and `vectors/` has examples that every implementation must read as ours does.
 //!
+//! Segments themselves go to programs on the same machine as descriptors (`descriptor`).
+//!
 //! Values of objects are JSON as `commy::dynamic` writes it, in both encodings.
 
 mod administration;
+#[cfg(unix)]
+pub mod descriptor;
 mod encoding;
 mod error;
 mod events;

@@ -199,6 +199,9 @@ pub enum Mode {
     Served,
     /// As a file, by trusted programs of the user that runs the server.
     Shared,
+    /// As memory that nobody can make longer or shorter, by programs of any user: where that is not the server's, who may
+    /// only read can only read.
+    Isolated,
 }
 
 /// A list for a tenant, or for all of which the client may know.

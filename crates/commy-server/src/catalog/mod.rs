@@ -19,6 +19,7 @@ pub use audit::{Audited, Denials};
 #[cfg(unix)]
 pub(crate) use keys::random_hex;
 pub use keys::{hash_of, split_key};
+pub(crate) use tenants::mode_of;
 
 use crate::failure::{Result, fail};
 use crate::policy::Policy;

@@ -8,7 +8,17 @@ use commy_wire::{Code, Mode};
 pub(crate) fn text_of(mode: Mode) -> &'static str {
     match mode {
         Mode::Shared => "shared",
+        Mode::Isolated => "isolated",
         _ => "served",
+    }
+}
+
+/// The mode that is written so.
+pub(crate) fn mode_of(text: &str) -> Mode {
+    match text {
+        "shared" => Mode::Shared,
+        "isolated" => Mode::Isolated,
+        _ => Mode::Served,
     }
 }
 

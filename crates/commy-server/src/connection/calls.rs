@@ -215,7 +215,8 @@ impl Session {
             let text = format!("a quota of {quota} bytes; it must be from {MIN_QUOTA} to {}", limits.largest_quota);
             return Err(fail(Code::BadRequest, text));
         }
-        if !matches!(create.mode, Mode::Served | Mode::Shared) {
+        let known = matches!(create.mode, Mode::Served | Mode::Shared | Mode::Isolated);
+        if !known || create.mode == Mode::Isolated && !cfg!(target_os = "linux") {
             return Err(fail(Code::Unsupported, "this mode is not known here"));
         }
         let (shared, by, name) = (self.shared.clone(), self.by(request.call.kind()), name.to_owned());

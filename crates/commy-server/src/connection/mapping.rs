@@ -10,11 +10,11 @@ impl Session {
     /// Gives a ticket for a segment, after the audit has it.
     pub(super) fn map(&mut self, request: &Request, map: &Map) -> Result<Doing> {
         let (row, _) = self.service(request)?;
-        if row.mode != Mode::Shared {
+        if row.mode == Mode::Served {
             return Err(fail(Code::Unsupported, "the service was made to be served only, not to be mapped"));
         }
         let (shared, by) = (self.shared.clone(), self.by(request.call.kind()));
-        let (write, principal) = (map.write, self.identity.principal);
+        let (write, principal, peer) = (map.write, self.identity.principal, self.peer);
         self.slowly(async move {
             let audited = Audited {
                 tenant: Some(row.tenant),
@@ -22,7 +22,7 @@ impl Session {
                 detail: format!("number {}, {}", row.id, if write { "for writing" } else { "for reading" }),
             };
             shared.catalog.note(&by, &audited).await?;
-            let ticket = shared.handover.ticket(row.id, principal, write)?;
+            let ticket = shared.handover.ticket(row.id, principal, write, peer)?;
             let socket = shared.config.handover().display().to_string();
             Ok(Reply::Mapping(Mapping { socket, ticket, write }))
         })

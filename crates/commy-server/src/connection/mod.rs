@@ -198,7 +198,7 @@ fn welcome(shared: &Arc<Shared>, peer: Peer, asked: &commy_wire::Authenticate) -
         max_in_flight: limits.in_flight as u32,
         idle_ms: limits.idle * 1000,
     };
-    Ok((Session::new(shared.clone(), identity, policy, usage, place), welcome))
+    Ok((Session::new(shared.clone(), identity, policy, usage, peer, place), welcome))
 }
 
 /// Waits for the next epoch of the policy; gives what the one after it is waited for with.

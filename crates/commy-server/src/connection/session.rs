@@ -6,7 +6,7 @@ use super::end;
 use crate::access::{Need, need};
 use crate::catalog::{Audited, By};
 use crate::failure::{Result, fail};
-use crate::identity::Identity;
+use crate::identity::{Identity, Peer};
 use crate::policy::{Node, Policy, ServiceRow};
 use crate::server::Shared;
 use crate::services::Service;
@@ -37,6 +37,7 @@ pub struct Session {
     pub identity: Identity,
     pub policy: Arc<Policy>,
     pub usage: Arc<Usage>,
+    pub peer: Peer,
     known: HashMap<String, Known>,
     _place: Taken,
 }
@@ -52,9 +53,10 @@ impl Session {
         identity: Identity,
         policy: Arc<Policy>,
         usage: Arc<Usage>,
+        peer: Peer,
         place: Taken,
     ) -> Session {
-        Session { shared, identity, policy, usage, known: HashMap::new(), _place: place }
+        Session { shared, identity, policy, usage, peer, known: HashMap::new(), _place: place }
     }
 
     /// Goes by the newest policy.
@@ -217,7 +219,7 @@ mod tests {
         let identity = crate::identity::identify(&policy, None, &credentials, crate::identity::Peer::Network).unwrap();
         let usage = shared.usages.of(identity.principal);
         let place = usage.connect(1).unwrap();
-        let mut session = Session::new(shared.clone(), identity, policy, usage, place);
+        let mut session = Session::new(shared.clone(), identity, policy, usage, Peer::Network, place);
         let call = Call::Get(Get { object: "stock".into(), ..Get::default() });
         let request = Request { id: 1, service: Some("acme/orders".into()), call };
         const MANY: u32 = 1_000_000;

@@ -1,4 +1,4 @@
-//! The services: each a segment in a file of its own, named by the service's number.
+//! The services: each a segment, in a file of its own that is named by the service's number, or in memory (`memory`).
 //!
 //! A segment is opened when it is first used and stays open. The server's attachment waits for locks only for
 //! [`PATIENCE`], so that who holds one for long, a program that has mapped the segment, keeps a thread of the server no
@@ -14,9 +14,14 @@ pub use hub::Waker;
 pub use object::{HELD, Object};
 pub use operations::held;
 
+use crate::config::Config;
 use crate::failure::{Result, fail, of_library};
+#[cfg(target_os = "linux")]
+use crate::memory::{Memories, Memory};
 use crate::policy::{Policy, ServiceRow};
 use commy::Segment;
+#[cfg(target_os = "linux")]
+use commy_wire::Mode;
 use commy_wire::{Code, ObjectInfo};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -29,20 +34,44 @@ pub const PATIENCE: Duration = Duration::from_millis(5);
 /// The least that a service can have.
 pub const MIN_QUOTA: u64 = 64 << 10;
 
+/// Where a segment is.
+enum Home {
+    /// In the file of its path.
+    File,
+    #[cfg(target_os = "linux")]
+    Memory(Memory),
+}
+
 /// A service whose segment is open.
 pub struct Service {
     pub row: Arc<ServiceRow>,
     segment: Segment,
+    home: Home,
+    /// What the segment had been through when its checkpoint was written.
+    saved: Mutex<Option<u64>>,
     objects: RwLock<HashMap<String, Arc<Object>>>,
     /// It was deleted: what still has it finds nothing.
     gone: AtomicBool,
 }
 
 impl Service {
-    fn open(row: Arc<ServiceRow>, path: &Path) -> Result<Service> {
-        let options = Segment::options().max_size(row.quota).initial_size(MIN_QUOTA).lock_timeout(PATIENCE);
-        let segment = options.open_or_create(path).map_err(of_library)?;
-        Ok(Service { row, segment, objects: RwLock::default(), gone: AtomicBool::new(false) })
+    fn new(row: Arc<ServiceRow>, segment: Segment, home: Home) -> Service {
+        let (objects, gone) = (RwLock::default(), AtomicBool::new(false));
+        Service { row, segment, home, saved: Mutex::default(), objects, gone }
+    }
+
+    /// The segment's file, opened for somebody else: by a description of its own, which nobody here keeps.
+    ///
+    /// # Errors
+    /// What the system says.
+    #[cfg(unix)]
+    pub fn open_again(&self, write: bool) -> std::io::Result<std::fs::File> {
+        let path = match &self.home {
+            Home::File => self.segment.path().to_path_buf(),
+            #[cfg(target_os = "linux")]
+            Home::Memory(memory) => memory.path(),
+        };
+        std::fs::File::options().read(true).write(write).open(path)
     }
 
     /// The segment.
@@ -157,28 +186,48 @@ pub struct Services {
     open: RwLock<HashMap<u64, Arc<Service>>>,
     /// Those that were deleted. One is opened or deleted at a time.
     deleted: Mutex<HashSet<u64>>,
+    #[cfg(target_os = "linux")]
+    memories: Memories,
+}
+
+/// What files of services end with.
+const ENDINGS: [&str; 4] = ["commy", "checkpoint", "next", "partial"];
+
+/// The service that a file is of.
+fn service_of(path: &Path) -> Option<u64> {
+    let (number, ending) = path.file_name()?.to_str()?.split_once('.')?;
+    number.parse().ok().filter(|_| ending.rsplit('.').next().is_some_and(|ending| ENDINGS.contains(&ending)))
+}
+
+fn options(row: &ServiceRow) -> commy::Options {
+    Segment::options().max_size(row.quota).initial_size(MIN_QUOTA).lock_timeout(PATIENCE)
 }
 
 impl Services {
-    /// The services whose files are in a folder. Files of services that are not in the catalog were left by a server that
-    /// was killed while it deleted them: they go.
+    /// The services of a server. Files of services that are not in the catalog were left by a server that was killed while
+    /// it deleted them: they go.
     ///
     /// # Errors
     /// What the system says.
-    pub fn new(folder: &Path, policy: &Policy) -> std::io::Result<Services> {
-        std::fs::create_dir_all(folder)?;
-        for file in std::fs::read_dir(folder)? {
+    pub fn new(config: &Config, policy: &Policy) -> std::io::Result<Services> {
+        let folder = config.data.join("services");
+        std::fs::create_dir_all(&folder)?;
+        for file in std::fs::read_dir(&folder)? {
             let path = file?.path();
-            let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
-            let is_segment = path.extension().is_some_and(|extension| extension == "commy");
-            if let (true, Some(id)) = (is_segment, number)
-                && policy.service_by_id(id).is_none()
-            {
+            if service_of(&path).is_some_and(|id| policy.service_by_id(id).is_none()) {
                 tracing::info!(path = %path.display(), "removing what a deleted service left");
                 std::fs::remove_file(path)?;
             }
         }
-        Ok(Services { folder: folder.to_path_buf(), open: RwLock::default(), deleted: Mutex::default() })
+        #[cfg(target_os = "linux")]
+        let memories = Memories::new(&folder, config, |id| policy.service_by_id(id).is_some())?;
+        Ok(Services {
+            folder,
+            open: RwLock::default(),
+            deleted: Mutex::default(),
+            #[cfg(target_os = "linux")]
+            memories,
+        })
     }
 
     fn path(&self, id: u64) -> PathBuf {
@@ -205,9 +254,19 @@ impl Services {
         if deleted.contains(&row.id) {
             return Err(fail(Code::NotFound, "the service was deleted"));
         }
-        let service = Arc::new(Service::open(row.clone(), &self.path(row.id))?);
+        let service = Arc::new(self.open(row)?);
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(row.id, service.clone());
         Ok(service)
+    }
+
+    fn open(&self, row: &Arc<ServiceRow>) -> Result<Service> {
+        #[cfg(target_os = "linux")]
+        if row.mode == Mode::Isolated {
+            let (segment, memory) = self.memories.open(row, &options(row))?;
+            return Ok(Service::new(row.clone(), segment, Home::Memory(memory)));
+        }
+        let segment = options(row).open_or_create(self.path(row.id)).map_err(of_library)?;
+        Ok(Service::new(row.clone(), segment, Home::File))
     }
 
     /// Closes and removes the segment of a service that the catalog does not have any more.
@@ -225,6 +284,8 @@ impl Services {
         {
             tracing::error!(%error, id, "the file of a deleted service");
         }
+        #[cfg(target_os = "linux")]
+        self.memories.delete(id);
     }
 
     fn all(&self) -> Vec<Arc<Service>> {
@@ -241,10 +302,46 @@ impl Services {
         self.all().iter().for_each(|service| service.look_around());
     }
 
-    /// Puts all that was written on the disk.
-    pub fn sync(&self) {
+    /// Writes checkpoints of what was changed in memory.
+    pub fn checkpoint(&self) {
+        #[cfg(target_os = "linux")]
         for service in self.all() {
-            if let Err(error) = service.segment.sync() {
+            if let Home::Memory(_) = service.home {
+                self.memories.look_after();
+                self.save(&service);
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn save(&self, service: &Service) {
+        let mut saved = service.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = service.segment.activity();
+        // What others do with atomics is not counted.
+        let is_alone = service.segment.participants().len() <= 1;
+        if is_alone && *saved == Some(now) {
+            return;
+        }
+        match self.memories.save(service.row.id, &service.segment) {
+            Ok(()) => *saved = Some(now),
+            Err(error) => tracing::warn!(%error, service = service.row.id, "no checkpoint could be written"),
+        }
+    }
+
+    /// Puts all that was written on the disk, when the server has stopped serving. Memory that programs have mapped for
+    /// writing is kept for them.
+    pub fn close(&self) {
+        for service in self.all() {
+            let done = match &service.home {
+                Home::File => service.segment.sync(),
+                #[cfg(target_os = "linux")]
+                Home::Memory(memory) if service.segment.participants().len() <= 1 => {
+                    self.memories.put_away(service.row.id, memory)
+                }
+                #[cfg(target_os = "linux")]
+                Home::Memory(_) => self.memories.save(service.row.id, &service.segment),
+            };
+            if let Err(error) = done {
                 tracing::error!(%error, service = service.row.id, "the segment could not be put on the disk");
             }
         }

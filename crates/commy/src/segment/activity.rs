@@ -103,6 +103,25 @@ impl Segment {
         Ok(all.collect())
     }
 
+    /// Transactions that all threads together have begun or ended so far, those that have left included: while the number
+    /// stays, nobody has changed anything but by atomics. Takes microseconds.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// let count = segment.open_or_create::<u64>("count")?;
+    /// let before = segment.activity();
+    /// count.load()?;
+    /// assert_eq!(segment.activity(), before);
+    /// count.store(1)?;
+    /// assert_ne!(segment.activity(), before);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    pub fn activity(&self) -> u64 {
+        let slots = (0..self.attachment().thread_slots()).filter_map(|index| self.map().thread(index));
+        slots.fold(0, |sum, slot| sum.wrapping_add(slot.busy.get_acquire()))
+    }
+
     /// The locks of objects that are held at this moment.
     ///
     /// ```
