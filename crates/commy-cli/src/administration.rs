@@ -171,22 +171,21 @@ pub struct Granting {
     /// The group.
     #[arg(long, conflicts_with = "principal")]
     group: Option<u64>,
-    /// Where: a tenant, or tenant/service; the server unless given.
+    /// Where: a tenant, tenant/service, or tenant/service/object; the server unless given.
     #[arg(long, default_value = "")]
     on: String,
 }
 
 impl Granting {
-    fn parts(&self) -> (Subject, Option<String>, Option<String>, Permissions) {
-        let subject = match (self.group, self.principal) {
+    fn grant(&self) -> Grant {
+        let to = match (self.group, self.principal) {
             (Some(group), _) => Subject::Group(group),
             (None, principal) => Subject::Principal(principal.unwrap_or_default()),
         };
-        let (tenant, service) = match self.on.split_once('/') {
-            Some((tenant, service)) => (Some(tenant.to_owned()), Some(service.to_owned())),
-            None => ((!self.on.is_empty()).then(|| self.on.clone()), None),
-        };
-        (subject, tenant, service, self.permissions.iter().copied().collect())
+        // Of an object all that is behind the second slash is the name.
+        let mut names = self.on.splitn(3, '/').filter(|name| !name.is_empty()).map(str::to_owned);
+        let at = commy_client::wire::At { tenant: names.next(), service: names.next(), object: names.next() };
+        Grant { to, at, permissions: self.permissions.iter().copied().collect() }
     }
 }
 
@@ -287,7 +286,7 @@ impl PrincipalCommand {
                 };
                 Call::PrincipalCreate(PrincipalCreate { name: name.clone(), tenant: tenant.clone(), kind })
             }
-            PrincipalCommand::List { tenant } => Call::PrincipalList(PrincipalList { tenant: tenant.clone() }),
+            PrincipalCommand::List { tenant } => Call::PrincipalList(List { tenant: tenant.clone() }),
             PrincipalCommand::Delete { principal } => Call::PrincipalDelete(PrincipalId { principal: *principal }),
         }
     }
@@ -298,7 +297,7 @@ impl GroupCommand {
         let group = |name: &String, tenant: &Option<String>| Group { name: name.clone(), tenant: tenant.clone() };
         match self {
             GroupCommand::Create { name, tenant } => Call::GroupCreate(group(name, tenant)),
-            GroupCommand::List { tenant } => Call::GroupList(GroupList { tenant: tenant.clone() }),
+            GroupCommand::List { tenant } => Call::GroupList(List { tenant: tenant.clone() }),
             GroupCommand::Delete { name, tenant } => Call::GroupDelete(group(name, tenant)),
             GroupCommand::Add { group, principal } => Call::MemberAdd(Member { group: *group, principal: *principal }),
             GroupCommand::Remove { group, principal } => {
@@ -311,14 +310,8 @@ impl GroupCommand {
 impl GrantCommand {
     fn call(&self) -> Call {
         match self {
-            GrantCommand::Add(granting) => {
-                let (to, tenant, service, permissions) = granting.parts();
-                Call::GrantAdd(GrantAdd { to, tenant, service, permissions })
-            }
-            GrantCommand::Revoke(granting) => {
-                let (from, tenant, service, permissions) = granting.parts();
-                Call::GrantRevoke(GrantRevoke { from, tenant, service, permissions })
-            }
+            GrantCommand::Add(granting) => Call::GrantAdd(granting.grant()),
+            GrantCommand::Revoke(granting) => Call::GrantRevoke(granting.grant()),
             GrantCommand::List { tenant } => Call::GrantList(List { tenant: tenant.clone() }),
         }
     }
@@ -332,7 +325,7 @@ impl KeyCommand {
             }
             KeyCommand::Rotate { key, overlap } => Call::KeyRotate(KeyId { key: key.clone(), overlap: Some(*overlap) }),
             KeyCommand::Revoke { key } => Call::KeyRevoke(KeyId { key: key.clone(), overlap: None }),
-            KeyCommand::List { principal } => Call::KeyList(KeyList { principal: *principal }),
+            KeyCommand::List { principal } => Call::KeyList(PrincipalId { principal: *principal }),
         }
     }
 }

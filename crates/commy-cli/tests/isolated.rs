@@ -6,8 +6,8 @@
 
 mod daemon;
 
+use commy_client::wire::{At, Grant, KeyCreate, descriptor};
 use commy_client::wire::{Call, Code, Map, Mode, Permission, PrincipalCreate, PrincipalKind, Reply, Subject, Tenant};
-use commy_client::wire::{GrantAdd, KeyCreate, descriptor};
 use commy_client::{Client, Credentials, Options, Service};
 use daemon::{Daemon, LONG};
 use std::fs::File;
@@ -83,10 +83,9 @@ impl Place {
         let client = self.client().await;
         let create = PrincipalCreate { name: "other".into(), tenant: None, kind: PrincipalKind::Key };
         let Reply::Principal(made) = client.call(None, Call::PrincipalCreate(create)).await.unwrap() else { panic!() };
-        let grant = GrantAdd {
+        let grant = Grant {
             to: Subject::Principal(made.id),
-            tenant: Some("acme".into()),
-            service: Some("near".into()),
+            at: At { tenant: Some("acme".into()), service: Some("near".into()), object: None },
             permissions: permissions.iter().copied().collect(),
         };
         client.call(None, Call::GrantAdd(grant)).await.unwrap();

@@ -1,6 +1,6 @@
 //! What each kind of request needs, in one table. What is not in it is refused.
 
-use commy_wire::{Batch, Call, Map, Permission, Permissions};
+use commy_wire::*;
 
 /// What a request needs before anything else is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +9,9 @@ pub enum Need {
     Known,
     /// All of these permissions at the service that it names.
     AtService(Permissions),
+    /// All of these permissions at each object that it names, or above; the service is asked first, since what is granted
+    /// there needs no look at objects.
+    AtObjects(Permissions),
     /// Any permission at the service that it names.
     AnyAtService,
     /// This permission at the tenant of the service that it names.
@@ -36,12 +39,15 @@ pub fn need(call: &Call) -> Need {
         Call::ServiceCreate(_) => Need::AtTenant(Permission::ServiceCreate),
         Call::ServiceOpen(_) => Need::AnyAtService,
         Call::ServiceDelete(_) => Need::AtService(DELETE),
-        Call::ServiceDescribe(_) | Call::ObjectList(_) | Call::ObjectDescribe(_) => Need::AtService(READ),
-        Call::Get(_) | Call::Length(_) | Call::Scan(_) | Call::Watch(_) => Need::AtService(READ),
-        Call::ObjectCreate(_) | Call::ObjectRemove(_) => Need::AtService(WRITE),
-        Call::Set(_) | Call::Insert(_) | Call::Clear(_) | Call::Push(_) => Need::AtService(WRITE),
-        Call::Remove(_) | Call::Pop(_) => Need::AtService(BOTH),
-        Call::Batch(batch) => Need::AtService(of_batch(batch)),
+        Call::ServiceDescribe(_) | Call::ObjectList(_) => Need::AtService(READ),
+        Call::ObjectDescribe(_) => Need::AtObjects(READ),
+        Call::Get(_) | Call::Length(_) | Call::Scan(_) | Call::Watch(_) => Need::AtObjects(READ),
+        // There is no object yet.
+        Call::ObjectCreate(_) => Need::AtService(WRITE),
+        Call::ObjectRemove(_) => Need::AtObjects(WRITE),
+        Call::Set(_) | Call::Insert(_) | Call::Clear(_) | Call::Push(_) => Need::AtObjects(WRITE),
+        Call::Remove(_) | Call::Pop(_) => Need::AtObjects(BOTH),
+        Call::Batch(batch) => Need::AtObjects(of_batch(batch)),
         Call::Map(Map { write }) => Need::AtService(if *write { BOTH } else { READ }),
         Call::TenantCreate(_) | Call::TenantDelete(_) => Need::Operator,
         Call::PrincipalCreate(_) | Call::PrincipalList(_) | Call::PrincipalDelete(_) => Need::Administrator,
@@ -54,13 +60,35 @@ pub fn need(call: &Call) -> Need {
     }
 }
 
-fn of_batch(batch: &Batch) -> Permissions {
-    use commy_wire::Operation as O;
-    let of = |operation: &O| match operation {
-        O::Get(_) | O::Length(_) => READ,
-        O::Set(_) | O::Insert(_) | O::Clear(_) | O::Push(_) => WRITE,
+fn of_operation(operation: &Operation) -> Permissions {
+    match operation {
+        Operation::Get(_) | Operation::Length(_) => READ,
+        Operation::Set(_) | Operation::Insert(_) | Operation::Clear(_) | Operation::Push(_) => WRITE,
         _ => BOTH,
-    };
+    }
+}
+
+fn of_batch(batch: &Batch) -> Permissions {
     // One of nothing reads, so that it cannot be used to find out what services there are.
-    batch.operations.iter().map(of).reduce(|all, one| all | one).unwrap_or(READ)
+    batch.operations.iter().map(of_operation).reduce(|all, one| all | one).unwrap_or(READ)
+}
+
+/// The objects that a request is about that needs something [`AtObjects`](Need::AtObjects), with what it needs at each.
+pub(crate) fn objects(call: &Call) -> Vec<(&str, Permissions)> {
+    let name = match call {
+        Call::Batch(batch) => {
+            return batch.operations.iter().map(|one| (one.object(), of_operation(one))).collect();
+        }
+        Call::ObjectDescribe(ObjectName { object }) | Call::ObjectRemove(ObjectName { object }) => object,
+        Call::Get(Get { object, .. }) | Call::Length(Length { object, .. }) => object,
+        Call::Scan(Scan { object, .. }) | Call::Watch(Watch { object, .. }) => object,
+        Call::Set(Set { object, .. }) | Call::Insert(Insert { object, .. }) => object,
+        Call::Clear(Clear { object, .. }) | Call::Push(Push { object, .. }) => object,
+        Call::Remove(Remove { object, .. }) | Call::Pop(Pop { object, .. }) => object,
+        _ => return Vec::new(),
+    };
+    match need(call) {
+        Need::AtObjects(needed) => vec![(name, needed)],
+        _ => Vec::new(),
+    }
 }

@@ -18,6 +18,8 @@ pub enum Node {
     Tenant(u64),
     /// A service, by the numbers of its tenant and itself.
     Service(u64, u64),
+    /// An object, by the numbers of its tenant, its service and itself.
+    Object(u64, u64, u64),
 }
 
 impl Node {
@@ -25,14 +27,22 @@ impl Node {
     pub fn tenant(self) -> Option<u64> {
         match self {
             Node::Server => None,
-            Node::Tenant(tenant) | Node::Service(tenant, _) => Some(tenant),
+            Node::Tenant(tenant) | Node::Service(tenant, _) | Node::Object(tenant, ..) => Some(tenant),
         }
     }
 
-    /// The service that it is.
+    /// The service that it is or is in.
     pub fn service(self) -> Option<u64> {
         match self {
-            Node::Service(_, service) => Some(service),
+            Node::Service(_, service) | Node::Object(_, service, _) => Some(service),
+            _ => None,
+        }
+    }
+
+    /// The object that it is.
+    pub fn object(self) -> Option<u64> {
+        match self {
+            Node::Object(.., object) => Some(object),
             _ => None,
         }
     }
@@ -42,6 +52,7 @@ impl Node {
             Node::Server => None,
             Node::Tenant(_) => Some(Node::Server),
             Node::Service(tenant, _) => Some(Node::Tenant(tenant)),
+            Node::Object(tenant, service, _) => Some(Node::Service(tenant, service)),
         }
     }
 }
@@ -52,6 +63,7 @@ impl fmt::Display for Node {
             Node::Server => f.write_str("the server"),
             Node::Tenant(id) => write!(f, "tenant {id}"),
             Node::Service(_, id) => write!(f, "service {id}"),
+            Node::Object(.., id) => write!(f, "object {id}"),
         }
     }
 }
@@ -109,6 +121,9 @@ pub struct Policy {
     tenant_names: HashMap<u64, String>,
     services: BTreeMap<(u64, String), Arc<ServiceRow>>,
     by_id: HashMap<u64, Arc<ServiceRow>>,
+    /// Of services, by number: objects at which something was granted.
+    objects: HashMap<u64, BTreeMap<String, u64>>,
+    object_names: HashMap<u64, String>,
     pub principals: BTreeMap<u64, Principal>,
     users: HashMap<u32, u64>,
     subjects: HashMap<String, u64>,
@@ -152,6 +167,11 @@ impl Policy {
             policy.by_id.insert(service.id, service.clone());
             policy.services.insert((tenant, service.name.clone()), service);
         }
+        for row in sqlx::query("SELECT id, service, name FROM object").fetch_all(pool).await? {
+            let (id, service, name) = (number(&row, 0)?, number(&row, 1)?, row.try_get::<String, _>(2)?);
+            policy.object_names.insert(id, name.clone());
+            policy.objects.entry(service).or_default().insert(name, id);
+        }
         for row in sqlx::query("SELECT id, tenant, name, kind, outside FROM principal").fetch_all(pool).await? {
             let (id, outside) = (number(&row, 0)?, row.try_get::<Option<String>, _>(4)?.unwrap_or_default());
             let kind = match row.try_get::<String, _>(3)?.as_str() {
@@ -190,19 +210,20 @@ impl Policy {
             };
             policy.keys.insert(row.try_get(0)?, key);
         }
-        let grants = "SELECT principal, principal_group, tenant, service, permissions FROM permission_grant";
+        let grants = "SELECT principal, principal_group, tenant, service, object, permissions FROM permission_grant";
         for row in sqlx::query(grants).fetch_all(pool).await? {
             let subject = match (maybe(&row, 0)?, maybe(&row, 1)?) {
                 (Some(principal), _) => Subject::Principal(principal),
                 (None, Some(group)) => Subject::Group(group),
                 (None, None) => continue,
             };
-            let node = match (maybe(&row, 2)?, maybe(&row, 3)?) {
-                (Some(tenant), Some(service)) => Node::Service(tenant, service),
-                (Some(tenant), None) => Node::Tenant(tenant),
-                (None, _) => Node::Server,
+            let node = match (maybe(&row, 2)?, maybe(&row, 3)?, maybe(&row, 4)?) {
+                (Some(tenant), Some(service), Some(object)) => Node::Object(tenant, service, object),
+                (Some(tenant), Some(service), None) => Node::Service(tenant, service),
+                (Some(tenant), None, _) => Node::Tenant(tenant),
+                (None, ..) => Node::Server,
             };
-            *policy.grants.entry((subject, node)).or_default() |= Permissions::from_bits(number(&row, 4)? as u32);
+            *policy.grants.entry((subject, node)).or_default() |= Permissions::from_bits(number(&row, 5)? as u32);
         }
         Ok(policy)
     }
@@ -219,6 +240,36 @@ impl Policy {
             next = node.above();
         }
         all
+    }
+
+    /// What a principal may do with an object, of which nothing need be known.
+    pub fn permissions_at(&self, principal: u64, row: &ServiceRow, object: &str) -> Permissions {
+        let node = self.object(row, object).unwrap_or(row.node());
+        self.permissions(principal, node)
+    }
+
+    /// Whether a principal may do anything at a service, or with an object in it.
+    pub fn knows(&self, principal: u64, row: &ServiceRow) -> bool {
+        let objects = self.objects.get(&row.id).into_iter().flat_map(|objects| objects.values());
+        let mut nodes = objects.map(|id| Node::Object(row.tenant, row.id, *id));
+        !self.permissions(principal, row.node()).is_empty()
+            || nodes.any(|node| !self.permissions(principal, node).is_empty())
+    }
+
+    /// Whether anything was granted at objects of a service.
+    pub fn has_objects(&self, row: &ServiceRow) -> bool {
+        self.objects.contains_key(&row.id)
+    }
+
+    /// The node of an object, if anything was granted at it.
+    pub fn object(&self, row: &ServiceRow, name: &str) -> Option<Node> {
+        let id = self.objects.get(&row.id)?.get(name)?;
+        Some(Node::Object(row.tenant, row.id, *id))
+    }
+
+    /// The name of an object at which something was granted.
+    pub fn object_name(&self, id: u64) -> Option<&str> {
+        self.object_names.get(&id).map(String::as_str)
     }
 
     /// The tenant of that name.

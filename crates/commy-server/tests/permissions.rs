@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Place, Raw};
+use common::{ENCODINGS, Place, Raw, grant};
 use commy_client::Client;
 use commy_wire::Permission::{Operator, ServiceCreate, ServiceDelete, ServiceRead, ServiceWrite, TenantAdmin};
 use commy_wire::*;
@@ -47,18 +47,7 @@ fn table(known: &Known) -> Vec<Row> {
     let member = || Member { group: known.group, principal: known.principal };
     let authenticate = Authenticate { protocol: 1, credentials: Credentials::Local(Empty {}) };
     let principal = |tenant, kind| PrincipalCreate { name: "made".into(), tenant, kind };
-    let add = |tenant, permission: Permission| GrantAdd {
-        to: Subject::Principal(known.principal),
-        tenant,
-        service: None,
-        permissions: permission.into(),
-    };
-    let revoke = GrantRevoke {
-        from: Subject::Principal(known.principal),
-        tenant: tenant(),
-        service: None,
-        permissions: ServiceCreate.into(),
-    };
+    let one = |node, permission| grant(known.principal, node, &[permission]);
     let push = Push { object: "list".into(), value: json!(1), ..Push::default() };
     let pop = || Pop { object: "list".into(), ..Pop::default() };
     vec![
@@ -112,12 +101,12 @@ fn table(known: &Known) -> Vec<Row> {
         row("principal_create", none, Call::PrincipalCreate(principal(None, PrincipalKind::Key)), OPERATOR),
         // To be a name of the outside is an operator's to give.
         row("principal_create", none, Call::PrincipalCreate(principal(tenant(), PrincipalKind::User(0))), OPERATOR),
-        row("principal_list", none, Call::PrincipalList(PrincipalList { tenant: tenant() }), ADMIN),
-        row("principal_list", none, Call::PrincipalList(PrincipalList { tenant: None }), OPERATOR),
+        row("principal_list", none, Call::PrincipalList(List { tenant: tenant() }), ADMIN),
+        row("principal_list", none, Call::PrincipalList(List { tenant: None }), OPERATOR),
         row("principal_delete", none, Call::PrincipalDelete(PrincipalId { principal: 1 }), OPERATOR),
         row("group_create", none, Call::GroupCreate(group()), ADMIN),
-        row("group_list", none, Call::GroupList(GroupList { tenant: tenant() }), ADMIN),
-        row("group_list", none, Call::GroupList(GroupList { tenant: None }), OPERATOR),
+        row("group_list", none, Call::GroupList(List { tenant: tenant() }), ADMIN),
+        row("group_list", none, Call::GroupList(List { tenant: None }), OPERATOR),
         row("group_delete", none, Call::GroupDelete(group()), ADMIN),
         row("member_add", none, Call::MemberAdd(member()), ADMIN),
         row("member_remove", none, Call::MemberRemove(member()), ADMIN),
@@ -130,10 +119,12 @@ fn table(known: &Known) -> Vec<Row> {
         ),
         row("key_rotate", none, Call::KeyRotate(KeyId { key: known.key.clone(), overlap: Some(60) }), ADMIN),
         row("key_revoke", none, Call::KeyRevoke(KeyId { key: known.key.clone(), overlap: None }), ADMIN),
-        row("key_list", none, Call::KeyList(KeyList { principal: known.principal }), ADMIN),
-        row("grant_add", none, Call::GrantAdd(add(tenant(), ServiceCreate)), ADMIN),
-        row("grant_add", none, Call::GrantAdd(add(None, ServiceCreate)), OPERATOR),
-        row("grant_revoke", none, Call::GrantRevoke(revoke), ADMIN),
+        row("key_list", none, Call::KeyList(PrincipalId { principal: known.principal }), ADMIN),
+        row("grant_add", none, Call::GrantAdd(one("acme", ServiceCreate)), ADMIN),
+        row("grant_add", none, Call::GrantAdd(one("", ServiceCreate)), OPERATOR),
+        row("grant_add", none, Call::GrantAdd(one("acme/orders/list", ServiceRead)), ADMIN),
+        row("grant_revoke", none, Call::GrantRevoke(one("acme/orders/list", ServiceRead)), ADMIN),
+        row("grant_revoke", none, Call::GrantRevoke(one("acme", ServiceCreate)), ADMIN),
         row("grant_list", none, Call::GrantList(List { tenant: tenant() }), ADMIN),
         row("grant_list", none, Call::GrantList(List { tenant: None }), OPERATOR),
         row("audit_list", none, Call::AuditList(AuditList { tenant: tenant(), before: None, limit: None }), ADMIN),
@@ -204,10 +195,13 @@ async fn each_kind_of_request_is_allowed_with_what_it_needs_and_denied_without()
         for missing in missing {
             let all: Vec<Permission> = Permission::ALL.into_iter().filter(|one| !missing.contains(one)).collect();
             grant_exactly(&place, principal, &all).await;
-            let answer = Raw::with_key(&place, &key).await.ask(&request).await;
-            assert_eq!(code(answer), Some(Code::Denied), "{} without {missing:?}", row.kind);
+            let mut raw = Raw::with_key(&place, &key).await;
+            for encoding in ENCODINGS {
+                let answer = raw.ask_as(encoding, &request).await;
+                assert_eq!(code(answer), Some(Code::Denied), "{} without {missing:?}", row.kind);
+            }
         }
-        for set in row.sets {
+        for (set, encoding) in row.sets.iter().flat_map(|set| ENCODINGS.map(|encoding| (set, encoding))) {
             // What an earlier row took away is there again.
             let _ = operator.service("acme", "spare").create(Mode::Served, None).await;
             let _ = operator.service("acme", "orders").create_object("spare", "u8").await;
@@ -216,17 +210,24 @@ async fn each_kind_of_request_is_allowed_with_what_it_needs_and_denied_without()
             let _ = operator.service("acme", "orders").remove_object("made").await;
             let _ = operator.call(None, Call::TenantDelete(Tenant { tenant: "made".into() })).await;
             grant_exactly(&place, principal, set).await;
-            let answer = code(Raw::with_key(&place, &key).await.ask(&request).await);
+            let mut request = request.clone();
+            if let Call::KeyRevoke(KeyId { key, .. }) | Call::KeyRotate(KeyId { key, .. }) = &mut request.call {
+                let create = KeyCreate { principal: known.principal, expires_in: None };
+                let made = operator.call(None, Call::KeyCreate(create)).await.unwrap();
+                let Reply::Key(made) = made else { panic!("no key") };
+                *key = made.key;
+            }
+            let answer = code(Raw::with_key(&place, &key).await.ask_as(encoding, &request).await);
             let expected = match row.kind {
                 "authenticate" => Some(Code::BadRequest),
                 "unwatch" | "principal_delete" => Some(Code::NotFound),
-                // Made, deleted or revoked by the row's first set.
-                "group_create" | "group_delete" | "key_revoke" | "key_rotate" => {
-                    answer.filter(|code| *code != Code::Denied)
-                }
+                // A name of the outside is one principal's.
+                "principal_create" => answer.filter(|code| *code == Code::Exists),
+                // Made or deleted by the row's first set.
+                "group_create" | "group_delete" => answer.filter(|code| *code != Code::Denied),
                 _ => None,
             };
-            assert_eq!(answer, expected, "{} with {set:?}", row.kind);
+            assert_eq!(answer, expected, "{} with {set:?}, {encoding:?}", row.kind);
         }
     }
     // What was denied is in the audit.
@@ -246,10 +247,13 @@ async fn who_has_not_shown_who_it_is_gets_nothing_at_all() {
     let operator = place.operator().await;
     let known = furnish(&place, &operator).await;
     for row in table(&known).iter().filter(|row| row.kind != "authenticate") {
-        let mut raw = Raw::open(&place).await;
-        let request = Request { id: 2, service: row.service.map(str::to_owned), call: row.call.clone() };
-        assert_eq!(code(raw.ask(&request).await), Some(Code::Unauthenticated), "{}", row.kind);
-        assert_eq!(raw.next().await, None);
+        for encoding in ENCODINGS {
+            let mut raw = Raw::open(&place).await;
+            let request = Request { id: 2, service: row.service.map(str::to_owned), call: row.call.clone() };
+            let answer = code(raw.ask_as(encoding, &request).await);
+            assert_eq!(answer, Some(Code::Unauthenticated), "{}", row.kind);
+            assert_eq!(raw.next().await, None);
+        }
     }
 }
 
@@ -277,26 +281,17 @@ async fn a_tenant_cannot_be_reached_from_another_one() {
         denied(client.service("acme", "made").create(Mode::Served, None).await.unwrap_err());
         denied(client.service("nobody", "orders").open().await.unwrap_err());
         // It cannot give itself anything elsewhere, nor more than its tenant's.
-        for (tenant, service, permission) in [
-            (Some("acme"), None, ServiceRead),
-            (Some("acme"), Some("orders"), ServiceRead),
-            (None, None, ServiceRead),
-            (None, None, Operator),
+        for (node, permission) in [
+            ("acme", ServiceRead),
+            ("acme/orders", ServiceRead),
+            ("acme/orders/stock", ServiceRead),
+            ("", ServiceRead),
+            ("", Operator),
         ] {
-            let add = GrantAdd {
-                to: Subject::Principal(principal),
-                tenant: tenant.map(str::to_owned),
-                service: service.map(str::to_owned),
-                permissions: permission.into(),
-            };
+            let add = grant(principal, node, &[permission]);
             denied(client.call(None, Call::GrantAdd(add)).await.unwrap_err());
         }
-        let add = GrantAdd {
-            to: Subject::Principal(principal),
-            tenant: Some(tenant.into()),
-            service: None,
-            permissions: Operator.into(),
-        };
+        let add = grant(principal, tenant, &[Operator]);
         assert_eq!(client.call(None, Call::GrantAdd(add)).await.unwrap_err().code(), Some(Code::BadRequest));
         // Lists tell of its own only.
         let Reply::Services(services) = client.call(None, Call::ServiceList(List::default())).await.unwrap() else {
@@ -333,12 +328,7 @@ async fn a_group_grants_what_it_was_granted_for_as_long_as_one_is_in_it() {
     let (principal, key) = place.principal(Some("acme"), "member").await;
     let group = Group { name: "readers".into(), tenant: Some("acme".into()) };
     let Reply::Group(group) = operator.call(None, Call::GroupCreate(group)).await.unwrap() else { panic!() };
-    let add = GrantAdd {
-        to: Subject::Group(group.id),
-        tenant: Some("acme".into()),
-        service: None,
-        permissions: ServiceRead.into(),
-    };
+    let add = Grant { to: Subject::Group(group.id), ..grant(0, "acme", &[ServiceRead]) };
     operator.call(None, Call::GrantAdd(add)).await.unwrap();
     let client = place.client(&key).await;
     let stock = client.service("acme", "orders").object("stock");
@@ -348,4 +338,110 @@ async fn a_group_grants_what_it_was_granted_for_as_long_as_one_is_in_it() {
     assert_eq!(stock.get::<u8>("").await.unwrap(), Some(0));
     operator.call(None, Call::MemberRemove(member)).await.unwrap();
     assert_eq!(stock.get::<u8>("").await.unwrap_err().code(), Some(Code::Denied));
+}
+
+/// The objects that a request names.
+fn objects_of(call: &Call) -> BTreeSet<String> {
+    fn look(value: &serde_json::Value, found: &mut BTreeSet<String>) {
+        match value {
+            serde_json::Value::Object(fields) => fields.iter().for_each(|(name, value)| match value {
+                serde_json::Value::String(object) if name == "object" => drop(found.insert(object.clone())),
+                value => look(value, found),
+            }),
+            serde_json::Value::Array(all) => all.iter().for_each(|value| look(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    look(&serde_json::to_value(call).unwrap(), &mut found);
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_granted_at_an_object_is_granted_there_and_at_no_other() {
+    let place = Place::new().await;
+    let operator = place.operator().await;
+    let known = furnish(&place, &operator).await;
+    let (principal, key) = place.principal(Some("acme"), "tried").await;
+    let mut tried = BTreeSet::new();
+    let rows = table(&known);
+    // Of what is granted there, the kinds of requests that are about an object that there is.
+    for row in rows.iter().filter(|row| row.service == Some(SERVICE) && row.kind != "object_create") {
+        let objects = objects_of(&row.call);
+        let [set] = row.sets else { continue };
+        if objects.is_empty() {
+            continue;
+        }
+        tried.insert(row.kind);
+        let request = Request { id: 2, service: Some(SERVICE.into()), call: row.call.clone() };
+        let _ = operator.service("acme", "orders").create_object("spare", "u8").await;
+        let nodes: Vec<String> = objects.iter().map(|object| format!("{SERVICE}/{object}")).collect();
+        let others = ["stock", "list", "spare"].into_iter().filter(|name| !objects.contains(*name));
+        for other in others {
+            place.grant(principal, &format!("{SERVICE}/{other}"), &[ServiceRead, ServiceWrite]).await;
+        }
+        let mut raw = Raw::with_key(&place, &key).await;
+        for node in &nodes {
+            // Before anything is granted at the last of its objects it is denied, for all that is granted elsewhere.
+            assert_eq!(code(raw.ask(&request).await), Some(Code::Denied), "{} without {node}", row.kind);
+            place.grant(principal, node, set).await;
+        }
+        assert_eq!(code(raw.ask(&request).await), None, "{} with {set:?} at {nodes:?}", row.kind);
+        if row.kind == "watch" {
+            assert!(matches!(raw.next().await, Some(Message::Event { .. })));
+        }
+        let _ = operator.service("acme", "orders").create_object("spare", "u8").await;
+        for name in ["stock", "list", "spare"] {
+            place.revoke(principal, &format!("{SERVICE}/{name}"), &[ServiceRead, ServiceWrite]).await;
+        }
+        let mut raw = Raw::with_key(&place, &key).await;
+        assert_eq!(code(raw.ask(&request).await), Some(Code::Denied), "{} after it was revoked", row.kind);
+    }
+    let expected = ["batch", "clear", "get", "insert", "length", "object_describe", "object_remove", "pop", "push"];
+    let expected = expected.into_iter().chain(["remove", "scan", "set", "watch"]);
+    assert_eq!(tried, expected.collect());
+    // What is about the service as a whole stays denied.
+    place.grant(principal, "acme/orders/stock", &[ServiceRead, ServiceWrite]).await;
+    let client = place.client(&key).await;
+    let service = client.service("acme", "orders");
+    assert_eq!(service.objects().await.unwrap_err().code(), Some(Code::Denied));
+    assert_eq!(service.create_object("other", "u8").await.unwrap_err().code(), Some(Code::Denied));
+    assert!(service.open().await.unwrap().permissions.is_empty());
+    let refused =
+        [("acme/orders/stock", ServiceDelete), ("acme/orders/stock", TenantAdmin), ("acme/orders/none", ServiceRead)];
+    for (node, permission) in refused {
+        let error = operator.call(None, Call::GrantAdd(grant(principal, node, &[permission]))).await.unwrap_err();
+        assert!(matches!(error.code(), Some(Code::BadRequest | Code::NotFound)), "{node}, {permission}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_made_anew_under_an_old_name_has_none_of_the_old_grants() {
+    let mut place = Place::new().await;
+    let service = place.service("acme", "orders").await;
+    let (principal, key) = place.principal(Some("acme"), "reader").await;
+    let stock = service.create_object("a/stock", "u8").await.unwrap();
+    place.grant(principal, "acme/orders/a/stock", &[ServiceRead]).await;
+    place.restart().await;
+    let client = place.client(&key).await;
+    let seen = client.service("acme", "orders").object("a/stock");
+    assert_eq!(seen.get::<u8>("").await.unwrap(), Some(0));
+    let mut watch = seen.watch("").await.unwrap();
+    assert!(watch.next().await.unwrap().is_some());
+    let operator = place.operator().await;
+    let service = operator.service("acme", "orders");
+    service.remove_object("a/stock").await.unwrap();
+    service.create_object_with("a/stock", "u8", &7).await.unwrap();
+    assert_eq!(seen.get::<u8>("").await.unwrap_err().code(), Some(Code::Denied));
+    // Its watch ends, for the object is gone or because it may not be read any more, and tells nothing of the new one.
+    if let Ok(Some(update)) = watch.next().await {
+        panic!("{update:?}");
+    }
+    drop(stock);
+    let Reply::Grants(grants) = operator.call(None, Call::GrantList(List::default())).await.unwrap() else { panic!() };
+    assert!(grants.iter().all(|grant| grant.at.object.is_none()), "{grants:?}");
+    // A removal that fails changes nothing.
+    place.grant(principal, "acme/orders/a/stock", &[ServiceRead]).await;
+    assert_eq!(service.remove_object("none").await.unwrap_err().code(), Some(Code::NotFound));
+    assert_eq!(seen.get::<u8>("").await.unwrap(), Some(7));
 }

@@ -69,15 +69,6 @@ message! {
 }
 
 message! {
-    /// The principals of a tenant, or of all.
-    PrincipalList {
-        /// The tenant.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        tenant: Option<String>,
-    }
-}
-
-message! {
     /// A principal.
     PrincipalInfo {
         /// Its number.
@@ -98,15 +89,6 @@ message! {
         /// Its name.
         name: String,
         /// The tenant that it belongs to; none: the server.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        tenant: Option<String>,
-    }
-}
-
-message! {
-    /// The groups of a tenant, or of all.
-    GroupList {
-        /// The tenant.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tenant: Option<String>,
     }
@@ -160,14 +142,6 @@ message! {
 }
 
 message! {
-    /// The keys of a principal.
-    KeyList {
-        /// The principal.
-        principal: u64,
-    }
-}
-
-message! {
     /// A new key: the only time that its secret is told.
     NewKey {
         /// Its public part.
@@ -203,49 +177,30 @@ pub enum Subject {
     Group(u64),
 }
 
-message! {
-    /// Grants permissions at a node, and below it.
-    GrantAdd {
-        /// To whom.
-        to: Subject,
-        /// The tenant, none: the server.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        tenant: Option<String>,
-        /// The service of that tenant; none: all of its services.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        service: Option<String>,
-        /// What.
-        permissions: Permissions,
-    }
+/// A place in the tree; none of these: the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct At {
+    /// The tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The service of that tenant; none: the tenant with all of its services.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The object of that service; none: the service with all of its objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
 }
 
 message! {
-    /// Takes permissions away at a node; what is granted at others stays.
-    GrantRevoke {
-        /// From whom.
-        from: Subject,
-        /// The tenant, none: the server.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        tenant: Option<String>,
-        /// The service of that tenant.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        service: Option<String>,
-        /// What.
-        permissions: Permissions,
-    }
-}
-
-message! {
-    /// A grant.
-    GrantInfo {
+    /// Permissions of somebody at a place, and below it: to be added there, to be taken away there, or as they are.
+    Grant {
         /// To whom.
         to: Subject,
-        /// At which tenant; none: the server.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        tenant: Option<String>,
-        /// At which service.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        service: Option<String>,
+        /// Where; at the server unless given.
+        #[serde(default)]
+        at: At,
         /// What.
         permissions: Permissions,
     }

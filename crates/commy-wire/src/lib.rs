@@ -27,9 +27,8 @@ mod replies;
 mod requests;
 
 pub use administration::{
-    AuditEntry, AuditList, GrantAdd, GrantInfo, GrantRevoke, Group, GroupInfo, GroupList, KeyCreate, KeyId, KeyInfo,
-    KeyList, Member, NewKey, PrincipalCreate, PrincipalId, PrincipalInfo, PrincipalKind, PrincipalList, Subject,
-    Tenant, TenantInfo,
+    At, AuditEntry, AuditList, Grant, Group, GroupInfo, KeyCreate, KeyId, KeyInfo, Member, NewKey, PrincipalCreate,
+    PrincipalId, PrincipalInfo, PrincipalKind, Subject, Tenant, TenantInfo,
 };
 pub use encoding::{Encoding, Malformed, decode, encode};
 pub use error::{Code, Failure};

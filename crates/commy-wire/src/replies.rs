@@ -119,7 +119,7 @@ pub enum Reply {
     /// To `key_list`.
     Keys(Vec<KeyInfo>),
     /// To `grant_list`.
-    Grants(Vec<GrantInfo>),
+    Grants(Vec<Grant>),
     /// To `audit_list`.
     Audit(Vec<AuditEntry>),
 }

@@ -103,13 +103,13 @@ calls! {
     /// Makes a principal.
     PrincipalCreate(PrincipalCreate) = "principal_create",
     /// The principals of a tenant, or of all.
-    PrincipalList(PrincipalList) = "principal_list",
+    PrincipalList(List) = "principal_list",
     /// Deletes a principal with its keys and grants.
     PrincipalDelete(PrincipalId) = "principal_delete",
     /// Makes a group.
     GroupCreate(Group) = "group_create",
     /// The groups of a tenant, or of all.
-    GroupList(GroupList) = "group_list",
+    GroupList(List) = "group_list",
     /// Deletes a group with its grants.
     GroupDelete(Group) = "group_delete",
     /// Puts a principal into a group.
@@ -123,11 +123,11 @@ calls! {
     /// Ends a key at once.
     KeyRevoke(KeyId) = "key_revoke",
     /// The keys of a principal, without their secrets.
-    KeyList(KeyList) = "key_list",
+    KeyList(PrincipalId) = "key_list",
     /// Grants permissions at a node of the tree.
-    GrantAdd(GrantAdd) = "grant_add",
+    GrantAdd(Grant) = "grant_add",
     /// Takes permissions away that were granted at a node.
-    GrantRevoke(GrantRevoke) = "grant_revoke",
+    GrantRevoke(Grant) = "grant_revoke",
     /// The grants at a tenant and its services, or all.
     GrantList(List) = "grant_list",
     /// What was done and what was denied, the newest first.

@@ -12,6 +12,7 @@
 mod audit;
 mod grants;
 mod keys;
+mod objects;
 mod people;
 mod tenants;
 
@@ -32,7 +33,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 /// The changes of the schema, in order; the number of a version is its place, from 1 on.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/1.sql"), include_str!("../../migrations/2.sql")];
 
 /// The catalog, opened.
 pub struct Catalog {
@@ -127,8 +128,8 @@ impl Catalog {
 
     /// Begins a change; dropped without a commit, it changes nothing.
     async fn begin(&self) -> Result<Change<'_>> {
-        let one = self.changing.lock().await;
-        Ok(Change { catalog: self, tx: self.pool.begin().await.map_err(unavailable)?, _one: one })
+        let alone = self.changing.lock().await;
+        Ok(Change { catalog: self, tx: self.pool.begin().await.map_err(unavailable)?, _alone: alone })
     }
 }
 
@@ -136,7 +137,7 @@ impl Catalog {
 struct Change<'c> {
     catalog: &'c Catalog,
     tx: Tx,
-    _one: MutexGuard<'c, ()>,
+    _alone: MutexGuard<'c, ()>,
 }
 
 impl Change<'_> {

@@ -8,10 +8,11 @@ use super::session::Session;
 use crate::access::Need;
 use crate::catalog::{self, By};
 use crate::failure::{Result, fail};
-use crate::policy::Node;
+use crate::policy::{Node, ServiceRow};
 use commy_wire::*;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use std::sync::Arc;
 
 type Work = BoxFuture<'static, Result<Reply>>;
 
@@ -61,16 +62,18 @@ impl Session {
         self.tenant_of(call, principal.map(|one| one.tenant), "key")
     }
 
-    /// The node that a grant names, if the client administers it.
-    fn node(&self, call: &Call, tenant: Option<&str>, service: Option<&str>) -> Result<Node> {
-        let found = self.tenant(call, tenant)?;
-        match (found, service) {
-            (None, None) => Ok(Node::Server),
-            (Some(tenant), None) => Ok(Node::Tenant(tenant)),
-            (Some(tenant), Some(service)) => {
-                self.policy.service(tenant, service).map(|row| row.node()).ok_or_else(|| absent("service"))
+    /// The node that a grant names, and the name of an object below that, if the client administers it.
+    fn node<'g>(&self, call: &Call, at: &'g At) -> Result<(Node, Option<(Arc<ServiceRow>, &'g str)>)> {
+        match (self.tenant(call, at.tenant.as_deref())?, at.service.as_deref(), at.object.as_deref()) {
+            (None, None, None) => Ok((Node::Server, None)),
+            (Some(tenant), None, None) => Ok((Node::Tenant(tenant), None)),
+            (Some(tenant), Some(service), object) => {
+                let row = self.policy.service(tenant, service).ok_or_else(|| absent("service"))?;
+                Ok((row.node(), object.map(|object| (row.clone(), object))))
             }
-            (None, Some(_)) => Err(fail(Code::BadRequest, "a service is of a tenant, which must be named")),
+            _ => {
+                Err(fail(Code::BadRequest, "an object is of a service, and a service of a tenant, which must be named"))
+            }
         }
     }
 
@@ -97,16 +100,15 @@ impl Session {
                 let id = self.policy.tenant(&tenant).ok_or_else(|| absent("tenant"))?;
                 async move { shared.catalog.delete_tenant(&by, id, &tenant).await.map(|()| Reply::Done {}) }.boxed()
             }
-            Call::GrantAdd(ref add) => {
-                let node = self.node(&call, add.tenant.as_deref(), add.service.as_deref())?;
-                self.check_subject(add.to)?;
-                check_grant(add.permissions, node)?;
-                self.grant(by, add.to, node, add.permissions, true)
-            }
-            Call::GrantRevoke(ref revoke) => {
-                let node = self.node(&call, revoke.tenant.as_deref(), revoke.service.as_deref())?;
-                self.check_subject(revoke.from)?;
-                self.grant(by, revoke.from, node, revoke.permissions, false)
+            Call::GrantAdd(ref grant) | Call::GrantRevoke(ref grant) => {
+                let (node, object) = self.node(&call, &grant.at)?;
+                self.check_subject(grant.to)?;
+                let add = matches!(call, Call::GrantAdd(_));
+                if add {
+                    check_grant(grant.permissions, node, object.is_some())?;
+                }
+                let object = object.map(|(row, name)| (row, name.to_owned()));
+                self.grant(by, grant.clone(), node, object, add)
             }
             Call::PrincipalCreate(ref create) => {
                 let (tenant, create) = (self.tenant(&call, create.tenant.as_deref())?, create.clone());
@@ -188,7 +190,7 @@ impl Session {
                 let seen = |id: u64| {
                     let below = || policy.services().filter(|row| row.tenant == id);
                     !self.permissions(Node::Tenant(id)).is_empty()
-                        || below().any(|row| !self.permissions(row.node()).is_empty())
+                        || below().any(|row| policy.knows(self.identity.principal, row))
                 };
                 let tenants = policy.tenants.iter().filter(|(_, id)| seen(**id));
                 Reply::Tenants(tenants.map(|(name, id)| TenantInfo { id: *id, tenant: name.clone() }).collect())
@@ -203,48 +205,71 @@ impl Session {
                 let all = policy.groups.iter().filter(|(_, group)| tenant.is_none() || group.tenant == tenant);
                 Reply::Groups(all.map(|(id, group)| policy.group_info(*id, group)).collect())
             }
-            Call::KeyList(KeyList { principal }) => {
+            Call::KeyList(PrincipalId { principal }) => {
                 self.tenant_of_principal(call, *principal)?;
                 Reply::Keys(policy.keys_of(*principal))
             }
             Call::GrantList(list) => {
                 let tenant = self.tenant(call, list.tenant.as_deref())?;
                 let all = policy.grants.iter().filter(|((_, node), _)| tenant.is_none() || node.tenant() == tenant);
-                let mut all: Vec<GrantInfo> = all
-                    .map(|((to, node), permissions)| GrantInfo {
-                        to: *to,
-                        tenant: node.tenant().and_then(|id| policy.tenant_name(id)).map(str::to_owned),
-                        service: node.service().and_then(|id| policy.service_by_id(id)).map(|row| row.name.clone()),
-                        permissions: *permissions,
-                    })
-                    .collect();
-                all.sort_by(|a, b| (&a.tenant, &a.service).cmp(&(&b.tenant, &b.service)));
+                let at = |node: Node| At {
+                    tenant: node.tenant().and_then(|id| policy.tenant_name(id)).map(str::to_owned),
+                    service: node.service().and_then(|id| policy.service_by_id(id)).map(|row| row.name.clone()),
+                    object: node.object().and_then(|id| policy.object_name(id)).map(str::to_owned),
+                };
+                let grant = |((to, node), permissions): (&(Subject, Node), &Permissions)| Grant {
+                    to: *to,
+                    at: at(*node),
+                    permissions: *permissions,
+                };
+                let mut all: Vec<Grant> = all.map(grant).collect();
+                let place = |grant: &Grant| {
+                    let At { tenant, service, object } = grant.at.clone();
+                    (tenant, service, object)
+                };
+                all.sort_by_cached_key(place);
                 Reply::Grants(all)
             }
             _ => return Err(fail(Code::Unsupported, "this request is not known here")),
         })
     }
 
-    fn grant(&self, by: By, subject: Subject, node: Node, permissions: Permissions, add: bool) -> Work {
+    fn grant(&self, by: By, grant: Grant, node: Node, object: Option<(Arc<ServiceRow>, String)>, add: bool) -> Work {
         let shared = self.shared.clone();
         let change = move |before: Permissions| {
-            let bits = if add { before.bits() | permissions.bits() } else { before.bits() & !permissions.bits() };
-            Permissions::from_bits(bits)
+            let (before, bits) = (before.bits(), grant.permissions.bits());
+            Permissions::from_bits(if add { before | bits } else { before & !bits })
         };
-        async move { shared.catalog.change_grant(&by, subject, node, change).await.map(|_| Reply::Done {}) }.boxed()
+        async move {
+            match object {
+                None => shared.catalog.change_grant(&by, grant.to, node, change).await?,
+                Some((row, name)) => {
+                    let is_there = || shared.services.get(&row)?.object(&name).map(drop);
+                    let at = (&*row, name.as_str());
+                    shared.catalog.change_grant_at_object(&by, grant.to, at, is_there, change).await?
+                }
+            };
+            Ok(Reply::Done {})
+        }
+        .boxed()
     }
 }
 
 /// Refuses grants that would mean nothing.
-fn check_grant(permissions: Permissions, node: Node) -> Result<()> {
+fn check_grant(permissions: Permissions, node: Node, at_object: bool) -> Result<()> {
+    let refused = |what: &str| Err(fail(Code::BadRequest, what));
+    let beyond = |most: &[Permission]| permissions.iter().any(|one| !most.contains(&one));
     if permissions.is_empty() {
-        return Err(fail(Code::BadRequest, "no permission is named"));
+        return refused("no permission is named");
     }
     if permissions.has(Permission::Operator) && node != Node::Server {
-        return Err(fail(Code::BadRequest, "Operator is granted at the server only"));
+        return refused("Operator is granted at the server only");
     }
     if permissions.has(Permission::TenantAdmin) && node.service().is_some() {
-        return Err(fail(Code::BadRequest, "TenantAdmin is granted at a tenant, or at the server for all"));
+        return refused("TenantAdmin is granted at a tenant, or at the server for all");
+    }
+    if at_object && beyond(&[Permission::ServiceRead, Permission::ServiceWrite]) {
+        return refused("at an object ServiceRead and ServiceWrite are granted, the others at the service or above");
     }
     Ok(())
 }

@@ -87,7 +87,8 @@ impl Session {
             Call::ServiceList(list) => {
                 let tenant = list.tenant.as_deref().map(|name| self.policy.tenant(name));
                 let seen = self.policy.services().filter(|row| tenant.is_none_or(|tenant| tenant == Some(row.tenant)));
-                let seen = seen.map(|row| self.service_info(row)).filter(|info| !info.permissions.is_empty());
+                let seen = seen.filter(|row| self.policy.knows(self.identity.principal, row));
+                let seen = seen.map(|row| self.service_info(row));
                 Doing::Done(Ok(Reply::Services(seen.collect())))
             }
             Call::ServiceDelete(_) => {
@@ -99,17 +100,13 @@ impl Session {
                     Ok(Reply::Done {})
                 })?
             }
-            Call::ObjectCreate(_)
-            | Call::ObjectList(_)
-            | Call::ObjectDescribe(_)
-            | Call::ObjectRemove(_)
-            | Call::Scan(_) => {
+            Call::ObjectCreate(create) => self.create_object(&request, create.clone())?,
+            Call::ObjectRemove(asked) => self.remove_object(&request, asked.object.clone())?,
+            Call::ObjectList(_) | Call::ObjectDescribe(_) | Call::Scan(_) => {
                 let (_, service) = self.service(&request)?;
                 let call = request.call;
                 self.later(service, move |service| match &call {
-                    Call::ObjectCreate(create) => service.create(create).map(Reply::Object),
                     Call::ObjectDescribe(asked) => service.describe(&asked.object).map(Reply::Object),
-                    Call::ObjectRemove(asked) => service.remove_object(&asked.object).map(|()| Reply::Done {}),
                     Call::Scan(scan) => service.scan(scan),
                     _ => service.segment().objects().map(Reply::Objects).map_err(crate::failure::of_library),
                 })?
@@ -173,7 +170,11 @@ impl Session {
     }
 
     /// Does it on another thread.
-    fn later(&self, service: Arc<Service>, work: impl Fn(&Service) -> Result<Reply> + Send + 'static) -> Result<Doing> {
+    pub(super) fn later(
+        &self,
+        service: Arc<Service>,
+        work: impl Fn(&Service) -> Result<Reply> + Send + 'static,
+    ) -> Result<Doing> {
         let shared = self.shared.clone();
         let patience = Duration::from_secs(shared.config.limits.lock);
         self.slowly(async move { shared.patient.run(patience, move || work(&service)).await })

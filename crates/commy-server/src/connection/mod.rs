@@ -14,6 +14,7 @@ mod administration;
 mod calls;
 #[cfg(unix)]
 mod mapping;
+mod objects;
 mod patient;
 mod session;
 mod watches;
@@ -65,6 +66,9 @@ struct Connection {
     watches: Watches,
     /// Bytes written and not yet flushed.
     pending: usize,
+    /// Whether anything was heard since the time was last looked at, and when that was known last. No clock is read for
+    /// a frame.
+    spoke: bool,
     heard: Instant,
     pinged: bool,
 }
@@ -91,6 +95,7 @@ pub async fn serve(shared: Arc<Shared>, mut socket: WebSocket, peer: Peer) {
                 slow: FuturesUnordered::new(),
                 watches,
                 pending: 0,
+                spoke: false,
                 heard: Instant::now(),
                 pinged: false,
             };
@@ -288,6 +293,9 @@ impl Connection {
         if !self.session.is_valid() {
             return Err(end(close_code::POLICY, "the credentials have expired"));
         }
+        if std::mem::take(&mut self.spoke) {
+            (self.heard, self.pinged) = (Instant::now(), false);
+        }
         let silence = self.heard.elapsed();
         if silence > self.idle() * 3 {
             return Err(GONE);
@@ -354,8 +362,7 @@ impl Connection {
 
     /// Takes a frame from the client.
     async fn hear(&mut self, frame: Frame) -> Result<(), End> {
-        self.heard = Instant::now();
-        self.pinged = false;
+        self.spoke = true;
         match read(&frame) {
             Some(Ok((request, encoding))) => self.request(request, encoding).await,
             Some(Err(failure)) => {

@@ -3,7 +3,7 @@
 
 use super::End;
 use super::end;
-use crate::access::{Need, need};
+use crate::access::{Need, need, objects};
 use crate::catalog::{Audited, By};
 use crate::failure::{Result, fail};
 use crate::identity::{Identity, Peer};
@@ -27,6 +27,8 @@ struct Known {
     /// The node that decides: the service's, or what there is above it.
     node: Node,
     permissions: Permissions,
+    /// What it may do with objects in it, at which something was granted.
+    objects: HashMap<String, Permissions>,
     /// Its segment, once it was used.
     open: Option<Arc<Service>>,
 }
@@ -96,7 +98,8 @@ impl Session {
             let row = tenant.and_then(|tenant| self.policy.service(tenant, name)).cloned();
             let node = row.as_ref().map_or(tenant.map_or(Node::Server, Node::Tenant), |row| row.node());
             let permissions = self.permissions(node);
-            self.known.insert(service.to_owned(), Known { row, node, permissions, open: None });
+            self.known
+                .insert(service.to_owned(), Known { row, node, permissions, objects: HashMap::new(), open: None });
         }
         match self.known.get_mut(service) {
             Some(known) => Ok(known),
@@ -117,8 +120,15 @@ impl Session {
                 let found = self.known(named(request)?)?.permissions;
                 found.bits() & needed.bits() == needed.bits()
             }
+            Need::AtObjects(needed) => {
+                let found = self.known(named(request)?)?.permissions;
+                found.bits() & needed.bits() == needed.bits() || self.allow_objects(request)?
+            }
             Need::Known => true,
-            Need::AnyAtService => !self.known(named(request)?)?.permissions.is_empty(),
+            Need::AnyAtService => {
+                let row = self.known(named(request)?)?.row.clone();
+                row.is_some_and(|row| self.policy.knows(self.identity.principal, &row))
+            }
             Need::AtTenant(permission) => {
                 let node = self.known(named(request)?)?.node;
                 let node = node.tenant().map_or(Node::Server, Node::Tenant);
@@ -138,6 +148,31 @@ impl Session {
         if allowed { Ok(()) } else { Err(self.denied(request, need)) }
     }
 
+    /// Whether a request is allowed by what was granted at the objects that it names.
+    fn allow_objects(&mut self, request: &Request) -> Result<bool> {
+        let (policy, principal) = (self.policy.clone(), self.identity.principal);
+        let known = self.known(named(request)?)?;
+        let Some(row) = known.row.as_ref().filter(|row| policy.has_objects(row)) else { return Ok(false) };
+        let mut objects = objects(&request.call).into_iter().peekable();
+        // Nobody may do nothing.
+        let any = objects.peek().is_some();
+        let all = objects.all(|(name, needed)| {
+            let found = match known.objects.get(name) {
+                Some(found) => *found,
+                None => {
+                    let found = policy.permissions_at(principal, row, name);
+                    // What nothing was granted at is not remembered: there is no end to such names.
+                    if policy.object(row, name).is_some() {
+                        known.objects.insert(name.to_owned(), found);
+                    }
+                    found
+                }
+            };
+            found.bits() & needed.bits() == needed.bits()
+        });
+        Ok(any && all)
+    }
+
     #[cold]
     fn denied(&mut self, request: &Request, need: Need) -> Failure {
         let tenant = request.service.as_deref().and_then(|name| self.known(name).ok()).and_then(|it| it.node.tenant());
@@ -149,7 +184,7 @@ impl Session {
     pub fn deny(&self, action: &'static str, tenant: Option<u64>, subject: String, need: Need) -> Failure {
         let subject = subject.chars().take(200).collect();
         let needed = match need {
-            Need::AtService(permissions) => permissions.to_string(),
+            Need::AtService(permissions) | Need::AtObjects(permissions) => permissions.to_string(),
             Need::AtTenant(permission) => permission.to_string(),
             Need::AnyAtService => "any permission there".into(),
             Need::Operator => Permission::Operator.to_string(),
@@ -177,9 +212,10 @@ impl Session {
         Ok((row, service))
     }
 
-    /// What it may do at a service, for who is watching there.
-    pub fn may_read(&self, row: &ServiceRow) -> bool {
-        self.policy.service_by_id(row.id).is_some() && self.permissions(row.node()).has(Permission::ServiceRead)
+    /// Whether it may read an object, for who is watching it.
+    pub fn may_read(&self, row: &ServiceRow, object: &str) -> bool {
+        let permissions = || self.policy.permissions_at(self.identity.principal, row, object);
+        self.policy.service_by_id(row.id).is_some() && permissions().has(Permission::ServiceRead)
     }
 
     /// Who asks, for the audit.

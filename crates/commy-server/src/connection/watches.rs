@@ -123,7 +123,8 @@ impl Watches {
 
     /// Ends those that are not allowed any more.
     pub fn recheck(&mut self, session: &mut Session) {
-        let denied = self.all.iter().filter(|(_, watch)| !session.may_read(&watch.row)).map(|(id, _)| *id);
+        let may = |watch: &Watch| session.may_read(&watch.row, watch.object.dynamic().name());
+        let denied = self.all.iter().filter(|(_, watch)| !may(watch)).map(|(id, _)| *id);
         for id in denied.collect::<Vec<_>>() {
             if let Some(watch) = self.all.remove(&id) {
                 self.shared.metrics.watches.fetch_sub(1, Relaxed);

@@ -5,6 +5,7 @@ use commy_client::{Client, Credentials, Options};
 use commy_server::{Config, Limits, Server, Tls, dev_certificate};
 use commy_wire::*;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Long enough for whatever will happen at all.
@@ -17,6 +18,7 @@ pub struct Place {
     pub server: Option<Server>,
     /// The key of the operator that the first start makes.
     pub key: String,
+    tls: tokio_rustls::TlsConnector,
 }
 
 impl Place {
@@ -38,7 +40,8 @@ impl Place {
             ..Config::default()
         };
         let (server, bootstrap) = Server::start(config.clone()).await.unwrap();
-        Place { dir, config, server: Some(server), key: bootstrap.unwrap().key }
+        let tls = trusting(&dir.path().join("cert.pem"));
+        Place { dir, config, server: Some(server), key: bootstrap.unwrap().key, tls }
     }
 
     pub fn url(&self) -> String {
@@ -84,18 +87,14 @@ impl Place {
         (info.id, key.secret)
     }
 
-    /// Grants something at a node, `""` for the server, `tenant`, or `tenant/service`.
+    /// Grants something at a node.
     pub async fn grant(&self, principal: u64, node: &str, permissions: &[Permission]) {
-        let (tenant, service) = parts(node);
-        let permissions = permissions.iter().copied().collect();
-        let add = GrantAdd { to: Subject::Principal(principal), tenant, service, permissions };
+        let add = grant(principal, node, permissions);
         self.operator().await.call(None, Call::GrantAdd(add)).await.unwrap();
     }
 
     pub async fn revoke(&self, principal: u64, node: &str, permissions: &[Permission]) {
-        let (tenant, service) = parts(node);
-        let permissions = permissions.iter().copied().collect();
-        let revoke = GrantRevoke { from: Subject::Principal(principal), tenant, service, permissions };
+        let revoke = grant(principal, node, permissions);
         self.operator().await.call(None, Call::GrantRevoke(revoke)).await.unwrap();
     }
 
@@ -108,12 +107,21 @@ impl Place {
     }
 }
 
-fn parts(node: &str) -> (Option<String>, Option<String>) {
-    match node.split_once('/') {
-        _ if node.is_empty() => (None, None),
-        None => (Some(node.into()), None),
-        Some((tenant, service)) => (Some(tenant.into()), Some(service.into())),
-    }
+/// TLS with servers that have this certificate.
+fn trusting(certificate: &std::path::Path) -> tokio_rustls::TlsConnector {
+    use rustls::pki_types::pem::PemObject;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(rustls::pki_types::CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_root_certificates(roots).with_no_client_auth()).into()
+}
+
+/// Permissions at a node: `""` for the server, `tenant`, `tenant/service`, `tenant/service/object`.
+pub fn grant(principal: u64, node: &str, permissions: &[Permission]) -> Grant {
+    let mut names = node.splitn(3, '/').filter(|name| !name.is_empty()).map(str::to_owned);
+    let at = At { tenant: names.next(), service: names.next(), object: names.next() };
+    Grant { to: Subject::Principal(principal), at, permissions: permissions.iter().copied().collect() }
 }
 
 /// A number from the environment, for longer runs by hand.
@@ -121,14 +129,17 @@ pub fn size(name: &str, small: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(small)
 }
 
-/// A WebSocket without a client behind it, over the Unix socket.
-#[cfg(unix)]
-pub struct Raw(pub tokio_tungstenite::WebSocketStream<tokio::net::UnixStream>);
+/// A WebSocket without a client behind it, over TLS.
+pub struct Raw(pub tokio_tungstenite::WebSocketStream<tokio_rustls::client::TlsStream<tokio::net::TcpStream>>);
 
-#[cfg(unix)]
+/// Both encodings.
+pub const ENCODINGS: [Encoding; 2] = [Encoding::Json, Encoding::Cbor];
+
 impl Raw {
     pub async fn open(place: &Place) -> Raw {
-        let stream = tokio::net::UnixStream::connect(place.config.socket()).await.unwrap();
+        let address = place.server.as_ref().unwrap().address().unwrap();
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let stream = place.tls.connect("localhost".try_into().unwrap(), stream).await.unwrap();
         Raw(tokio_tungstenite::client_async("ws://localhost/v1", stream).await.unwrap().0)
     }
 
@@ -150,24 +161,36 @@ impl Raw {
         self.0.send(frame).await.is_ok()
     }
 
-    /// The next message; none when the server has hung up.
-    pub async fn next(&mut self) -> Option<Message> {
+    /// The next message, and how it was written; none when the server has hung up.
+    pub async fn next_as(&mut self) -> Option<(Encoding, Message)> {
         use futures_util::StreamExt;
         use tokio_tungstenite::tungstenite::Message as Frame;
         loop {
-            match tokio::time::timeout(LONG, self.0.next()).await.expect("an answer") {
-                Some(Ok(Frame::Text(text))) => return Some(decode(Encoding::Json, text.as_bytes()).unwrap()),
-                Some(Ok(Frame::Binary(bytes))) => return Some(decode(Encoding::Cbor, &bytes).unwrap()),
-                Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => {}
-                _ => return None,
-            }
+            return match tokio::time::timeout(LONG, self.0.next()).await.expect("an answer") {
+                Some(Ok(Frame::Text(text))) => Some((Encoding::Json, decode(Encoding::Json, text.as_bytes()).unwrap())),
+                Some(Ok(Frame::Binary(bytes))) => Some((Encoding::Cbor, decode(Encoding::Cbor, &bytes).unwrap())),
+                Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => continue,
+                _ => None,
+            };
         }
     }
 
-    pub async fn ask(&mut self, request: &Request) -> Option<Message> {
-        if !self.send(encode(Encoding::Json, request), false).await {
+    /// The next message; none when the server has hung up.
+    pub async fn next(&mut self) -> Option<Message> {
+        self.next_as().await.map(|(_, message)| message)
+    }
+
+    /// Asks something, and gets the answer in the encoding in which it was asked.
+    pub async fn ask_as(&mut self, encoding: Encoding, request: &Request) -> Option<Message> {
+        if !self.send(encode(encoding, request), encoding == Encoding::Cbor).await {
             return None;
         }
-        self.next().await
+        let (answered, message) = self.next_as().await?;
+        assert_eq!(answered, encoding, "asked in one encoding and answered in the other");
+        Some(message)
+    }
+
+    pub async fn ask(&mut self, request: &Request) -> Option<Message> {
+        self.ask_as(Encoding::Json, request).await
     }
 }
