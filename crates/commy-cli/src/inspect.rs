@@ -2,7 +2,7 @@
 
 use crate::demo::Result;
 use crate::objects::look;
-use crate::output::{self, BAD, FAINT, GOOD, NAME, STRONG, bytes, count};
+use crate::output::{self, BAD, FAINT, GOOD, NAME, STRONG, bytes, count, shortened};
 use crate::reading::{self, Facts};
 use clap::builder::styling::{AnsiColor, Style};
 use commy::{Extent, Held, Holder, Participant, Segment, Stats, Thread};
@@ -33,8 +33,8 @@ impl Seen {
         })
     }
 
-    fn bytes_of(&self, is: fn(&Holder) -> bool) -> u64 {
-        self.extents.iter().filter(|extent| is(&extent.holder)).map(|extent| extent.bytes).sum()
+    fn bytes_of(&self, holder: &Holder) -> u64 {
+        self.extents.iter().filter(|extent| extent.holder == *holder).map(|extent| extent.bytes).sum()
     }
 }
 
@@ -105,20 +105,14 @@ fn show(segment: &Segment, seen: &Seen) -> Result<()> {
         let (size, limit, most) = (bytes(stats.size), bytes(stats.limit), bytes(identity.max_size));
         let of = if stats.limit == identity.max_size { limit } else { format!("{limit}, and at most {most}") };
         writeln!(out, "  {size} of up to {of}; {} processes can have it open", identity.max_participants)?;
-        writeln!(
-            out,
-            "  {} in objects, {} of records, {} free within, {} without storage",
-            bytes(stats.allocated),
-            bytes(
-                stats
-                    .size
-                    .saturating_sub(stats.allocated + seen.bytes_of(|h| matches!(h, Holder::Free | Holder::Hole)))
-            ),
-            bytes(seen.bytes_of(|holder| *holder == Holder::Free)),
-            bytes(seen.bytes_of(|holder| *holder == Holder::Hole)),
-        )?;
-        let (dead, back, finished) = (stats.recovered, stats.rolled_back, stats.finished);
-        writeln!(out, "  {dead} dead threads recovered so far: {back} transactions rolled back, {finished} finished")?;
+        let [free, holes] = [Holder::Free, Holder::Hole].map(|holder| seen.bytes_of(&holder));
+        let own = bytes(stats.size.saturating_sub(stats.allocated + free + holes));
+        let holes = if holes == 0 { String::new() } else { format!(", {} of holes", bytes(holes)) };
+        let (objects, free) = (bytes(stats.allocated), bytes(free));
+        writeln!(out, "  {objects} in objects, {own} of its own, {free} free{holes}")?;
+        let (dead, back) =
+            (count(stats.recovered as usize, "dead thread"), count(stats.rolled_back as usize, "transaction"));
+        writeln!(out, "  so far {dead} recovered: {back} rolled back, {} finished", stats.finished)?;
     }
     if !seen.participants.is_empty() {
         head("Participants")?;
@@ -212,7 +206,7 @@ impl Picture {
     }
 
     fn print(&self) -> Result<()> {
-        let mut out = output::out();
+        let (mut out, columns) = (output::out(), output::columns().unwrap_or(usize::MAX));
         for row in &self.rows {
             write!(out, "  ")?;
             for sign in row.chars() {
@@ -222,10 +216,15 @@ impl Picture {
             writeln!(out)?;
         }
         let (own, free, hole) = (style('#'), style('.'), style('_'));
-        writeln!(out, "\n  {own}#{own:#} the segment's own  {free}.{free:#} free  {hole}_{hole:#} without storage")?;
+        writeln!(
+            out,
+            "\n  {own}#{own:#} the segment's own  {free}.{free:#} free  {hole}_{hole:#} a hole, without storage"
+        )?;
         for (sign, name, size) in self.legend.iter().take(12) {
             let style = style(*sign);
-            writeln!(out, "  {style}{sign}{style:#} {name}  {}", bytes(*size))?;
+            let size = bytes(*size);
+            let name = shortened(name, columns.saturating_sub(size.len() + 6));
+            writeln!(out, "  {style}{sign}{style:#} {name}  {size}")?;
         }
         if self.legend.len() > 12 {
             writeln!(out, "  and {} more", self.legend.len() - 12)?;

@@ -47,7 +47,7 @@ const MORE: &str = "Begin with:
   commy get data.commy words
   commy inspect data.commy
 
-Exit codes: 0 done; 1 it failed, and the standard error says why; 2 the command line is wrong; 3 check has found
+Exit codes: 0 done; 1 it failed, and the standard error says why; 2 the command line is wrong; 3 check has found \
 damage; 130 interrupted. NO_COLOR leaves out colours, which are there on terminals only.";
 
 #[derive(Subcommand)]
@@ -117,7 +117,7 @@ fn ended(result: demo::Result<ExitCode>) -> ExitCode {
         // Whoever reads has read enough.
         Err(error) if output::is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("commy: {error}");
+            eprintln!("commy: {}", output::told(&*error));
             ExitCode::FAILURE
         }
     }

@@ -55,7 +55,7 @@ pub enum Command {
     /// Structs and enums are declared before: 'struct Task { id: u64, work: String } VecDeque<Task>'. A program then opens
     /// the object as its own type. The segment is made if there is none.
     #[command(
-        after_help = "Examples:\n  commy create data.commy counts 'BTreeMap<u32, u64>'\n  commy create data.commy people 'struct Person { name: String, age: u8 } Vec<Person>'\n  commy create data.commy limits '(u32, u32)' '[1, 10]'\n  commy create data.commy prices 'HashMap<String, f64>' --changes 1000"
+        after_help = "Examples:\n  commy create data.commy counts 'BTreeMap<u32, u64>'\n  commy create data.commy people \\\n    'struct Person { name: String, age: u8 } Vec<Person>'\n  commy create data.commy limits '(u32, u32)' '[1, 10]'\n  commy create data.commy prices 'HashMap<String, f64>' --changes 1000"
     )]
     Create {
         /// The segment.
@@ -143,7 +143,7 @@ pub enum Command {
     /// An object gets its name when it is whole; none of that name may be there. That is also the way to another type: of a
     /// struct that has gained a field, export the objects, remove them, and import them with --fill and the new type.
     #[command(
-        after_help = "Examples:\n  commy import copy.commy < all.jsonl\n  commy import fuller.commy --fill --type 'struct Task { id: u64, work: String, tries: u32 } VecDeque<Task>' < jobs.jsonl"
+        after_help = "Examples:\n  commy import copy.commy < all.jsonl\n  commy import fuller.commy --fill < jobs.jsonl --type \\\n    'struct Task { id: u64, work: String, tries: u32 } VecDeque<Task>'"
     )]
     Import {
         /// The segment; made if there is none.

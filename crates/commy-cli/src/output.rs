@@ -5,7 +5,8 @@
 
 use crate::demo::Result;
 use clap::builder::styling::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressStyle};
+use commy::Error;
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde_json::Value as Json;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::Duration;
@@ -37,6 +38,23 @@ pub fn columns() -> Option<usize> {
 pub fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.filter_map(|error| error.downcast_ref::<std::io::Error>()).any(|e| e.kind() == ErrorKind::BrokenPipe)
+}
+
+/// An error's text; where the library's names the way out for programs, with that for who uses the command.
+pub fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    match error.downcast_ref::<Error>() {
+        Some(Error::NotFound { name }) => format!("there is no object \"{name}\"; see `commy ls`"),
+        Some(Error::ObjectExists { name }) => {
+            format!("object \"{name}\" exists already; `commy rm` removes it, or choose another name")
+        }
+        Some(Error::Exists { path }) => format!("{} exists already; remove it, or name another file", path.display()),
+        Some(Error::Corrupt { offset, what }) => {
+            format!(
+                "the segment is damaged at offset {offset}: {what}; see what `commy check` finds, restore a snapshot"
+            )
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// Bytes as people read them: at most four digits.
@@ -79,37 +97,50 @@ pub fn working<R>(what: &'static str, work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// A bar for so many steps, which are named.
+/// A bar for so many steps, which are named. It goes when it is dropped.
 pub fn bar(steps: u64, of: &str) -> Result<ProgressBar> {
     let style = ProgressStyle::with_template(&format!("{{wide_bar}} {{pos}}/{{len}} {of}  {{msg}}"))?;
-    Ok(ProgressBar::new(steps).with_style(style))
+    Ok(ProgressBar::new(steps).with_style(style).with_finish(ProgressFinish::AndClear))
 }
 
-/// Rows in columns as wide as their longest cell; the numbers of `right` stand to the right. The last column is cut where
-/// the terminal ends.
+/// Rows in columns as wide as their longest cell; the numbers of `right` stand to the right. Where the terminal ends before
+/// them, the first and the last column are cut.
 pub fn table(heads: &[&str], rows: &[Vec<String>], right: &[usize]) -> Result<()> {
     let wide = |text: &str| text.chars().count();
-    let widths: Vec<usize> = (0..heads.len())
+    let mut widths: Vec<usize> = (0..heads.len())
         .map(|column| rows.iter().map(|row| wide(&row[column])).chain([wide(heads[column])]).max().unwrap_or(0))
         .collect();
-    let before: usize = widths[..heads.len() - 1].iter().map(|width| width + 2).sum();
-    let room = columns().map_or(usize::MAX, |columns| columns.saturating_sub(before + 3).max(8));
+    let (last, gaps) = (heads.len() - 1, 2 * heads.len());
+    if let Some(columns) = columns() {
+        let room = columns.saturating_sub(gaps + widths[1..last].iter().sum::<usize>());
+        (widths[0], widths[last]) = share(room, widths[0], widths[last]);
+    }
     let mut out = out();
     let mut line = |cells: &[String], style: Style| -> Result<()> {
-        let mut text = String::from("  ");
+        let mut text = String::new();
         for (column, cell) in cells.iter().enumerate() {
             let width = widths[column];
-            match (right.contains(&column), column + 1 == cells.len()) {
-                (true, _) => text += &format!("{cell:>width$}  "),
-                (false, true) => text += &shortened(cell, room),
-                (false, false) => text += &format!("{cell:<width$}  "),
-            }
+            text += &match right.contains(&column) {
+                true => format!("  {cell:>width$}"),
+                false => format!("  {:<width$}", shortened(cell, width)),
+            };
         }
         writeln!(out, "{style}{}{style:#}", text.trim_end())?;
         Ok(())
     };
     line(&heads.iter().map(|head| (*head).to_owned()).collect::<Vec<_>>(), FAINT)?;
     rows.iter().try_for_each(|row| line(row, Style::new()))
+}
+
+/// Room for two columns that would like to be so wide: who needs less than half leaves the rest to the other one.
+fn share(room: usize, first: usize, last: usize) -> (usize, usize) {
+    let half = room / 2;
+    match (first <= half, last <= half) {
+        _ if first + last <= room => (first, last),
+        (true, _) => (first, room - first),
+        (_, true) => (room - last, last),
+        _ => (half, half),
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +151,8 @@ mod tests {
     fn numbers_of_bytes_are_wider_than_a_column() {
         let shown: Vec<_> = [0, 999, 1000, 4096, 102_400, 1 << 30, u64::MAX].map(bytes).to_vec();
         assert_eq!(shown, ["0 B", "999 B", "1.0 KiB", "4.0 KiB", "100 KiB", "1.0 GiB", "16777216 TiB"]);
+        assert_eq!((share(50, 20, 30), share(50, 20, 40), share(50, 40, 20)), ((20, 30), (20, 30), (30, 20)));
+        assert_eq!((share(50, 40, 40), share(0, 40, 40)), ((25, 25), (0, 0)));
         assert_eq!((shortened("HashMap", 7), shortened("HashMap", 4)), ("HashMap".into(), "Has…".into()));
     }
 }

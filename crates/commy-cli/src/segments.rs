@@ -116,7 +116,7 @@ pub fn run(command: &Command) -> Result<ExitCode> {
             if *json {
                 output::json(&json!({ "copy": to.display().to_string(), "size": size }))?;
             } else {
-                writeln!(output::out(), "{} has {}", to.display(), output::bytes(size))?;
+                writeln!(output::out(), "copied to {}: {}", to.display(), output::bytes(size))?;
             }
         }
         Command::Restore { file, from, replace, in_use, json } => {
@@ -126,7 +126,7 @@ pub fn run(command: &Command) -> Result<ExitCode> {
                 output::json(&json!({ "restored": file.display().to_string(), "objects": objects }))?;
             } else {
                 let (file, from) = (file.display(), from.display());
-                writeln!(output::out(), "{file} is as {from}, with {}", count(objects, "object"))?;
+                writeln!(output::out(), "{file} is now as {from}: {}", count(objects, "object"))?;
             }
         }
         Command::Shrink { file, json } => {
@@ -182,15 +182,13 @@ fn recover(file: &Path, as_json: bool) -> Result<()> {
             &json!({ "recovered": found, "rolled_back": back, "finished": finished, "since_made": all }),
         );
     }
+    let told = |found: u64, back: u64, finished: u64| {
+        let (found, back) = (count(found as usize, "dead thread"), count(back as usize, "transaction"));
+        format!("{found} recovered: {back} rolled back, {finished} finished")
+    };
     let mut out = output::out();
-    writeln!(
-        out,
-        "now: {}, {} rolled back, {finished} finished",
-        count(found as usize, "dead thread"),
-        count(back as usize, "transaction")
-    )?;
-    let (found, back, finished) = (after.recovered, after.rolled_back, after.finished);
-    writeln!(out, "since the segment was made: {found}, {back} and {finished}")?;
+    writeln!(out, "now {}", told(found, back, finished))?;
+    writeln!(out, "so far {}", told(after.recovered, after.rolled_back, after.finished))?;
     Ok(())
 }
 

@@ -18,8 +18,9 @@ use crate::objects::look;
 use crate::output;
 use commy::Segment;
 use commy::dynamic::{Dynamic, Missing, Type, Value};
+use indicatif::ProgressDrawTarget;
 use serde_json::{Value as Json, json};
-use std::io::{BufRead, Write};
+use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path as File;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -33,12 +34,21 @@ pub fn export(file: &File, names: &[String]) -> Result<()> {
     let segment = look(file)?;
     let all = if names.is_empty() { segment.objects()? } else { names.to_vec() };
     let bar = output::bar(all.len() as u64, "objects")?;
+    if std::io::stdout().is_terminal() {
+        // The lines are to be seen.
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for name in all {
-        one(&segment.dynamic(&name)?, &mut out)?;
+        one(&segment.dynamic(&name)?, &mut out).map_err(|error| {
+            if output::is_broken_pipe(&*error) {
+                error
+            } else {
+                format!("object \"{name}\": {}", output::told(&*error)).into()
+            }
+        })?;
         bar.inc(1);
     }
-    bar.finish_and_clear();
     Ok(out.flush()?)
 }
 
@@ -156,7 +166,12 @@ pub fn import(file: &File, other: Option<&str>, fill: bool) -> Result<()> {
             std::process::exit(interrupt::INTERRUPTED);
         }
         let number = number + 1;
-        let json: Json = serde_json::from_str(&line?).map_err(|error| format!("line {number} is no JSON: {error}"))?;
+        let json: Json = serde_json::from_str(&line?).map_err(|error| {
+            // It tells its place in the line that it was given as if that were the first.
+            let (column, told) = (error.column(), error.to_string());
+            let told = told.split(" at line ").next().unwrap_or_default();
+            format!("line {number} is no JSON, at column {column}: {told}")
+        })?;
         let misfit = |error: commy::Error| format!("line {number}: {error}");
         if let (Some((object, described)), Some(part)) = (&mut filling, json.get("part")) {
             let value = described.value_from_json(part, missing).map_err(misfit)?;
@@ -189,6 +204,5 @@ pub fn import(file: &File, other: Option<&str>, fill: bool) -> Result<()> {
     if let Some((object, _)) = filling {
         object.end()?;
     }
-    bar.finish_and_clear();
     Ok(())
 }

@@ -55,9 +55,18 @@ fn objects_cannot_be_made_read_and_changed_from_the_command_line() {
 fn errors_name_neither_the_thing_nor_the_place() {
     let desk = Desk::new();
     assert!(desk.bad(&["ls", "nowhere"]).contains("nowhere"));
+    let (_, _, complained) = desk.run(&["import", "s"], "{}\n");
+    assert!(complained.contains("line 1 has no \"name\""), "{complained}");
+    let lines = "{\"name\":\"a\",\"type\":\"u8\",\"value\":1}\n{\"name\" 7}\n";
+    let (_, _, complained) = desk.run(&["import", "s"], lines);
+    assert!(complained.contains("line 2 is no JSON, at column 9: expected `:`\n"), "{complained}");
     assert!(desk.bad(&["create", "s", "x", "HashMap<String, u65>"]).contains("there is no type u65"));
     desk.good(&["create", "s", "x", "Vec<u8>"]);
-    assert!(desk.bad(&["create", "s", "x", "Vec<u8>"]).contains("object \"x\" exists already"));
+    assert!(desk.bad(&["create", "s", "x", "Vec<u8>"]).contains("object \"x\" exists already; `commy rm`"));
+    // The way out is one for who uses the command, not for a program.
+    assert!(desk.bad(&["rm", "s", "y"]).contains("see `commy ls`"));
+    desk.good(&["snapshot", "s", "copy"]);
+    assert!(desk.bad(&["snapshot", "s", "copy"]).contains("remove it, or name another file"));
     assert!(desk.bad(&["push", "s", "x", "300"]).contains("300, u8 is needed"));
     assert!(desk.bad(&["get", "s", "x", "5"]).contains("nothing is at 5"));
     assert!(desk.bad(&["get", "s", "x", "name"]).contains("name is no index"));
@@ -105,7 +114,7 @@ fn whole_segments_cannot_be_copied_shrunk_and_recovered() {
     assert!(desk.file("copy").exists());
     assert_eq!(desk.good(&["get", "--json", "copy", "x", "0"]), "1\n");
     assert!(desk.good(&["shrink", "s"]).contains("given back"));
-    assert!(desk.good(&["recover", "s"]).contains("now: 0 dead threads"));
+    assert!(desk.good(&["recover", "s"]).contains("now 0 dead threads recovered: 0"));
     // What would be lost is not, unless told.
     desk.good(&["push", "s", "x", "3"]);
     assert!(desk.bad(&["restore", "s", "copy"]).contains("--replace"));

@@ -17,8 +17,11 @@ fn commands(desk: &Desk) -> Vec<String> {
 /// The examples of a command's help.
 fn examples(desk: &Desk, command: &str) -> Vec<String> {
     let help = desk.good(&[command, "--help"]);
-    let examples = help.lines().skip_while(|line| *line != "Examples:").skip(1);
-    examples.filter_map(|line| line.strip_prefix("  commy ")).map(str::to_owned).collect()
+    let (_, examples) = help.split_once("\nExamples:\n").unwrap_or_default();
+    assert!(examples.lines().all(|line| line.len() <= 80), "a terminal would break an example: {examples}");
+    // One that goes on in the next line says so.
+    let examples = examples.replace("\\\n", " ");
+    examples.lines().filter_map(|line| line.strip_prefix("  commy ")).map(str::to_owned).collect()
 }
 
 #[test]

@@ -130,7 +130,7 @@ pub fn run(options: &Options) -> Result<()> {
         return found.verdict();
     }
     println!(
-        "{killed} workers were killed and replaced; {} dead threads recovered, {} transactions rolled back, {} finished.",
+        "{killed} workers were killed and replaced.\n{} dead threads were recovered: {} transactions rolled back, {} finished.",
         stats.recovered, stats.rolled_back, stats.finished
     );
     found.show(time, options.workers);

@@ -11,7 +11,11 @@ use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{cursor, execute, queue};
 use std::io::{Stdout, Write, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// Whether the terminal is to be given back.
+static IS_OPEN: AtomicBool = AtomicBool::new(false);
 
 pub enum Key {
     Quit,
@@ -27,6 +31,7 @@ pub struct Screen {
 impl Screen {
     pub fn open() -> Result<Screen> {
         terminal::enable_raw_mode()?;
+        IS_OPEN.store(true, Ordering::Relaxed);
         let colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         // From here on dropping it puts everything back.
         let mut screen = Screen { out: stdout(), colours };
@@ -81,7 +86,11 @@ impl Screen {
     }
 }
 
+/// Puts all back, once: what is printed afterwards stays.
 fn restore(out: &mut impl Write) {
+    if !IS_OPEN.swap(false, Ordering::Relaxed) {
+        return;
+    }
     let _ = execute!(out, cursor::Show, LeaveAlternateScreen);
     let _ = terminal::disable_raw_mode();
 }

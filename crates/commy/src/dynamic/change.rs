@@ -290,7 +290,8 @@ impl<'a, L> WriteView<'a, L> {
         self.once(&path, |view| {
             if let Some(keyed) = keyed(view, &path, &path.0)? {
                 if matches!(keyed.map.type_of().kind, Kind::HashMap | Kind::HashSet) {
-                    return Err(path.leads_nowhere("what hashes has no first or last; name the key"));
+                    let reason = format!("a {} has no first and no last; name the key", keyed.map.type_of().name);
+                    return Err(path.leads_nowhere(reason));
                 }
                 let Some((key, value)) = keyed.edge(end == End::Back)? else { return Ok(None) };
                 let mut work = Work::new(view.cx);

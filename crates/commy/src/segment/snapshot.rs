@@ -65,7 +65,7 @@ impl Segment {
             let reason = "this thread has a guard, and a snapshot waits for all guards";
             return Err(Error::Deadlock { what: "a snapshot".into(), reason });
         }
-        let copy = Partial::create(path.as_ref())?;
+        let copy = Partial::create(path.as_ref(), self.map().size())?;
         let actor = worker.actor();
         let copied = self.copy_still(&actor, &copy).and_then(|size| {
             // What is shared now would need room at the next store: that must not be lacking then.
@@ -217,10 +217,12 @@ struct Partial {
     file: File,
     partial: PathBuf,
     path: PathBuf,
+    /// Bytes that it takes, or somewhat more.
+    size: u64,
 }
 
 impl Partial {
-    fn create(path: &Path) -> Result<Partial> {
+    fn create(path: &Path, size: u64) -> Result<Partial> {
         if path.symlink_metadata().is_ok() {
             return Err(Error::Exists { path: path.to_path_buf() });
         }
@@ -241,7 +243,7 @@ impl Partial {
                 break;
             }
             if file.metadata().map_err(|e| error("examine", e))?.len() == 0 {
-                return Ok(Partial { file, partial, path: path.to_path_buf() });
+                return Ok(Partial { file, partial, path: path.to_path_buf(), size });
             }
             // Left by somebody who was killed, perhaps after it got its name: then it is somebody's copy.
             std::fs::remove_file(&partial).map_err(|e| error("remove", e))?;
@@ -254,7 +256,7 @@ impl Partial {
         match source.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => {
                 let reason = format!("the disk of {} says: {source}", self.path.display());
-                Error::OutOfSpace { needed: 0, reason }
+                Error::OutOfSpace { needed: self.size, reason }
             }
             _ => Error::io("copy to", &self.partial, source),
         }
