@@ -19,6 +19,7 @@ pub fn of_library(error: commy::Error) -> Failure {
         E::BadType { .. } | E::TypeMismatch { .. } => Code::BadType,
         E::BadPath { .. } => Code::BadPath,
         E::BadValue { .. } => Code::BadValue,
+        E::ValueTooLarge { .. } => Code::TooLarge,
         E::LockTimeout { .. } | E::Deadlock { .. } | E::TooManyParticipants { .. } | E::TooManyGuards { .. } => {
             Code::Busy
         }

@@ -145,6 +145,50 @@ async fn limits_hold_and_say_so() {
     assert_eq!(code(refused), Some(Code::TooMany));
 }
 
+/// KiB of memory that this process has had at most.
+fn most_memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_large_for_a_frame_is_refused_before_it_takes_up_memory_and_stays_where_it_is() {
+    let limits = Limits { frame: 16384, ..Limits::default() };
+    let place = Place::with(limits).await;
+    let operator = place.operator().await;
+    operator.call(None, Call::TenantCreate(Tenant { tenant: "acme".into() })).await.unwrap();
+    let service = operator.service("acme", "near");
+    service.create(Mode::Shared, Some(256 << 20)).await.unwrap();
+    let segment = service.map(true).await.unwrap();
+    const MANY: usize = 4_000_000;
+    segment.open_or_create_with("numbers", || vec![7u16; MANY]).unwrap();
+    let text = "\u{1}".repeat(5000);
+    segment.open_or_create_with("texts", || vec![text.clone(), "short".to_owned(), text.clone()]).unwrap();
+    let (numbers, texts) = (service.object("numbers"), service.object("texts"));
+    let code = |error: commy_client::Error| error.code();
+    let begin = most_memory();
+    for _ in 0..3 {
+        assert_eq!(code(numbers.get::<Vec<u16>>("").await.unwrap_err()), Some(Code::TooLarge));
+        assert_eq!(code(numbers.get::<Vec<u16>>("100..").await.unwrap_err()), Some(Code::TooLarge));
+        let get = Operation::Get(Get { object: "numbers".into(), ..Get::default() });
+        assert_eq!(code(service.batch(vec![get]).await.unwrap_err()), Some(Code::TooLarge));
+        let mut watch = numbers.watch("").await.unwrap();
+        assert_eq!(code(watch.next().await.unwrap_err()), Some(Code::TooLarge));
+    }
+    // As values all of them would take hundreds of mebibytes.
+    let grown = most_memory() - begin;
+    assert!(grown < 64 * 1024, "{grown} KiB");
+    assert_eq!(numbers.len("").await.unwrap(), Some(MANY as u64));
+    // It is as long as a frame may be in memory, and longer as it is written: what cannot be told is not taken out.
+    assert_eq!(code(texts.pop::<String>("").await.unwrap_err()), Some(Code::TooLarge));
+    assert_eq!(code(texts.remove::<String>("0").await.unwrap_err()), Some(Code::TooLarge));
+    let pop = Operation::Pop(Pop { object: "texts".into(), ..Pop::default() });
+    assert_eq!(code(service.batch(vec![pop]).await.unwrap_err()), Some(Code::TooLarge));
+    assert_eq!(texts.len("").await.unwrap(), Some(3));
+    assert_eq!(texts.remove::<String>("1").await.unwrap().as_deref(), Some("short"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_that_holds_a_lock_holds_up_requests_for_that_object_alone_and_not_for_ever() {
     let place = Place::with(Limits { lock: 1, ..Limits::default() }).await;

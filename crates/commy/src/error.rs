@@ -148,6 +148,13 @@ pub enum Error {
         /// The object's name.
         name: String,
     },
+    /// What is read through [`Dynamic::copying_at_most`](crate::dynamic::Dynamic::copying_at_most) has more values, and bytes
+    /// of texts, than that.
+    #[error("the value has more than {limit} parts and bytes of text; read less of it, by a range or page by page")]
+    ValueTooLarge {
+        /// How many there may be.
+        limit: u64,
+    },
     /// A reader of changes was too slow: some were overwritten before it came to them. It goes on with the oldest that
     /// is left.
     #[error(

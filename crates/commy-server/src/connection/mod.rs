@@ -24,9 +24,10 @@ pub use patient::Patient;
 use crate::failure::{Result, fail};
 use crate::identity::{Peer, identify};
 use crate::server::{Shared, stopped};
+use crate::services::too_large;
 use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket, close_code};
 use calls::Doing;
-use commy_wire::{Call, Code, Encoding, Failure, Message, Reply, Request, Welcome, decode, encode};
+use commy_wire::{Call, Code, Encoding, Event, Failure, Message, Reply, Request, Welcome, decode, encode};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, Sink, SinkExt, StreamExt};
@@ -132,6 +133,14 @@ fn frame(encoding: Encoding, message: &Message) -> Frame {
         Encoding::Cbor => Frame::Binary(bytes.into()),
         // What is written as JSON is UTF-8.
         Encoding::Json => Frame::Text(String::from_utf8(bytes).unwrap_or_default().into()),
+    }
+}
+
+fn length_of(frame: &Frame) -> usize {
+    match frame {
+        Frame::Text(text) => text.len(),
+        Frame::Binary(bytes) => bytes.len(),
+        _ => 0,
     }
 }
 
@@ -309,11 +318,7 @@ impl Connection {
 
     /// Writes a frame, which goes out with the next flush.
     async fn write(&mut self, frame: Frame) -> Result<(), End> {
-        self.pending += match &frame {
-            Frame::Text(text) => text.len(),
-            Frame::Binary(bytes) => bytes.len(),
-            _ => 0,
-        } + 16;
+        self.pending += length_of(&frame) + 16;
         let room = std::future::poll_fn(|cx| Pin::new(&mut self.socket).poll_ready(cx));
         match room.now_or_never() {
             Some(room) => room.map_err(|_| GONE)?,
@@ -348,14 +353,9 @@ impl Connection {
         };
         let mut answer = frame(encoding, &message);
         let limit = self.shared.config.limits.frame;
-        let length = match &answer {
-            Frame::Text(text) => text.len(),
-            Frame::Binary(bytes) => bytes.len(),
-            _ => 0,
-        };
+        let length = length_of(&answer);
         if length > limit {
-            let text = format!("the answer has {length} bytes, a frame may have {limit}: ask for less");
-            answer = frame(encoding, &Message::Error(Failure { id: Some(id), ..fail(Code::TooLarge, text) }));
+            answer = frame(encoding, &Message::Error(Failure { id: Some(id), ..too_large(length, limit) }));
         }
         self.write(answer).await
     }
@@ -404,11 +404,26 @@ impl Connection {
 
     /// Tells the client what its watches find.
     async fn tell(&mut self) -> Result<(), End> {
-        for (watch, encoding, event) in self.watches.look() {
-            self.shared.metrics.events.fetch_add(1, Relaxed);
-            let event = frame(encoding, &Message::Event { watch, event });
-            self.write(event).await?;
+        for (watch, encoding, event) in self.watches.take_over() {
+            self.tell_one(watch, encoding, event).await?;
+        }
+        let mut last = None;
+        while let Some((watch, encoding, event)) = self.watches.next(last) {
+            self.tell_one(watch, encoding, event).await?;
+            last = Some(watch);
         }
         Ok(())
+    }
+
+    async fn tell_one(&mut self, watch: u64, encoding: Encoding, event: Event) -> Result<(), End> {
+        self.shared.metrics.events.fetch_add(1, Relaxed);
+        let mut event = frame(encoding, &Message::Event { watch, event });
+        let (length, limit) = (length_of(&event), self.shared.config.limits.frame);
+        if length > limit {
+            let Failure { code, message, .. } = too_large(length, limit);
+            let _ = self.watches.remove(watch);
+            event = frame(encoding, &Message::Event { watch, event: Event::Ended { code, message } });
+        }
+        self.write(event).await
     }
 }

@@ -14,6 +14,7 @@ use commy::dynamic::{Changes, Path};
 use commy_wire::{Change, ChangeKind, Code, Encoding, Event, Reply, Watch as Asked};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -90,7 +91,7 @@ impl Watches {
         }
         let path = Path::from(&asked.path);
         // A path that leads nowhere in any value is refused.
-        object.dynamic().get(&path).map_err(of_library)?;
+        object.dynamic().len(&path).map_err(of_library)?;
         let waker = Waker::new(self.wake.clone());
         // Before it is looked at, so that nothing happens in between.
         object.hub().join(&waker);
@@ -139,37 +140,33 @@ impl Watches {
         }
     }
 
-    /// What there is to tell: of each watch one event at most. Those with more to tell are looked at again.
-    pub fn look(&mut self) -> Vec<(u64, Encoding, Event)> {
-        let mut events = std::mem::take(&mut self.over);
-        let limit = self.shared.config.limits.frame;
-        let mut ended = Vec::new();
-        for (id, watch) in &mut self.all {
+    /// What is told of watches that have ended.
+    pub fn take_over(&mut self) -> Vec<(u64, Encoding, Event)> {
+        std::mem::take(&mut self.over)
+    }
+
+    /// The next watch with something to tell behind that of a number, and what: one event, so that no more of them are in
+    /// memory. Those with more to tell are marked again.
+    pub fn next(&mut self, after: Option<u64>) -> Option<(u64, Encoding, Event)> {
+        let behind = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        for (id, watch) in self.all.range_mut(behind) {
             if !watch.waker.take() {
                 continue;
             }
             let looked = if watch.object.is_held() { Err(held()) } else { watch.look() };
             watch.object.note_lock(&looked);
-            match looked {
+            let (id, encoding) = (*id, watch.encoding);
+            let ended = match looked {
                 Ok(Some(event)) => {
                     if matches!(event, Event::Lagged { .. }) {
                         self.shared.metrics.lagged.fetch_add(1, Relaxed);
                     }
-                    // Its size is known when it is written; a value that is far too large is not even kept.
-                    match event {
-                        Event::Value { ref value, .. } | Event::Lagged { ref value, .. }
-                            if size(value, limit) > limit =>
-                        {
-                            let message = format!("the value has more than the {limit} bytes of a frame");
-                            ended.push((*id, Event::Ended { code: Code::TooLarge, message }));
-                        }
-                        event => events.push((*id, watch.encoding, event)),
-                    }
+                    return Some((id, encoding, event));
                 }
-                Ok(None) => {}
+                Ok(None) => continue,
                 Err(commy::Error::Removed { .. }) => {
                     watch.service.forget(&watch.object);
-                    ended.push((*id, Event::Removed {}));
+                    Event::Removed {}
                 }
                 Err(error) => {
                     let failure = of_library(error);
@@ -182,28 +179,13 @@ impl Watches {
                         });
                         continue;
                     }
-                    ended.push((*id, Event::Ended { code: failure.code, message: failure.message }));
+                    Event::Ended { code: failure.code, message: failure.message }
                 }
-            }
+            };
+            let _ = self.remove(id);
+            return Some((id, encoding, ended));
         }
-        for (id, event) in ended {
-            if let Some(watch) = self.all.remove(&id) {
-                self.shared.metrics.watches.fetch_sub(1, Relaxed);
-                events.push((id, watch.encoding, event));
-            }
-        }
-        events
-    }
-}
-
-/// About how many bytes a value has when it is written; counts no further than the limit.
-fn size(value: &Json, limit: usize) -> usize {
-    let inner = |sum: usize, value: &Json| if sum > limit { sum } else { sum + size(value, limit - sum) };
-    match value {
-        Json::String(text) => text.len() + 2,
-        Json::Array(all) => all.iter().fold(2, |sum, value| inner(sum, value) + 1),
-        Json::Object(all) => all.iter().fold(2, |sum, (key, value)| inner(sum, value) + key.len() + 4),
-        _ => 4,
+        None
     }
 }
 

@@ -4,6 +4,7 @@
 //! Then everything is done under one undo log.
 
 use super::operations::{Locked, Outcome, check_version, held, perform};
+use super::size::must_fit;
 use super::{Object, Service};
 use crate::failure::{Result, fail, of_library};
 use commy::Error;
@@ -74,6 +75,9 @@ impl Service {
                         return Err(Error::other(Failure { operation: Some(at as u32), ..of_library(error) }));
                     }
                 }
+            }
+            if changed {
+                must_fit(replies.iter().map(|(reply, _)| reply), self.frame)?;
             }
             let versions: Vec<u64> = locked.values().map(|(_, before, _)| *before).collect();
             Ok((replies, versions))

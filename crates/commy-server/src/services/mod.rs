@@ -9,10 +9,12 @@ mod hub;
 mod object;
 mod operations;
 mod scan;
+mod size;
 
 pub use hub::Waker;
 pub use object::{HELD, Object};
 pub use operations::held;
+pub use size::too_large;
 
 use crate::config::Config;
 use crate::failure::{Result, fail, of_library};
@@ -52,12 +54,14 @@ pub struct Service {
     objects: RwLock<HashMap<String, Arc<Object>>>,
     /// It was deleted: what still has it finds nothing.
     gone: AtomicBool,
+    /// Bytes that an answer may have.
+    frame: usize,
 }
 
 impl Service {
-    fn new(row: Arc<ServiceRow>, segment: Segment, home: Home) -> Service {
+    fn new(row: Arc<ServiceRow>, segment: Segment, home: Home, frame: usize) -> Service {
         let (objects, gone) = (RwLock::default(), AtomicBool::new(false));
-        Service { row, segment, home, saved: Mutex::default(), objects, gone }
+        Service { row, segment, home, saved: Mutex::default(), objects, gone, frame }
     }
 
     /// The segment's file, opened for somebody else: by a description of its own, which nobody here keeps.
@@ -91,7 +95,8 @@ impl Service {
         if let Some(object) = known {
             return Ok(object);
         }
-        let dynamic = self.segment.dynamic(name).map_err(of_library)?;
+        // Each value and each byte of a text takes up a byte of the answer at least: what has more need not be read.
+        let dynamic = self.segment.dynamic(name).map_err(of_library)?.copying_at_most(self.frame as u64);
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
         let object = objects.entry(name.to_owned()).or_insert_with(|| Arc::new(Object::new(dynamic)));
         Ok(object.clone())
@@ -186,6 +191,8 @@ pub struct Services {
     open: RwLock<HashMap<u64, Arc<Service>>>,
     /// Those that were deleted. One is opened or deleted at a time.
     deleted: Mutex<HashSet<u64>>,
+    /// Bytes that an answer may have.
+    frame: usize,
     #[cfg(target_os = "linux")]
     memories: Memories,
 }
@@ -225,6 +232,7 @@ impl Services {
             folder,
             open: RwLock::default(),
             deleted: Mutex::default(),
+            frame: config.limits.frame,
             #[cfg(target_os = "linux")]
             memories,
         })
@@ -263,10 +271,10 @@ impl Services {
         #[cfg(target_os = "linux")]
         if row.mode == Mode::Isolated {
             let (segment, memory) = self.memories.open(row, &options(row))?;
-            return Ok(Service::new(row.clone(), segment, Home::Memory(memory)));
+            return Ok(Service::new(row.clone(), segment, Home::Memory(memory), self.frame));
         }
         let segment = options(row).open_or_create(self.path(row.id)).map_err(of_library)?;
-        Ok(Service::new(row.clone(), segment, Home::File))
+        Ok(Service::new(row.clone(), segment, Home::File, self.frame))
     }
 
     /// Closes and removes the segment of a service that the catalog does not have any more.

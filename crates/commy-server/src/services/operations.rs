@@ -1,5 +1,6 @@
 //! Operations on one object.
 
+use super::size::must_fit;
 use super::{Object, Service};
 use crate::failure::{Result, fail};
 use commy::dynamic::{Dynamic, Missing, Path, Value, WriteView};
@@ -54,7 +55,7 @@ impl Service {
             if at_once && object.is_held() {
                 return Err(held());
             }
-            operate_on(object, operation)
+            operate_on(object, operation, self.frame)
         })
     }
 }
@@ -64,7 +65,7 @@ pub fn held() -> Error {
     Error::other(fail(Code::Busy, "it is locked by somebody else"))
 }
 
-fn operate_on(object: &Object, operation: &Operation) -> commy::Result<Reply> {
+fn operate_on(object: &Object, operation: &Operation, frame: usize) -> commy::Result<Reply> {
     let dynamic = object.dynamic();
     if operation.only_reads() {
         let path = operation.path();
@@ -83,7 +84,11 @@ fn operate_on(object: &Object, operation: &Operation) -> commy::Result<Reply> {
     let mut guard = dynamic.write()?;
     let before = dynamic.version();
     let outcome = check_version(operation.if_version(), before)
-        .and_then(|()| perform(dynamic, &mut Locked::Alone(&mut guard), operation, before));
+        .and_then(|()| perform(dynamic, &mut Locked::Alone(&mut guard), operation, before))
+        .and_then(|outcome| match outcome {
+            Outcome::Changed(reply) => must_fit(std::iter::once(&reply), frame).map(|()| Outcome::Changed(reply)),
+            read => Ok(read),
+        });
     match outcome {
         Ok(Outcome::Changed(reply)) => {
             guard.commit()?;

@@ -12,7 +12,7 @@
 
 use super::fit::{elements, inside};
 use super::keyed::{Keyed, note};
-use super::load::{Work, load};
+use super::load::load;
 use super::path::{self, Path, Step, element, follow, open};
 use super::store::stored;
 use super::value::Value;
@@ -173,7 +173,7 @@ impl<'a, L> WriteView<'a, L> {
     pub fn remove(&mut self, path: impl Into<Path>) -> Result<Option<Value>> {
         let path = path.into();
         self.once(&path, |view| {
-            let mut work = Work::new(view.cx);
+            let mut work = view.work();
             if let Some((before, last)) = path.split_last() {
                 if let Some(keyed) = keyed(view, &path, before)? {
                     let key = path::key(&path, keyed.map, last)?;
@@ -294,7 +294,7 @@ impl<'a, L> WriteView<'a, L> {
                     return Err(path.leads_nowhere(reason));
                 }
                 let Some((key, value)) = keyed.edge(end == End::Back)? else { return Ok(None) };
-                let mut work = Work::new(view.cx);
+                let mut work = view.work();
                 let key = load(key, &mut work)?;
                 let taken = match value {
                     Some(value) => Value::List(vec![key, load(value, &mut work)?]),
@@ -395,7 +395,7 @@ fn put(view: &View<'_>, place: Untyped<'_>, sequence: Sequence<'_>, index: u64, 
 /// Takes an element out of a sequence.
 fn take(view: &View<'_>, place: Untyped<'_>, sequence: Sequence<'_>, index: u64) -> Result<Option<Value>> {
     let Some(element) = element(place, index)? else { return Ok(None) };
-    let value = load(element, &mut Work::new(view.cx))?;
+    let value = load(element, &mut view.work())?;
     free_value(view.cx, element)?;
     sequence.remove(index)?;
     Ok(Some(value))

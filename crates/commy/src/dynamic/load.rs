@@ -24,16 +24,25 @@ pub(super) struct Work {
     /// Of the object, if it may be watched.
     cx: Option<Cx>,
     left: u64,
+    /// Values, and bytes of texts, that a copy may have, and how many are left of these.
+    limit: u64,
+    room: u64,
 }
 
 impl Work {
-    pub(super) fn new(cx: Cx) -> Work {
-        Work { cx: Some(cx), ..Work::unwatched(cx.map()) }
+    pub(super) fn new(cx: Cx, limit: u64) -> Work {
+        Work { cx: Some(cx), limit, room: limit, ..Work::unwatched(cx.map()) }
     }
 
     /// For what cannot take long.
     pub(super) fn unwatched(map: &Map) -> Work {
-        Work { cx: None, left: map.size().saturating_mul(2).max(1 << 24) }
+        Work { cx: None, left: map.size().saturating_mul(2).max(1 << 24), limit: u64::MAX, room: u64::MAX }
+    }
+
+    /// Takes up room for a value, or for bytes.
+    fn copy(&mut self, many: u64) -> Result<()> {
+        self.room = self.room.checked_sub(many).ok_or(Error::ValueTooLarge { limit: self.limit })?;
+        Ok(())
     }
 
     pub(super) fn spend(&mut self, at: u64) -> Result<()> {
@@ -49,6 +58,7 @@ impl Work {
 pub(super) fn load(value: Untyped<'_>, work: &mut Work) -> Result<Value> {
     let _nesting = Nesting::enter(value.plan.owns(value.node))?;
     work.spend(value.offset)?;
+    work.copy(1)?;
     let node = value.type_of();
     Ok(match node.kind {
         Kind::Atomic => load_atomic(value)?,
@@ -63,7 +73,10 @@ pub(super) fn load(value: Untyped<'_>, work: &mut Work) -> Result<Value> {
             [] => Value::Option(None),
             [some, ..] => Value::Option(Some(Box::new(load(value.field(some), work)?))),
         },
-        Kind::String => Value::Text(text(value)?),
+        Kind::String => {
+            work.copy(value.text()?.len() as u64)?;
+            Value::Text(text(value)?)
+        }
         Kind::Box => {
             let mut content = None;
             each(value, work, |work, entry, _| {

@@ -60,6 +60,7 @@ use crate::error::{Error, Result};
 use crate::schema::Description;
 use crate::segment::Segment;
 use crate::shared::{Part, Shared, Transaction};
+use crate::tx::Cx;
 
 /// An object whose type is known by its description alone, with its lock: what [`Shared`] is for a Rust type.
 ///
@@ -70,6 +71,8 @@ pub struct Dynamic {
     /// Offset of the value.
     value: u64,
     described: Type,
+    /// Values, and bytes of texts, that a copy may have.
+    limit: u64,
 }
 
 impl Dynamic {
@@ -104,7 +107,7 @@ impl Dynamic {
         let described = Type::described(Description::from_bytes(&found.description)?)?;
         // A lock that knows where the value is, by which the transactions that note changes recognise the object.
         let lock = Shared::<()>::new(segment, name, found)?;
-        Ok(Dynamic { lock, value: found.value, described })
+        Ok(Dynamic { lock, value: found.value, described, limit: u64::MAX })
     }
 
     /// The name it was opened by.
@@ -131,9 +134,31 @@ impl Dynamic {
         self.lock.wait(version, patience)
     }
 
+    /// The same, which copies nothing that has more values, and bytes of texts, than this: reading what has more is
+    /// [`Error::ValueTooLarge`] before it takes up memory. For who passes values on to others whose objects these are.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// segment.open_or_create_with("numbers", || vec![7u64; 1000])?;
+    /// let numbers = segment.dynamic("numbers")?.copying_at_most(100);
+    /// assert!(matches!(numbers.load(), Err(commy::Error::ValueTooLarge { .. })));
+    /// assert!(numbers.get("..50").is_ok());
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    #[must_use]
+    pub fn copying_at_most(mut self, limit: u64) -> Dynamic {
+        self.limit = limit;
+        self
+    }
+
+    fn view(&self, cx: Cx) -> View<'_> {
+        View::new(cx, &self.described, self.value, self.limit)
+    }
+
     /// What `look` gives for the value as it is at one moment.
     fn at_one_moment<R>(&self, look: impl Fn(&View<'_>) -> Result<R>) -> Result<R> {
-        self.lock.at_length(|_, cx| look(&View::new(cx, &self.described, self.value)))
+        self.lock.at_length(|_, cx| look(&self.view(cx)))
     }
 
     /// A copy of the whole value, of one moment.
@@ -168,7 +193,7 @@ impl Dynamic {
     /// # Errors
     /// As [`Shared::read`](crate::Shared::read); [`Error::ReadOnly`] through a read-only attachment, which cannot lock.
     pub fn read(&self) -> Result<ReadView<'_>> {
-        Ok(ReadView::new(self.lock.read()?, View::new(self.lock.reader(), &self.described, self.value)))
+        Ok(ReadView::new(self.lock.read()?, self.view(self.lock.reader())))
     }
 
     /// Locks it for changing, in a transaction; see [`Shared::write`](crate::Shared::write). Atomics are changed at once,
@@ -178,14 +203,14 @@ impl Dynamic {
     /// As [`Shared::write`](crate::Shared::write).
     pub fn write(&self) -> Result<WriteView<'_>> {
         let lock = self.lock.write()?;
-        let view = View::new(lock.cx(), &self.described, self.value);
+        let view = self.view(lock.cx());
         Ok(WriteView::new(lock, view, self.name()))
     }
 
     /// Locks it for changing in a transaction; see [`Transaction::write_dynamic`](crate::Transaction::write_dynamic).
     pub(crate) fn write_in<'t>(&'t self, transaction: &'t Transaction<'_>) -> Result<WriteView<'t, Part<'t, ()>>> {
         let lock = transaction.write(&self.lock)?;
-        let view = View::new(lock.cx(), &self.described, self.value);
+        let view = self.view(lock.cx());
         Ok(WriteView::new(lock, view, self.name()))
     }
 }

@@ -20,6 +20,8 @@ pub struct View<'a> {
     pub(super) cx: Cx,
     described: &'a Type,
     offset: u64,
+    /// Values, and bytes of texts, that a copy may have.
+    limit: u64,
 }
 
 impl std::fmt::Debug for View<'_> {
@@ -29,8 +31,8 @@ impl std::fmt::Debug for View<'_> {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(cx: Cx, described: &'a Type, offset: u64) -> View<'a> {
-        View { cx, described, offset }
+    pub(super) fn new(cx: Cx, described: &'a Type, offset: u64, limit: u64) -> View<'a> {
+        View { cx, described, offset, limit }
     }
 
     /// The whole value.
@@ -44,7 +46,7 @@ impl<'a> View<'a> {
     /// [`Error::Corrupt`](crate::Error::Corrupt) if it is damaged; [`Error::BadArgument`](crate::Error::BadArgument) if values are nested so deep in it that a copy would take
     /// too much stack.
     pub fn load(&self) -> Result<Value> {
-        load(self.root()?, &mut Work::new(self.cx))
+        load(self.root()?, &mut self.work())
     }
 
     /// A copy of what is at a path, `None` if nothing is.
@@ -199,7 +201,7 @@ impl<'a> View<'a> {
 
     /// What may be read of the object.
     pub(super) fn work(&self) -> Work {
-        Work::new(self.cx)
+        Work::new(self.cx, self.limit)
     }
 }
 
