@@ -2,7 +2,8 @@
 //!
 //! All that is wrong with credentials gives one answer, which does not say what it was; the log does.
 
-use crate::catalog::{hash_of, now, split_key};
+use crate::catalog::{hash_of, split_key};
+use crate::clock::Clock;
 use crate::config::Jwt;
 use crate::failure::{Result, fail};
 use crate::policy::Policy;
@@ -41,7 +42,11 @@ pub struct Tokens {
 struct Claims {
     sub: String,
     exp: u64,
+    nbf: Option<u64>,
 }
+
+/// Seconds by which the clocks of who signs tokens may differ from ours.
+const LEEWAY: u64 = 5;
 
 impl Tokens {
     /// As it is set up.
@@ -61,16 +66,27 @@ impl Tokens {
         validation.set_issuer(&[&config.issuer]);
         validation.set_audience(&[&config.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        validation.validate_nbf = true;
-        validation.leeway = 5;
+        // By the server's own clock: see `subject`.
+        validation.validate_exp = false;
         Ok(Tokens { key, validation })
     }
 
-    fn subject(&self, token: &str) -> Option<Claims> {
-        jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
+    fn subject(&self, token: &str, now: u64) -> Option<Claims> {
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation)
             .inspect_err(|error| tracing::info!(%error, "a token was refused"))
-            .map(|data| data.claims)
-            .ok()
+            .ok()?
+            .claims;
+        let begun = claims.nbf.is_none_or(|from| from <= now.saturating_add(LEEWAY));
+        if !begun || claims.exp <= now {
+            tracing::info!(
+                now,
+                expires = claims.exp,
+                not_before = claims.nbf,
+                "a token was refused: it is not its time"
+            );
+            return None;
+        }
+        Some(claims)
     }
 }
 
@@ -82,7 +98,13 @@ fn refused() -> commy_wire::Failure {
 ///
 /// # Errors
 /// [`Code::Unauthenticated`].
-pub fn identify(policy: &Policy, tokens: Option<&Tokens>, credentials: &Credentials, peer: Peer) -> Result<Identity> {
+pub fn identify(
+    policy: &Policy,
+    clock: &Clock,
+    tokens: Option<&Tokens>,
+    credentials: &Credentials,
+    peer: Peer,
+) -> Result<Identity> {
     let identity = match credentials {
         Credentials::Key(key) => {
             let (id, secret) = split_key(key).ok_or_else(refused)?;
@@ -95,7 +117,7 @@ pub fn identify(policy: &Policy, tokens: Option<&Tokens>, credentials: &Credenti
             Identity { principal: known.principal, key: Some(id.to_owned()), expires: known.expires }
         }
         Credentials::Jwt(token) => {
-            let claims = tokens.and_then(|tokens| tokens.subject(token)).ok_or_else(refused)?;
+            let claims = tokens.and_then(|tokens| tokens.subject(token, clock.seconds())).ok_or_else(refused)?;
             let principal = policy.subject(&claims.sub).ok_or_else(refused)?;
             Identity { principal, key: None, expires: Some(claims.exp) }
         }
@@ -107,12 +129,12 @@ pub fn identify(policy: &Policy, tokens: Option<&Tokens>, credentials: &Credenti
         },
         _ => return Err(refused()),
     };
-    if identity.holds(policy) { Ok(identity) } else { Err(refused()) }
+    if identity.holds(policy, clock) { Ok(identity) } else { Err(refused()) }
 }
 
 impl Identity {
     /// Whether it is still true: asked when the policy has changed, and each second.
-    pub fn holds(&self, policy: &Policy) -> bool {
+    pub fn holds(&self, policy: &Policy, clock: &Clock) -> bool {
         let expires = match &self.key {
             Some(key) => match policy.keys.get(key) {
                 Some(known) if known.principal == self.principal => known.expires,
@@ -120,6 +142,6 @@ impl Identity {
             },
             None => self.expires,
         };
-        policy.principals.contains_key(&self.principal) && expires.is_none_or(|at| now() < at)
+        policy.principals.contains_key(&self.principal) && expires.is_none_or(|at| clock.seconds() < at)
     }
 }

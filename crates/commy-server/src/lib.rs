@@ -18,6 +18,7 @@
 
 mod access;
 mod catalog;
+mod clock;
 mod config;
 mod connection;
 mod failure;
@@ -34,6 +35,7 @@ mod services;
 mod usage;
 
 pub use access::{Need, need};
+pub use clock::Clock;
 pub use config::{Config, Jwt, Limits, Tls};
 pub use listen::dev_certificate;
 #[cfg(target_os = "linux")]

@@ -16,6 +16,7 @@ pub struct Metrics {
     pub watches: AtomicU64,
     pub events: AtomicU64,
     pub lagged: AtomicU64,
+    pub looks: AtomicU64,
     pub handed_over: AtomicU64,
 }
 
@@ -29,6 +30,7 @@ impl Metrics {
             watches: AtomicU64::new(0),
             events: AtomicU64::new(0),
             lagged: AtomicU64::new(0),
+            looks: AtomicU64::new(0),
             handed_over: AtomicU64::new(0),
         }
     }
@@ -67,6 +69,7 @@ impl Metrics {
         one("watches", "gauge", "Watches that are open.", &plain(&self.watches));
         one("events_total", "counter", "Events sent to watchers.", &plain(&self.events));
         one("lagged_total", "counter", "Watchers that were too slow and got the value anew.", &plain(&self.lagged));
+        one("looks_total", "counter", "Looks for changes by programs that have mapped segments.", &plain(&self.looks));
         one("handed_over_total", "counter", "Segments handed over.", &plain(&self.handed_over));
         one("services_open", "gauge", "Services whose segment is open.", &[(String::new(), services as u64)]);
         text

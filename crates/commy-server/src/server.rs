@@ -1,6 +1,7 @@
 //! A server: what all connections share, how it starts and how it stops.
 
 use crate::catalog::{By, Catalog, Denials};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::Patient;
 use crate::identity::Tokens;
@@ -18,8 +19,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How often the server looks for what programs have changed in segments that they have mapped.
+/// How often the server looks for what programs have changed in segments that they have mapped, while somebody waits for that.
 const LOOK_AROUND: Duration = Duration::from_millis(2);
+/// Looks until those are forgotten who do not wait any more.
+const SWEEP: u64 = 250;
 
 /// What all connections share.
 pub struct Shared {
@@ -73,7 +76,15 @@ impl Server {
     ///
     /// # Errors
     /// What is wrong with the configuration; what cannot be opened: then nothing is served.
-    pub async fn start(mut config: Config) -> Result<(Server, Option<Bootstrap>), String> {
+    pub async fn start(config: Config) -> Result<(Server, Option<Bootstrap>), String> {
+        Server::start_with(config, Clock::default()).await
+    }
+
+    /// The same with another clock than the system's.
+    ///
+    /// # Errors
+    /// As [`start`](Server::start).
+    pub async fn start_with(mut config: Config, clock: Clock) -> Result<(Server, Option<Bootstrap>), String> {
         config.check()?;
         let listener = Listener::new(&config).await?;
         make_folder(&config.data).map_err(|error| format!("{}: {error}", config.data.display()))?;
@@ -82,7 +93,7 @@ impl Server {
         config.data = whole(config.data)?;
         config.socket = config.socket.map(whole).transpose()?;
         let lock = lock(&config)?;
-        let catalog = Arc::new(Catalog::open(&config.data.join("catalog.db")).await?);
+        let catalog = Arc::new(Catalog::open(&config.data.join("catalog.db"), clock).await?);
         let bootstrap = bootstrap(&catalog).await.map_err(said)?;
         let services = Services::new(&config, &catalog.policy());
         let services = services.map_err(|error| format!("the segments of the services: {error}"))?;
@@ -108,9 +119,13 @@ impl Server {
         tasks.push(tokio::spawn(async move {
             let mut tick = tokio::time::interval(LOOK_AROUND);
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
+            for look in 1.. {
+                looking.metrics.looks.fetch_add(1, Relaxed);
+                if !looking.services.look_around(look % SWEEP == 0) {
+                    // Nobody waits for anything: there is nothing to be looked for until somebody does.
+                    looking.services.awaited.notified().await;
+                }
                 tick.tick().await;
-                looking.services.look_around();
             }
         }));
         let saving = shared.clone();
@@ -191,4 +206,42 @@ async fn bootstrap(catalog: &Catalog) -> Result<Option<Bootstrap>, Failure> {
     let all = |_| commy_wire::Permissions::ALL;
     catalog.change_grant(&by, Subject::Principal(principal), Node::Server, all).await?;
     Ok(Some(Bootstrap { key: key.secret, principal }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use commy_client::{Client, Credentials};
+    use commy_wire::{Call, Mode, Tenant};
+    use std::time::Instant;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn segments_are_looked_at_only_while_somebody_waits_for_a_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let listen = Some("127.0.0.1:0".parse().unwrap());
+        let config = Config { data: dir.path().join("data"), listen, plain: true, ..Config::default() };
+        let (server, bootstrap) = Server::start(config).await.unwrap();
+        let url = format!("ws://{}", server.address().unwrap());
+        let client = Client::connect(&url, Credentials::Key(bootstrap.unwrap().key)).await.unwrap();
+        client.call(None, Call::TenantCreate(Tenant { tenant: "acme".into() })).await.unwrap();
+        let service = client.service("acme", "orders");
+        service.create(Mode::Served, None).await.unwrap();
+        let stock = service.create_object("stock", "u64").await.unwrap();
+        let looks = || server.shared().metrics.looks.load(Relaxed);
+        // Long enough for hundreds, if it looked.
+        let quiet = async || {
+            let before = looks();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            looks() - before
+        };
+        assert!(quiet().await <= 1, "it looks at segments that nobody waits for");
+        let mut watch = stock.watch("").await.unwrap();
+        watch.next().await.unwrap();
+        assert!(quiet().await > 10, "it does not look for changes that somebody waits for");
+        drop(watch);
+        let begin = Instant::now();
+        while quiet().await > 0 {
+            assert!(begin.elapsed() < Duration::from_secs(60), "it goes on looking");
+        }
+    }
 }

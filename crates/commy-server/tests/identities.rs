@@ -6,7 +6,9 @@ mod common;
 use common::{LONG, Place};
 use commy_client::{Client, Credentials, Options};
 use commy_wire::*;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::time::{Duration, Instant, SystemTime};
 
 async fn refused(place: &Place, credentials: Credentials) {
     match place.options().connect(&place.url(), credentials.clone()).await {
@@ -53,34 +55,25 @@ async fn a_key_ends_when_it_expires_is_rotated_or_revoked_and_so_do_its_connecti
         Reply::Key(key) => key,
         other => panic!("{other:?}"),
     };
-    let ping = || Call::Ping(Empty {});
-    let ended = async |client: &Client| {
-        // The server closes the connection, and does not accept the key again.
-        let begin = Instant::now();
-        while client.call(None, ping()).await.is_ok() {
-            assert!(begin.elapsed() < LONG);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
     refused(&place, Credentials::Key(new(create(Some(0))).await.secret)).await;
     let short = new(create(Some(2))).await;
     let client = place.client(&short.secret).await;
-    ended(&client).await;
+    until_closed(&client).await;
     refused(&place, Credentials::Key(short.secret)).await;
 
     let first = place.client(&key).await;
     let id = key.split('_').nth(1).unwrap().to_owned();
     let second = new(Call::KeyRotate(KeyId { key: id, overlap: None })).await;
-    ended(&first).await;
+    until_closed(&first).await;
     refused(&place, Credentials::Key(key)).await;
     let client = place.client(&second.secret).await;
     operator.call(None, Call::KeyRevoke(KeyId { key: second.key, overlap: None })).await.unwrap();
-    ended(&client).await;
+    until_closed(&client).await;
     refused(&place, Credentials::Key(second.secret)).await;
     let third = new(create(None)).await;
     let client = place.client(&third.secret).await;
     operator.call(None, Call::PrincipalDelete(PrincipalId { principal })).await.unwrap();
-    ended(&client).await;
+    until_closed(&client).await;
     refused(&place, Credentials::Key(third.secret)).await;
 }
 
@@ -139,6 +132,83 @@ async fn the_catalog_is_there_again_after_a_restart_and_without_it_nothing_is_se
     assert!(place.options().connect("wss://localhost:1", Credentials::Key(key)).await.is_err());
 }
 
+/// Waits until the server has closed a connection.
+async fn until_closed(client: &Client) {
+    let begin = Instant::now();
+    while client.call(None, Call::Ping(Empty {})).await.is_ok() {
+        assert!(begin.elapsed() < LONG);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A clock that is off by so many seconds at first, which can be changed.
+fn clock(first: i64) -> (Arc<AtomicI64>, commy_server::Clock) {
+    let off = Arc::new(AtomicI64::new(first));
+    let by = off.clone();
+    let now = move || {
+        let (now, by) = (SystemTime::now(), by.load(Relaxed));
+        let step = Duration::from_secs(by.unsigned_abs());
+        if by < 0 { now - step } else { now + step }
+    };
+    (off, commy_server::Clock::new(now))
+}
+
+const DAY: i64 = 86_400;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_set_back_prolongs_nothing_and_one_that_jumps_ahead_ends_what_has_expired_by_it() {
+    let (off, clock) = clock(0);
+    let limits = commy_server::Limits { idle: 1, ..Default::default() };
+    let place = Place::with_clock(limits, clock).await;
+    let operator = place.operator().await;
+    let service = place.service("acme", "orders").await;
+    let stock = service.create_object("stock", "u64").await.unwrap();
+    let mut watch = stock.watch("").await.unwrap();
+    watch.next().await.unwrap();
+    let (principal, _) = place.principal(None, "somebody").await;
+    let key = async |seconds| {
+        let create = Call::KeyCreate(KeyCreate { principal, expires_in: Some(seconds) });
+        match operator.call(None, create).await.unwrap() {
+            Reply::Key(key) => key.secret,
+            other => panic!("{other:?}"),
+        }
+    };
+    let (short, long) = (key(3).await, key(DAY as u64 / 2).await);
+    let (soon, later) = (place.client(&short).await, place.client(&long).await);
+
+    off.store(-DAY, Relaxed);
+    // By the clock alone it would go on for a day, and its client would be let in again as often as it came.
+    until_closed(&soon).await;
+    refused(&place, Credentials::Key(short)).await;
+    assert!(later.call(None, Call::Ping(Empty {})).await.is_ok());
+
+    off.store(DAY, Relaxed);
+    until_closed(&later).await;
+    refused(&place, Credentials::Key(long.clone())).await;
+    // What does not expire goes on, and so does all that is measured by how long it lasts: silence, watches, waiting.
+    stock.set("", &1u64).await.unwrap();
+    assert!(watch.next().await.unwrap().is_some());
+    let jobs = service.create_object("jobs", "VecDeque<u8>").await.unwrap();
+    let waiting = tokio::spawn({
+        let jobs = jobs.clone();
+        async move { jobs.pop_front::<u8>("", LONG).await.unwrap() }
+    });
+    off.store(-DAY, Relaxed);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    off.store(DAY, Relaxed);
+    jobs.push("", &7u8).await.unwrap();
+    assert_eq!(tokio::time::timeout(LONG, waiting).await.unwrap().unwrap(), Some(7));
+    stock.set("", &2u64).await.unwrap();
+    assert!(watch.next().await.unwrap().is_some());
+    // The audit keeps its order, whatever its times say.
+    let asked = AuditList { tenant: None, before: None, limit: None };
+    let Reply::Audit(audit) = operator.call(None, Call::AuditList(asked)).await.unwrap() else { panic!() };
+    assert!(audit.is_sorted_by(|a, b| a.id > b.id));
+    // A clock that is right again lets in who may come in.
+    off.store(0, Relaxed);
+    place.client(&long).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_tells_who_somebody_is_if_all_of_it_is_right_and_nothing_else() {
     use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -194,9 +264,16 @@ async fn a_token_tells_who_somebody_is_if_all_of_it_is_right_and_nothing_else() 
     let mut short = right.clone();
     short["exp"] = json!(now + 3);
     let client = place.options().connect(&place.url(), Credentials::Jwt(token(short))).await.unwrap();
-    let begin = Instant::now();
-    while client.call(None, Call::Ping(Empty {})).await.is_ok() {
-        assert!(begin.elapsed() < LONG);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until_closed(&client).await;
+    // All of it by the server's own clock: a token of yesterday is good while that says that it is yesterday.
+    let (off, clock) = clock(-DAY);
+    place.server.take().unwrap().stop(LONG).await;
+    let (server, _) = commy_server::Server::start_with(place.config.clone(), clock).await.unwrap();
+    place.server = Some(server);
+    let mut yesterday = right.clone();
+    yesterday["exp"] = json!(now - DAY as u64 + 60);
+    let client = place.options().connect(&place.url(), Credentials::Jwt(token(yesterday.clone()))).await.unwrap();
+    off.store(0, Relaxed);
+    until_closed(&client).await;
+    refused(&place, Credentials::Jwt(token(yesterday))).await;
 }

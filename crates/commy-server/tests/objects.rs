@@ -281,3 +281,39 @@ async fn a_segment_that_is_handed_over_is_the_one_that_is_served() {
     far.create(Mode::Served, None).await.unwrap();
     assert_eq!(far.map(false).await.unwrap_err().code(), Some(Code::Unsupported));
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_mapped_program_writes_reaches_who_watches_from_afar_and_the_reverse() {
+    use std::time::Instant;
+    let place = Place::new().await;
+    let operator = place.operator().await;
+    operator.call(None, Call::TenantCreate(Tenant { tenant: "acme".into() })).await.unwrap();
+    let service = operator.service("acme", "near");
+    service.create(Mode::Shared, None).await.unwrap();
+    let far = service.create_object("counter", "u64").await.unwrap();
+    let segment = service.map(true).await.unwrap();
+    let near = segment.open::<u64>("counter").unwrap();
+    let mut watch = far.watch("").await.unwrap();
+    watch.next().await.unwrap();
+    let (mut out, mut back) = (Vec::new(), Vec::new());
+    for number in 0..100u64 {
+        let begin = Instant::now();
+        near.store(2 * number + 1).unwrap();
+        assert_eq!(watch.next().await.unwrap().unwrap().value::<u64>().unwrap(), Some(2 * number + 1));
+        out.push(begin.elapsed());
+        let (version, waiter, begin) = (near.version(), near.clone(), Instant::now());
+        let waiting = tokio::task::spawn_blocking(move || waiter.wait(version, LONG).map(|_| Instant::now()).unwrap());
+        far.set("", &(2 * number + 2)).await.unwrap();
+        back.push(waiting.await.unwrap() - begin);
+        assert_eq!(near.load().unwrap(), 2 * number + 2);
+        assert_eq!(watch.next().await.unwrap().unwrap().value::<u64>().unwrap(), Some(2 * number + 2));
+    }
+    // Ten milliseconds at the median are what it is meant for, on a machine that does nothing else.
+    let median = |times: &mut Vec<Duration>| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
+    println!("near to far {:?}, far to near {:?}, at the median", median(&mut out), median(&mut back));
+    assert!(median(&mut out) < LONG / 60 && median(&mut back) < LONG / 60);
+}

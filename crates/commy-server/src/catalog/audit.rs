@@ -5,12 +5,13 @@
 //! counted, and the count is a row.
 
 use super::{By, Catalog, unavailable};
+use crate::clock::Clock;
 use crate::failure::Result;
 use commy_wire::{AuditEntry, AuditList};
 use sqlx::{Row, SqliteExecutor};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Denials that may wait to be written.
@@ -33,11 +34,12 @@ pub struct Audited {
 
 pub(super) async fn write(
     to: impl SqliteExecutor<'_>,
+    clock: &Clock,
     by: &By,
     audited: &Audited,
     allowed: bool,
 ) -> std::result::Result<(), sqlx::Error> {
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as i64);
+    let at = clock.since_epoch().as_millis() as i64;
     let row = sqlx::query(
         "INSERT INTO audit (id, at, principal, tenant, action, subject, allowed, detail) \
          SELECT COALESCE(MAX(id), 0) + 1, $1, $2, $3, $4, $5, $6, $7 FROM audit",
@@ -54,7 +56,7 @@ impl Catalog {
     /// [`Code::Unavailable`](commy_wire::Code::Unavailable): then it must not be handed out.
     #[cfg(unix)]
     pub async fn note(&self, by: &By, audited: &Audited) -> Result<()> {
-        write(&self.pool, by, audited, true).await.map_err(unavailable)
+        write(&self.pool, &self.clock, by, audited, true).await.map_err(unavailable)
     }
 
     /// What was done and denied, the newest first.
@@ -99,7 +101,7 @@ impl Denials {
             let mut batch = Vec::new();
             while waiting.recv_many(&mut batch, A_SECOND).await > 0 {
                 for (by, audited) in batch.drain(..) {
-                    if let Err(error) = write(&catalog.pool, &by, &audited, false).await {
+                    if let Err(error) = write(&catalog.pool, &catalog.clock, &by, &audited, false).await {
                         tracing::error!(%error, ?by, ?audited, "a denial could not be written");
                     }
                 }
@@ -108,7 +110,7 @@ impl Denials {
                     let by = By { principal: None, action: "denials" };
                     let audited =
                         Audited { subject: lost.to_string(), detail: "more than were written".into(), tenant: None };
-                    let _ = write(&catalog.pool, &by, &audited, false).await;
+                    let _ = write(&catalog.pool, &catalog.clock, &by, &audited, false).await;
                 }
                 if !waiting.is_empty() {
                     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -2,7 +2,7 @@
 //!
 //! A hash without salt and stretching is enough, since nobody can guess 256 random bits.
 
-use super::{Audited, By, Catalog, Tx, now, unavailable};
+use super::{Audited, By, Catalog, Tx, unavailable};
 use crate::failure::{Result, fail};
 use commy_wire::{Code, NewKey};
 use sha2::{Digest, Sha256};
@@ -38,9 +38,9 @@ fn make() -> Result<Made> {
     Ok(Made { hash: hash_of(&secret), key: NewKey { secret: format!("cmy_{id}_{secret}"), key: id } })
 }
 
-async fn insert(tx: &mut Tx, made: &Made, principal: u64, expires: Option<u64>) -> Result<()> {
+async fn insert(tx: &mut Tx, made: &Made, principal: u64, now: u64, expires: Option<u64>) -> Result<()> {
     let row = "INSERT INTO api_key (id, principal, hash, created, expires) VALUES ($1, $2, $3, $4, $5)";
-    let row = sqlx::query(row).bind(&made.key.key).bind(principal as i64).bind(&made.hash).bind(now() as i64);
+    let row = sqlx::query(row).bind(&made.key.key).bind(principal as i64).bind(&made.hash).bind(now as i64);
     row.bind(expires.map(|at| at as i64)).execute(&mut **tx).await.map_err(unavailable)?;
     Ok(())
 }
@@ -56,7 +56,7 @@ impl Catalog {
     ) -> Result<NewKey> {
         let mut change = self.begin().await?;
         let made = make()?;
-        insert(&mut change.tx, &made, principal, expires).await?;
+        insert(&mut change.tx, &made, principal, self.clock.seconds(), expires).await?;
         change
             .commit(
                 by,
@@ -73,8 +73,9 @@ impl Catalog {
         let old = old.bind(key).fetch_optional(&mut *change.tx).await.map_err(unavailable)?;
         let (principal, expires) = old.ok_or_else(|| fail(Code::NotFound, "there is no such key"))?;
         let made = make()?;
-        insert(&mut change.tx, &made, principal as u64, expires.map(|at| at as u64)).await?;
-        let end = now().saturating_add(overlap).min(i64::MAX as u64) as i64;
+        let now = self.clock.seconds();
+        insert(&mut change.tx, &made, principal as u64, now, expires.map(|at| at as u64)).await?;
+        let end = now.saturating_add(overlap).min(i64::MAX as u64) as i64;
         let end = expires.map_or(end, |expires| expires.min(end));
         let done = sqlx::query("UPDATE api_key SET expires = $1 WHERE id = $2").bind(end).bind(key);
         done.execute(&mut *change.tx).await.map_err(unavailable)?;

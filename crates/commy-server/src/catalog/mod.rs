@@ -22,6 +22,7 @@ pub(crate) use keys::random_hex;
 pub use keys::{hash_of, split_key};
 pub(crate) use tenants::mode_of;
 
+use crate::clock::Clock;
 use crate::failure::{Result, fail};
 use crate::policy::Policy;
 use commy_wire::Code;
@@ -38,6 +39,8 @@ const MIGRATIONS: &[&str] = &[include_str!("../../migrations/1.sql"), include_st
 /// The catalog, opened.
 pub struct Catalog {
     pool: SqlitePool,
+    /// What times are told by.
+    pub clock: Clock,
     policy: RwLock<Arc<Policy>>,
     epoch: AtomicU64,
     news: watch::Sender<u64>,
@@ -69,17 +72,12 @@ pub(crate) fn new_id() -> Result<u64> {
     Ok((u64::from_le_bytes(bytes) >> 11).max(1))
 }
 
-/// Seconds since 1970.
-pub(crate) fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
-
 impl Catalog {
     /// Opens the catalog, or makes it, and brings its schema to this version's.
     ///
     /// # Errors
     /// What SQLite says; that another server has it; that a later version has made it.
-    pub async fn open(path: &Path) -> std::result::Result<Catalog, String> {
+    pub async fn open(path: &Path, clock: Clock) -> std::result::Result<Catalog, String> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -93,6 +91,7 @@ impl Catalog {
         let policy = Policy::load(&pool, 1).await.map_err(said)?;
         Ok(Catalog {
             pool,
+            clock,
             policy: RwLock::new(Arc::new(policy)),
             epoch: AtomicU64::new(1),
             news: watch::Sender::new(1),
@@ -143,7 +142,7 @@ struct Change<'c> {
 impl Change<'_> {
     /// Writes the audit row and commits, both or none; then everybody goes by the new policy.
     async fn commit(mut self, by: &By, audited: Audited) -> Result<()> {
-        audit::write(&mut *self.tx, by, &audited, true).await.map_err(unavailable)?;
+        audit::write(&mut *self.tx, &self.catalog.clock, by, &audited, true).await.map_err(unavailable)?;
         self.tx.commit().await.map_err(unavailable)?;
         let catalog = self.catalog;
         let epoch = catalog.epoch.load(Ordering::Relaxed) + 1;

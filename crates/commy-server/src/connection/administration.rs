@@ -6,7 +6,7 @@
 
 use super::session::Session;
 use crate::access::Need;
-use crate::catalog::{self, By};
+use crate::catalog::By;
 use crate::failure::{Result, fail};
 use crate::policy::{Node, ServiceRow};
 use commy_wire::*;
@@ -156,7 +156,8 @@ impl Session {
             }
             Call::KeyCreate(KeyCreate { principal, expires_in }) => {
                 let tenant = self.tenant_of_principal(&call, principal)?;
-                let expires = expires_in.map(|seconds| catalog::now().saturating_add(seconds).min(i64::MAX as u64));
+                let expires = expires_in
+                    .map(|seconds| shared.catalog.clock.seconds().saturating_add(seconds).min(i64::MAX as u64));
                 let work = async move { shared.catalog.create_key(&by, tenant, principal, expires).await };
                 work.map(|done| done.map(Reply::Key)).boxed()
             }

@@ -197,7 +197,7 @@ fn welcome(shared: &Arc<Shared>, peer: Peer, asked: &commy_wire::Authenticate) -
         return Err(fail(Code::ProtocolVersion, text));
     }
     let policy = shared.catalog.policy();
-    let identity = identify(&policy, shared.tokens.as_ref(), &asked.credentials, peer)?;
+    let identity = identify(&policy, &shared.catalog.clock, shared.tokens.as_ref(), &asked.credentials, peer)?;
     let limits = &shared.config.limits;
     let usage = shared.usages.of(identity.principal);
     let place = usage.connect(limits.connections);

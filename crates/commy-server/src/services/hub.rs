@@ -34,15 +34,21 @@ impl Waker {
 }
 
 /// The waiters of an object.
-#[derive(Default)]
 pub struct Hub {
     waiters: Mutex<Vec<Weak<Waker>>>,
     count: AtomicUsize,
     /// The last version that was told of.
     told: AtomicU64,
+    /// Told when there is a waiter.
+    awaited: Arc<Notify>,
 }
 
 impl Hub {
+    /// Without waiters; `awaited` is told of the first, and of each.
+    pub fn new(awaited: Arc<Notify>) -> Hub {
+        Hub { waiters: Mutex::default(), count: AtomicUsize::new(0), told: AtomicU64::new(0), awaited }
+    }
+
     /// One more waiter, for as long as it is held.
     pub fn join(&self, waker: &Arc<Waker>) {
         let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,6 +56,14 @@ impl Hub {
             waiters.retain(|waiter| waiter.strong_count() > 0);
         }
         waiters.push(Arc::downgrade(waker));
+        self.count.store(waiters.len(), Ordering::Release);
+        self.awaited.notify_one();
+    }
+
+    /// Forgets the waiters that are gone.
+    pub fn sweep(&self) {
+        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        waiters.retain(|waiter| waiter.strong_count() > 0);
         self.count.store(waiters.len(), Ordering::Release);
     }
 

@@ -30,6 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// How long a thread of the server waits for a lock.
 pub const PATIENCE: Duration = Duration::from_millis(5);
@@ -56,12 +57,14 @@ pub struct Service {
     gone: AtomicBool,
     /// Bytes that an answer may have.
     frame: usize,
+    /// Told when somebody waits for an object.
+    awaited: Arc<Notify>,
 }
 
 impl Service {
-    fn new(row: Arc<ServiceRow>, segment: Segment, home: Home, frame: usize) -> Service {
+    fn new(row: Arc<ServiceRow>, segment: Segment, home: Home, frame: usize, awaited: Arc<Notify>) -> Service {
         let (objects, gone) = (RwLock::default(), AtomicBool::new(false));
-        Service { row, segment, home, saved: Mutex::default(), objects, gone, frame }
+        Service { row, segment, home, saved: Mutex::default(), objects, gone, frame, awaited }
     }
 
     /// The segment's file, opened for somebody else: by a description of its own, which nobody here keeps.
@@ -98,7 +101,8 @@ impl Service {
         // Each value and each byte of a text takes up a byte of the answer at least: what has more need not be read.
         let dynamic = self.segment.dynamic(name).map_err(of_library)?.copying_at_most(self.frame as u64);
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
-        let object = objects.entry(name.to_owned()).or_insert_with(|| Arc::new(Object::new(dynamic)));
+        let object =
+            objects.entry(name.to_owned()).or_insert_with(|| Arc::new(Object::new(dynamic, self.awaited.clone())));
         Ok(object.clone())
     }
 
@@ -175,13 +179,19 @@ impl Service {
         Ok(())
     }
 
-    /// Looks at all objects that somebody waits for, and wakes them if programs that have the segment mapped have changed
-    /// something.
-    fn look_around(&self) {
+    /// Looks at all objects that somebody waits for, and wakes who does if programs that have the segment mapped have changed
+    /// something. Gives whether there are any; `sweep` forgets who does not wait any more.
+    fn look_around(&self, sweep: bool) -> bool {
         let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
+        let mut any = false;
         for object in objects.values().filter(|object| object.hub().is_awaited()) {
+            if sweep {
+                object.hub().sweep();
+            }
+            any = true;
             object.hub().tell(object.dynamic().version());
         }
+        any
     }
 }
 
@@ -193,6 +203,8 @@ pub struct Services {
     deleted: Mutex<HashSet<u64>>,
     /// Bytes that an answer may have.
     frame: usize,
+    /// Told when somebody waits for an object.
+    pub awaited: Arc<Notify>,
     #[cfg(target_os = "linux")]
     memories: Memories,
 }
@@ -233,6 +245,7 @@ impl Services {
             open: RwLock::default(),
             deleted: Mutex::default(),
             frame: config.limits.frame,
+            awaited: Arc::default(),
             #[cfg(target_os = "linux")]
             memories,
         })
@@ -271,10 +284,10 @@ impl Services {
         #[cfg(target_os = "linux")]
         if row.mode == Mode::Isolated {
             let (segment, memory) = self.memories.open(row, &options(row))?;
-            return Ok(Service::new(row.clone(), segment, Home::Memory(memory), self.frame));
+            return Ok(Service::new(row.clone(), segment, Home::Memory(memory), self.frame, self.awaited.clone()));
         }
         let segment = options(row).open_or_create(self.path(row.id)).map_err(of_library)?;
-        Ok(Service::new(row.clone(), segment, Home::File, self.frame))
+        Ok(Service::new(row.clone(), segment, Home::File, self.frame, self.awaited.clone()))
     }
 
     /// Closes and removes the segment of a service that the catalog does not have any more.
@@ -306,8 +319,9 @@ impl Services {
     }
 
     /// Wakes those who wait for what programs have changed in segments that they have mapped.
-    pub fn look_around(&self) {
-        self.all().iter().for_each(|service| service.look_around());
+    /// Gives whether anybody waits for anything.
+    pub fn look_around(&self, sweep: bool) -> bool {
+        self.all().iter().fold(false, |any, service| service.look_around(sweep) | any)
     }
 
     /// Writes checkpoints of what was changed in memory.

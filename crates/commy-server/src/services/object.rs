@@ -2,9 +2,10 @@
 
 use super::hub::Hub;
 use commy::dynamic::Dynamic;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// For how long nobody waits on a connection's thread for an object that was found locked for long.
 pub const HELD: Duration = Duration::from_millis(50);
@@ -25,9 +26,9 @@ pub struct Object {
 }
 
 impl Object {
-    pub(super) fn new(dynamic: Dynamic) -> Object {
+    pub(super) fn new(dynamic: Dynamic, awaited: Arc<Notify>) -> Object {
         let every_change = dynamic.changes().is_ok();
-        Object { dynamic, hub: Hub::default(), every_change, held: AtomicU64::new(0) }
+        Object { dynamic, hub: Hub::new(awaited), every_change, held: AtomicU64::new(0) }
     }
 
     /// The object.

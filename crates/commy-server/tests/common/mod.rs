@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 
 use commy_client::{Client, Credentials, Options};
-use commy_server::{Config, Limits, Server, Tls, dev_certificate};
+use commy_server::{Clock, Config, Limits, Server, Tls, dev_certificate};
 use commy_wire::*;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ pub struct Place {
     /// The key of the operator that the first start makes.
     pub key: String,
     tls: tokio_rustls::TlsConnector,
+    clock: Clock,
 }
 
 impl Place {
@@ -29,6 +30,11 @@ impl Place {
 
     /// A server with TLS and these limits.
     pub async fn with(limits: Limits) -> Place {
+        Place::with_clock(limits, Clock::default()).await
+    }
+
+    /// The same with another clock.
+    pub async fn with_clock(limits: Limits, clock: Clock) -> Place {
         let dir = tempfile::tempdir().unwrap();
         dev_certificate(dir.path(), &["localhost".into()]).unwrap();
         let tls = Tls { certificate: dir.path().join("cert.pem"), key: dir.path().join("key.pem") };
@@ -39,9 +45,9 @@ impl Place {
             limits,
             ..Config::default()
         };
-        let (server, bootstrap) = Server::start(config.clone()).await.unwrap();
+        let (server, bootstrap) = Server::start_with(config.clone(), clock.clone()).await.unwrap();
         let tls = trusting(&dir.path().join("cert.pem"));
-        Place { dir, config, server: Some(server), key: bootstrap.unwrap().key, tls }
+        Place { dir, config, server: Some(server), key: bootstrap.unwrap().key, tls, clock }
     }
 
     pub fn url(&self) -> String {
@@ -101,7 +107,7 @@ impl Place {
     /// Stops the server and starts it again in the same folder.
     pub async fn restart(&mut self) {
         self.server.take().unwrap().stop(LONG).await;
-        let (server, bootstrap) = Server::start(self.config.clone()).await.unwrap();
+        let (server, bootstrap) = Server::start_with(self.config.clone(), self.clock.clone()).await.unwrap();
         assert!(bootstrap.is_none());
         self.server = Some(server);
     }
