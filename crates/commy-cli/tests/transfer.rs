@@ -166,7 +166,8 @@ fn a_struct_that_gained_a_field_cannot_be_had_with_it() {
     let old = "struct Task { id: u64, work: String } BTreeMap<u32, Task>";
     let new = "struct Task { id: u64, work: String, tries: u32, tags: Vec<String> } BTreeMap<u32, Task>";
     let tasks: String = (0..1500).map(|n| format!("[{n},{{\"id\":{n},\"work\":\"w{n}\"}}],")).collect();
-    desk.good(&["create", "s", "tasks", old, &format!("[{}]", tasks.trim_end_matches(','))]);
+    let all = format!(r#"{{"name":"tasks","type":"{old}","value":[{}]}}"#, tasks.trim_end_matches(','));
+    assert!(desk.run(&["import", "s"], &all).0);
     let lines = desk.good(&["export", "s", "tasks"]);
     desk.good(&["rm", "s", "tasks"]);
     let refused = desk.run(&["import", "s", "--type", new], &lines);

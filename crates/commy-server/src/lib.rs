@@ -13,9 +13,6 @@
 //! Nothing is allowed that was not granted: [`need`] has a row for each kind of request, and one without a row is
 //! refused. Numbers from the catalog decide what belongs to whom, never names or paths.
 
-// Segments are handed over through sockets of Unix; elsewhere nobody uses what is for that.
-#![cfg_attr(not(unix), allow(dead_code, unused_imports))]
-
 mod access;
 mod catalog;
 mod clock;

@@ -1,6 +1,7 @@
 //! Many at once: connections, and watchers of one object of which one does not read.
 //!
 //! `COMMY_CONNECTIONS=2000 COMMY_WATCHERS=1000` are the sizes that the server is meant for; without, it is less.
+// Counts descriptors and memory as Linux tells of them.
 #![cfg(unix)]
 
 mod common;

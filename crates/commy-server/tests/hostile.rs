@@ -1,5 +1,4 @@
 //! Clients that mean harm: frames that are none, limits that are tried, programs that hold locks.
-#![cfg(unix)]
 
 mod common;
 
@@ -146,12 +145,14 @@ async fn limits_hold_and_say_so() {
 }
 
 /// KiB of memory that this process has had at most.
+#[cfg(unix)]
 fn most_memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_too_large_for_a_frame_is_refused_before_it_takes_up_memory_and_stays_where_it_is() {
     let limits = Limits { frame: 16384, ..Limits::default() };
@@ -189,6 +190,7 @@ async fn what_is_too_large_for_a_frame_is_refused_before_it_takes_up_memory_and_
     assert_eq!(texts.remove::<String>("1").await.unwrap().as_deref(), Some("short"));
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_that_holds_a_lock_holds_up_requests_for_that_object_alone_and_not_for_ever() {
     let place = Place::with(Limits { lock: 1, ..Limits::default() }).await;
@@ -254,6 +256,7 @@ async fn a_full_service_says_so_and_is_of_use_again_when_something_is_removed() 
     list.push("", &text).await.unwrap();
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tickets_for_segments_are_good_once_and_only_for_who_has_them() {
     use std::io::{Read, Write};

@@ -1,10 +1,9 @@
 //! Credentials that are expired, revoked or malformed, and revocations that reach open connections.
-#![cfg(unix)]
 
 mod common;
 
 use common::{LONG, Place};
-use commy_client::{Client, Credentials, Options};
+use commy_client::{Client, Credentials};
 use commy_wire::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
@@ -95,12 +94,13 @@ async fn a_revocation_reaches_requests_and_watches_of_open_connections_at_once()
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
 }
 
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_local_user_is_who_the_system_says() {
     let place = Place::new().await;
     let url = format!("unix://{}", place.config.socket().display());
     let local = || Credentials::Local(Empty {});
-    assert!(Options::new().connect(&url, local()).await.is_err());
+    assert!(place.options().connect(&url, local()).await.is_err());
     let operator = place.operator().await;
     // SAFETY: it takes nothing and always succeeds.
     let user = unsafe { libc::geteuid() };
@@ -108,7 +108,7 @@ async fn the_local_user_is_who_the_system_says() {
         let create = PrincipalCreate { name: name.into(), tenant: None, kind: PrincipalKind::User(user) };
         operator.call(None, Call::PrincipalCreate(create)).await.unwrap();
     }
-    let client = Options::new().connect(&url, local()).await.unwrap();
+    let client = place.options().connect(&url, local()).await.unwrap();
     assert_eq!(client.welcome().name, "me");
 }
 

@@ -24,6 +24,7 @@ mod noted;
 pub mod option;
 mod sequence;
 pub mod string;
+mod texts;
 pub mod tuple;
 pub(crate) mod untyped;
 pub mod vec;

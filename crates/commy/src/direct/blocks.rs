@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! in the file, .direct/blocks/OWNER/1:                in the process:
-//!   a vector of vectors of bytes, each of them          what is noted of each element: offset, layout, whether
+//!   a vector of chunks of 64 vectors of bytes, each     what is noted of each element: offset, layout, whether
 //!   having one block: full if it is handed out,           it is handed out, in stock, or without a block
 //!   empty if it is in stock                             offset of a block -> its element
-//!   [ |full| |full| |empty| |-| |full| ... ]            stock: elements by size class
+//!   [[ |full| |full| |empty| |-| ...][...]]             stock: elements by size class; chunks: where each is
 //! ```
+//!
+//! Chunks, so that the table needs no room for itself once more in order to grow, and goes where there are no blocks: one
+//! of 32 bytes costs 24 more.
 //!
 //! So a block is what a vector of bytes has, and whoever removes the object, in the name of a dead owner too, gives the
 //! blocks back with it; nobody needs to know more of it. Small blocks are taken, and given back, several at a time, in
@@ -25,6 +28,7 @@ use crate::schema::{Registry, Share};
 use crate::shared::Shared;
 use crate::tx::Cx;
 use std::alloc::Layout;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -34,6 +38,8 @@ const MOST_ALIGN: usize = 4096;
 const MOST_AT_ONCE: u64 = 32;
 /// Of the limit, the part that the blocks taken at once may be.
 const PART: u64 = 1024;
+/// Elements of a chunk: their headers are a block of a slab.
+const CHUNK: usize = 64;
 
 /// A block as a value: the memory of a vector of bytes.
 struct Block {
@@ -89,19 +95,34 @@ struct Note {
     layout: Option<Layout>,
 }
 
+impl Note {
+    const NONE: Note = Note { offset: 0, room: 0, layout: None };
+}
+
 /// The blocks of an attachment.
 #[derive(Default)]
 pub(super) struct Blocks {
-    table: Option<Shared<Vec<Block>>>,
-    /// The header of the first element.
-    first: Option<NonNull<VecHeader>>,
+    table: Option<Shared<Vec<Vec<Block>>>>,
+    chunks: Vec<Chunk>,
     notes: Vec<Note>,
     by_offset: Places,
     stock: [Vec<usize>; CLASSES],
-    vacant: Vec<usize>,
+    /// Elements without a block. The first are taken first, so that other chunks become empty.
+    vacant: BTreeSet<usize>,
+    /// Chunks with fewer elements than there may be; those that became empty have none.
+    growing: BTreeSet<usize>,
 }
 
-// SAFETY: the pointer is into the map, which lives as long as the table's handle, and what is there is all words.
+/// What is known of a chunk.
+struct Chunk {
+    /// The header of the first element.
+    first: NonNull<VecHeader>,
+    /// Elements that it has, and those of them that have a block.
+    len: usize,
+    used: usize,
+}
+
+// SAFETY: the pointers are into the map, which lives as long as the table's handle, and what is there is all words.
 unsafe impl Send for Blocks {}
 
 impl Blocks {
@@ -167,9 +188,9 @@ impl Blocks {
     /// Notes in the file that a block is handed out, or in stock.
     #[inline]
     fn mark(&self, element: usize, len: u64) {
-        if let Some(first) = self.first {
-            // SAFETY: an element of the table, which is changed by this attachment only; a header is all words.
-            unsafe { first.add(element).as_ref() }.len.put(len);
+        if let Some(chunk) = self.chunks.get(element / CHUNK) {
+            // SAFETY: an element of the chunk, which is changed by this attachment only; a header is all words.
+            unsafe { chunk.first.add(element % CHUNK).as_ref() }.len.put(len);
         }
     }
 
@@ -203,35 +224,50 @@ impl Blocks {
         if self.notes.len() + many as usize > Places::MOST {
             return Err(Error::OutOfSpace { needed: room, reason: "an allocator has at most 2^32 blocks".into() });
         }
-        let mut elements: Vec<usize> = self.vacant.iter().rev().copied().take(many as usize).collect();
-        let vacant = elements.len();
-        let (first, offsets) = table.change(|view| {
+        let mut elements: Vec<usize> = self.vacant.iter().copied().take(many as usize).collect();
+        let growing = self.growing.iter().map(|chunk| (*chunk, self.chunks[*chunk].len));
+        let all = growing.chain((self.chunks.len()..).map(|chunk| (chunk, 0)));
+        let new = all.flat_map(|(chunk, len)| chunk * CHUNK + len..(chunk + 1) * CHUNK);
+        elements.extend(new.take(many as usize - elements.len()));
+        let places = table.change(|view| {
+            let mut places = Vec::with_capacity(elements.len());
             for element in &elements {
-                view.set(*element, Block { room, align })?;
-            }
-            while (elements.len() as u64) < many {
-                elements.push(view.len());
-                view.push(Block { room, align })?;
-            }
-            let header = |element: usize| view.get(element).and_then(|place| NonNull::new(place.0.cast_mut()));
-            let missing = || Error::corrupt(0, "a table of blocks that lost some");
-            let first = header(0).ok_or_else(missing)?;
-            let mut offsets = Vec::with_capacity(elements.len());
-            for element in &elements {
+                let (number, place) = (element / CHUNK, element % CHUNK);
+                if number == view.len() {
+                    view.push(Vec::new())?;
+                }
+                let chunk = view.try_get_mut(number)?.ok_or_else(missing)?;
+                if place < chunk.len() {
+                    chunk.set(place, Block { room, align })?;
+                } else {
+                    if place == chunk.capacity() {
+                        chunk.reserve_exact((place / 2 + 1).min(CHUNK - place))?;
+                    }
+                    chunk.push(Block { room, align })?;
+                }
+                let header = |place| chunk.get(place).and_then(|place| NonNull::new(place.0.cast_mut()));
                 // SAFETY: an element of the table, which is locked; a header is all words.
-                offsets.push(unsafe { header(*element).ok_or_else(missing)?.as_ref() }.block());
+                let offset = unsafe { header(place).ok_or_else(missing)?.as_ref() }.block();
+                places.push((offset, header(0).ok_or_else(missing)?));
             }
-            Ok((first, offsets))
+            Ok(places)
         })?;
-        self.first = Some(first);
-        self.vacant.truncate(self.vacant.len() - vacant);
-        for (element, offset) in elements.iter().zip(offsets) {
-            let note = Note { offset, room, layout: None };
-            if *element < self.notes.len() {
-                self.notes[*element] = note;
-            } else {
-                self.notes.push(note);
+        for (element, (offset, first)) in elements.iter().zip(places) {
+            let number = element / CHUNK;
+            if number == self.chunks.len() {
+                self.chunks.push(Chunk { first, len: 0, used: 0 });
+                self.notes.resize(self.chunks.len() * CHUNK, Note::NONE);
             }
+            let chunk = &mut self.chunks[number];
+            // One that grew is elsewhere; the last of its elements tells where.
+            *chunk = Chunk { first, len: chunk.len.max(element % CHUNK + 1), used: chunk.used + 1 };
+            if chunk.len < CHUNK {
+                self.growing.insert(number);
+            } else {
+                self.growing.remove(&number);
+            }
+            self.notes[*element] = Note { offset, room, layout: None };
+            self.vacant.remove(element);
             self.by_offset.put(offset, *element);
         }
         Ok(elements)
@@ -253,15 +289,41 @@ impl Blocks {
     /// Gives the blocks of these elements back.
     fn empty(&mut self, elements: &[usize]) -> Result<()> {
         let Some(table) = &self.table else { return Ok(()) };
-        table.change(|view| elements.iter().try_for_each(|element| view.set(*element, Block { room: 0, align: 1 })))?;
+        let mut left = BTreeMap::new();
         for element in elements {
-            let note = &mut self.notes[*element];
-            self.by_offset.clear(note.offset);
-            *note = Note { offset: 0, room: 0, layout: None };
-            self.vacant.push(*element);
+            *left.entry(element / CHUNK).or_insert(self.chunks[element / CHUNK].used) -= 1;
+        }
+        // Room for a chunk's worth stays, for who takes and frees blocks in turn.
+        let spare = self.vacant.len() > CHUNK;
+        let bare = |number: usize| spare && left[&number] == 0;
+        table.change(|view| {
+            for element in elements.iter().filter(|element| !bare(*element / CHUNK)) {
+                let chunk = view.try_get_mut(element / CHUNK)?.ok_or_else(missing)?;
+                chunk.set(element % CHUNK, Block { room: 0, align: 1 })?;
+            }
+            left.keys().filter(|number| bare(**number)).try_for_each(|number| view.set(*number, Vec::new()))
+        })?;
+        for element in elements {
+            self.by_offset.clear(self.notes[*element].offset);
+            self.notes[*element] = Note::NONE;
+            self.vacant.insert(*element);
+        }
+        for (number, used) in &left {
+            self.chunks[*number].used = *used;
+            if bare(*number) {
+                self.chunks[*number].len = 0;
+                self.growing.insert(*number);
+                for element in number * CHUNK..(number + 1) * CHUNK {
+                    self.vacant.remove(&element);
+                }
+            }
         }
         Ok(())
     }
+}
+
+fn missing() -> Error {
+    Error::corrupt(0, "a table of blocks that lost some")
 }
 
 /// How many blocks are taken at once: few where there is little room.
@@ -271,7 +333,7 @@ fn at_once(home: &Home, room: u64) -> u64 {
 
 /// Bytes that an attachment has in stock, by its table.
 pub(super) fn in_stock(home: &Home, name: &str) -> Result<u64> {
-    let table: Shared<Vec<Vec<u8>>> = home.segment.open(name)?;
+    let table: Shared<Vec<Vec<Vec<u8>>>> = home.segment.open(name)?;
     let table = table.read()?;
-    Ok(table.iter().filter(|block| block.is_empty()).map(|block| block.capacity() as u64).sum())
+    Ok(table.iter().flatten().filter(|block| block.is_empty()).map(|block| block.capacity() as u64).sum())
 }

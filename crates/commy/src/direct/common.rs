@@ -202,7 +202,8 @@ macro_rules! collection {
         }
 
         /// In another container it is what it is a handle of: its content moves there, and it is left empty, both in the
-        /// transaction that puts it there. (Into another file it moves by a commit of its own.)
+        /// transaction that puts it there. (From another file, or through an attachment without an allocator, it is taken by a
+        /// second commit right behind that one: a process killed in between leaves it in both.)
         impl<$($parameters)*> Share for $name<$($arguments)*> {
             type Stored = <$std as Share>::Stored;
             type Ref<'a> = <$std as Share>::Ref<'a>;

@@ -127,7 +127,8 @@ impl<T: Share + Default> Handle<T> {
     }
 
     /// Takes the content out for who puts it elsewhere, in the transaction of `cx`; it is empty afterwards. What is in
-    /// another file is taken out by a commit of its own.
+    /// another file is taken out by a commit of its own, right behind that one; so is what is in the same file, but
+    /// reached through an attachment without an allocator.
     ///
     /// # Errors
     /// As [`Shared::write`], and [`Error::OutOfSpace`]; what the transaction did is then undone by who put it.
@@ -138,7 +139,7 @@ impl<T: Share + Default> Handle<T> {
             Claim::Own => placed.shared.load()?.into_stored(cx),
             Claim::Named | Claim::Held(_) => match placed.seen_from(cx)? {
                 Some(shared) => shared.take_within(cx),
-                None => self.take()?.into_stored(cx),
+                None => placed.shared.take_beside(cx),
             },
         }
     }

@@ -271,6 +271,13 @@ impl PartialEq<String> for StringView<'_> {
     }
 }
 
+/// So that sequences of texts are compared with those of std.
+impl PartialEq<&String> for StringView<'_> {
+    fn eq(&self, other: &&String) -> bool {
+        self.0 == *other
+    }
+}
+
 /// In another container it is a `String`: its text moves there, and it is left empty.
 impl Share for SharedString {
     type Stored = VecHeader;

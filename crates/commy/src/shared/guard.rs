@@ -78,6 +78,13 @@ pub struct WriteGuard<'a, T: Share> {
     not_send: PhantomData<*mut ()>,
 }
 
+/// What a guard has left open: see [`WriteGuard::leave_open`].
+pub(super) struct Open {
+    worker: Owner,
+    way: usize,
+    keep: u64,
+}
+
 impl<'a, T: Share> WriteGuard<'a, T> {
     #[inline(always)]
     pub(super) fn new(shared: &'a Shared<T>, worker: Owner, way: usize, keep: u64) -> WriteGuard<'a, T> {
@@ -173,6 +180,18 @@ impl<'a, T: Share> WriteGuard<'a, T> {
     pub fn rollback(mut self) {
         // What cannot be undone stays locked, and others get `LockTimeout`.
         let _ = self.close(false);
+    }
+
+    /// Leaves the object locked, and the transaction open, for a guard that [goes on](WriteGuard::go_on) with it.
+    pub(super) fn leave_open(mut self) -> Open {
+        self.open = false;
+        Open { worker: self.worker.clone(), way: self.way, keep: self.keep }
+    }
+
+    /// A guard for what another one of the same object has left open.
+    pub(super) fn go_on(shared: &'a Shared<T>, Open { worker, way, keep }: Open) -> WriteGuard<'a, T> {
+        let panicking = std::thread::panicking();
+        WriteGuard { shared, worker, way, keep, panicking, open: true, not_send: PhantomData }
     }
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! The content of an object that moves, in one transaction, to where that transaction puts it: for `direct`, where a
 //! container can be put into another one.
 
-use super::Shared;
+use super::{Shared, WriteGuard};
 use crate::directory::Found;
 use crate::error::{Error, Result};
 use crate::os;
@@ -17,7 +17,7 @@ impl<T: Share + Default> Shared<T> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`]. What was changed by then is undone with the part of the
     /// transaction that the caller is in.
     pub(crate) fn take_within(&self, cx: Cx) -> Result<T::Stored> {
-        if !cx.has_joined(self.object) {
+        if !cx.has_joined(self.address()) {
             let keep = self.lock_for_writing(cx.worker()?, self.attachment().patience)?;
             let object = self.as_untyped();
             let let_go = move |committed| {
@@ -27,7 +27,7 @@ impl<T: Share + Default> Shared<T> {
                     object.wake_sleepers();
                 }
             };
-            cx.join(self.object, let_go);
+            cx.join(self.address(), let_go);
             self.watch(cx);
         }
         let (stored, empty) = (self.stored(), T::default().into_stored(cx)?);
@@ -43,6 +43,40 @@ impl<T: Share + Default> Shared<T> {
             stored.write(empty);
             Ok(content.assume_init())
         }
+    }
+
+    /// The same for a transaction of an attachment with which this one cannot share a commit, as that of another file:
+    /// the content is copied to there, and taken from here by a commit of its own, right behind that one. Whoever is
+    /// killed in between leaves it in both.
+    ///
+    /// # Errors
+    /// As [`take_within`](Shared::take_within); here everything is then as it was.
+    pub(crate) fn take_beside(&self, cx: Cx) -> Result<T::Stored> {
+        let mut guard = self.write()?;
+        let taken = guard.load().and_then(|content| {
+            guard.store(T::default())?;
+            content.into_stored(cx)
+        });
+        if taken.is_err() {
+            guard.rollback();
+            return taken;
+        }
+        let (here, open) = (self.clone(), guard.leave_open());
+        cx.join(self.address(), move |committed| {
+            let guard = WriteGuard::go_on(&here, open);
+            if committed {
+                // What cannot be noted, or given back, is told to nobody any more: the content is there.
+                let _ = guard.commit();
+            } else {
+                guard.rollback();
+            }
+        });
+        taken
+    }
+
+    /// What tells it from all other objects of this process' attachments.
+    fn address(&self) -> u64 {
+        self.attachment().map.base() as u64 + self.object
     }
 
     /// The same object, through another attachment, if that is one of the same file.

@@ -136,6 +136,21 @@ fn a_file_can_be_filled_to_the_last_block_and_emptied_again() {
 }
 
 #[test]
+fn small_blocks_fill_a_file_as_far_as_what_is_noted_of_each_lets_them() {
+    let (_folder, _path, allocator) = fresh();
+    let before = allocator.size();
+    for _ in 0..2 {
+        let blocks: Vec<_> =
+            std::iter::repeat_with(|| allocator.allocate(layout(24, 8))).map_while(Result::ok).collect();
+        // 32 bytes for each, and 24 for its header.
+        assert!(blocks.len() * 56 > 920_000, "{} blocks", blocks.len());
+        assert!(allocator.segment().check().expect("a check").is_empty());
+        blocks.into_iter().for_each(|block| allocator.deallocate(block.cast(), layout(24, 8)));
+    }
+    assert!(allocator.size() <= before + (16 << 10), "the table stays: {}", allocator.size() - before);
+}
+
+#[test]
 fn a_file_that_is_large_from_the_beginning_can_be_filled_wholly() {
     let (_folder, path) = place();
     // SAFETY: nothing is lent.

@@ -151,3 +151,70 @@ fn boxes_move_with_the_transaction_too() {
     drop(guard);
     assert!(numbers.iter().eq(&[7, 8, 0]) && *named() == 0);
 }
+
+#[test]
+fn what_moves_where_no_commit_is_shared_is_lost_by_nothing_that_is_undone() {
+    let (_folder, path, from) = fresh();
+    let (elsewhere, _, other_file) = fresh();
+    let without_allocator = commy::Segment::open(&path).expect("the same file");
+    let named = || SharedString::named_in(&from, "text");
+    let into: [commy::Shared<Vec<SharedString>>; 2] = [
+        other_file.segment().open_or_create("texts").expect("room"),
+        without_allocator.open_or_create("texts").expect("room"),
+    ];
+    for texts in into {
+        named().store("a text").expect("room");
+        let version = named().version();
+        let mut guard = texts.write().expect("the lock");
+        guard.push(named()).expect("room");
+        assert!(
+            std::thread::scope(|scope| {
+                let handle = named();
+                scope.spawn(move || handle.as_shared().try_write().is_err()).join().expect("a thread")
+            }),
+            "nobody gets it meanwhile"
+        );
+        assert!(matches!(guard.push(named()), Err(Error::Deadlock { .. })), "it cannot move twice");
+        guard.rollback();
+        assert_eq!((named().load().expect("a copy"), named().version()), ("a text".to_string(), version));
+        texts.push(named()).expect("room");
+        assert!(named().is_empty() && named().version() > version);
+        assert_eq!(*texts.read().expect("the lock"), ["a text"]);
+    }
+    // An error on the other side takes nothing.
+    named().store(&"long ".repeat(1000)).expect("room");
+    let small = commy::Segment::options()
+        .initial_size(64 << 10)
+        .max_size(64 << 10)
+        .create(elsewhere.path().join("small"))
+        .expect("a segment");
+    let texts: commy::Shared<Vec<SharedString>> = small.open_or_create("texts").expect("room");
+    let pushed = (0..100).take_while(|_| {
+        let done = texts.push(named());
+        if done.is_ok() {
+            named().store(&"long ".repeat(1000)).expect("room");
+        }
+        done.is_ok()
+    });
+    assert!(pushed.count() < 20);
+    assert_eq!(named().len(), 5000);
+}
+
+#[test]
+fn texts_are_compared_with_borrowed_ones() {
+    let (_folder, _path, allocator) = fresh();
+    let all = ["a", "b"];
+    let strings: SharedVec<String> = SharedVec::from_iter_in(all.map(String::from), &allocator);
+    assert_eq!(strings, all);
+    assert!(strings == all[..] && strings == &all[..] && strings == all.to_vec() && strings != ["a", "c"]);
+    assert!(strings == all.map(String::from));
+    let made = |text| SharedString::from_str_in(text, &allocator).expect("room");
+    let texts: SharedVec<SharedString> = SharedVec::from_iter_in(all.map(made), &allocator);
+    assert!(texts == all && texts == all.map(String::from) && texts != ["a"]);
+    let queue: SharedVecDeque<String> = SharedVecDeque::from_iter_in(all.map(String::from), &allocator);
+    assert!(queue == all && queue == all[..] && queue == all.to_vec());
+    let (deque, guard) = (std::collections::VecDeque::from(all), queue.read().expect("the lock"));
+    assert!(*guard == deque && deque == *guard);
+    let guard = strings.read().expect("the lock");
+    assert!(all == *guard && all.to_vec() == *guard && all[..] == *guard);
+}

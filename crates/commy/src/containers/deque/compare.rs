@@ -45,7 +45,7 @@ where
     }
 }
 
-impl<T: Share, U> PartialEq<VecDeque<U>> for DequeView<T>
+impl<T: Share, U: Share> PartialEq<VecDeque<U>> for DequeView<T>
 where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
@@ -54,7 +54,7 @@ where
     }
 }
 
-impl<T: Share, U> PartialEq<Vec<U>> for DequeView<T>
+impl<T: Share, U: Share> PartialEq<Vec<U>> for DequeView<T>
 where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
@@ -63,7 +63,7 @@ where
     }
 }
 
-impl<T: Share, U, const N: usize> PartialEq<[U; N]> for DequeView<T>
+impl<T: Share, U: Share, const N: usize> PartialEq<[U; N]> for DequeView<T>
 where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
@@ -72,7 +72,7 @@ where
     }
 }
 
-impl<T: Share, U> PartialEq<[U]> for DequeView<T>
+impl<T: Share, U: Share> PartialEq<[U]> for DequeView<T>
 where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
@@ -81,7 +81,7 @@ where
     }
 }
 
-impl<T: Share, U> PartialEq<DequeView<T>> for VecDeque<U>
+impl<T: Share, U: Share> PartialEq<DequeView<T>> for VecDeque<U>
 where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
@@ -90,7 +90,7 @@ where
     }
 }
 
-impl<T: Share, U> PartialOrd<VecDeque<U>> for DequeView<T>
+impl<T: Share, U: Share> PartialOrd<VecDeque<U>> for DequeView<T>
 where
     for<'a, 'b> T::Ref<'a>: PartialOrd<&'b U>,
 {
@@ -99,7 +99,7 @@ where
     }
 }
 
-impl<T: Share, U> PartialOrd<DequeView<T>> for VecDeque<U>
+impl<T: Share, U: Share> PartialOrd<DequeView<T>> for VecDeque<U>
 where
     for<'a, 'b> T::Ref<'a>: PartialOrd<&'b U>,
 {

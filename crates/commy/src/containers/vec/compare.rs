@@ -45,7 +45,7 @@ where
     }
 }
 
-impl<T: Share, U> PartialEq<[U]> for VecView<T>
+impl<T: Share, U: Share> PartialEq<[U]> for VecView<T>
 where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
@@ -54,7 +54,7 @@ where
     }
 }
 
-impl<T: Share, U> PartialEq<&[U]> for VecView<T>
+impl<T: Share, U: Share> PartialEq<&[U]> for VecView<T>
 where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
@@ -63,7 +63,7 @@ where
     }
 }
 
-impl<T: Share, U, const N: usize> PartialEq<[U; N]> for VecView<T>
+impl<T: Share, U: Share, const N: usize> PartialEq<[U; N]> for VecView<T>
 where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
@@ -72,7 +72,7 @@ where
     }
 }
 
-impl<T: Share, U> PartialEq<Vec<U>> for VecView<T>
+impl<T: Share, U: Share> PartialEq<Vec<U>> for VecView<T>
 where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
@@ -81,7 +81,7 @@ where
     }
 }
 
-impl<T: Share, U> PartialEq<VecView<T>> for Vec<U>
+impl<T: Share, U: Share> PartialEq<VecView<T>> for Vec<U>
 where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
@@ -90,7 +90,7 @@ where
     }
 }
 
-impl<T: Share, U> PartialEq<VecView<T>> for [U]
+impl<T: Share, U: Share> PartialEq<VecView<T>> for [U]
 where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
@@ -99,7 +99,7 @@ where
     }
 }
 
-impl<T: Share, U, const N: usize> PartialEq<VecView<T>> for [U; N]
+impl<T: Share, U: Share, const N: usize> PartialEq<VecView<T>> for [U; N]
 where
     for<'a, 'b> T::Ref<'a>: PartialEq<&'b U>,
 {
@@ -108,7 +108,7 @@ where
     }
 }
 
-impl<T: Share, U> PartialOrd<[U]> for VecView<T>
+impl<T: Share, U: Share> PartialOrd<[U]> for VecView<T>
 where
     for<'a, 'b> T::Ref<'a>: PartialOrd<&'b U>,
 {
@@ -117,7 +117,7 @@ where
     }
 }
 
-impl<T: Share, U> PartialOrd<Vec<U>> for VecView<T>
+impl<T: Share, U: Share> PartialOrd<Vec<U>> for VecView<T>
 where
     for<'a, 'b> T::Ref<'a>: PartialOrd<&'b U>,
 {
@@ -126,7 +126,7 @@ where
     }
 }
 
-impl<T: Share, U> PartialOrd<VecView<T>> for Vec<U>
+impl<T: Share, U: Share> PartialOrd<VecView<T>> for Vec<U>
 where
     for<'a, 'b> T::Ref<'a>: PartialOrd<&'b U>,
 {
