@@ -206,7 +206,8 @@ fn texts_are_compared_with_borrowed_ones() {
     let all = ["a", "b"];
     let strings: SharedVec<String> = SharedVec::from_iter_in(all.map(String::from), &allocator);
     assert_eq!(strings, all);
-    assert!(strings == all[..] && strings == &all[..] && strings == all.to_vec() && strings != ["a", "c"]);
+    let slice = &all[..];
+    assert!(strings == slice && strings == *slice && strings == all.to_vec() && strings != ["a", "c"]);
     assert!(strings == all.map(String::from));
     let made = |text| SharedString::from_str_in(text, &allocator).expect("room");
     let texts: SharedVec<SharedString> = SharedVec::from_iter_in(all.map(made), &allocator);
@@ -214,7 +215,8 @@ fn texts_are_compared_with_borrowed_ones() {
     let queue: SharedVecDeque<String> = SharedVecDeque::from_iter_in(all.map(String::from), &allocator);
     assert!(queue == all && queue == all[..] && queue == all.to_vec());
     let (deque, guard) = (std::collections::VecDeque::from(all), queue.read().expect("the lock"));
-    assert!(*guard == deque && deque == *guard);
+    assert_eq!(*guard, deque);
+    assert_eq!(deque, *guard);
     let guard = strings.read().expect("the lock");
     assert!(all == *guard && all.to_vec() == *guard && all[..] == *guard);
 }
