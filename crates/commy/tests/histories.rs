@@ -9,7 +9,6 @@
 //! ```
 //!
 //! `COMMY_HISTORIES` says how many of each kind are recorded, 60 unless said.
-#![cfg(unix)]
 
 mod common;
 
@@ -146,11 +145,25 @@ const KINDS: [Kind; 4] = [
 ];
 
 /// Nanoseconds of the clock that all processes have.
+#[cfg(unix)]
 fn now() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: a live structure to write to.
     assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) }, 0);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Ticks of the clock that all processes have.
+#[cfg(windows)]
+fn now() -> u64 {
+    #[link(name = "kernel32")]
+    unsafe extern "system" {
+        fn QueryPerformanceCounter(count: *mut i64) -> i32;
+    }
+    let mut now = 0;
+    // SAFETY: a live number to write to.
+    assert_ne!(unsafe { QueryPerformanceCounter(&raw mut now) }, 0);
+    now as u64
 }
 
 /// Operations that a player does on one object.
