@@ -39,6 +39,7 @@ pub struct Session {
     pub identity: Identity,
     pub policy: Arc<Policy>,
     pub usage: Arc<Usage>,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "segments are not handed over"))]
     pub peer: Peer,
     known: HashMap<String, Known>,
     _place: Taken,

@@ -51,6 +51,7 @@ pub struct Service {
     segment: Segment,
     home: Home,
     /// What the segment had been through when its checkpoint was written.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there are no segments in memory"))]
     saved: Mutex<Option<u64>>,
     objects: RwLock<HashMap<String, Arc<Object>>>,
     /// It was deleted: what still has it finds nothing.
