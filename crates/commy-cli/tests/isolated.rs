@@ -249,10 +249,15 @@ async fn who_scribbles_over_a_segment_ends_neither_the_server_nor_keeps_it_waiti
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_secs(2) {
             let asked = Instant::now();
-            // What comes of it does not matter, as long as it comes.
-            let _ = near.object("list").get::<Vec<u64>>("").await;
-            let _ = near.object("list").push("", &9u64).await;
-            let _ = near.objects().await;
+            // What the answer is does not matter, as long as there is one: a connection that is lost has none.
+            let answers = [
+                near.object("list").get::<Vec<u64>>("").await.map(drop),
+                near.object("list").push("", &9u64).await.map(drop),
+                near.objects().await.map(drop),
+                near.describe().await.map(drop),
+            ];
+            let lost = answers.into_iter().filter_map(Result::err).find(|error| error.code().is_none());
+            assert!(lost.is_none(), "{part}: {lost:?}, {:?}", place.daemon.child.try_wait());
             assert!(asked.elapsed() < LONG);
         }
         place.is_well().await;

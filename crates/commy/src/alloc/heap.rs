@@ -490,7 +490,8 @@ pub(super) fn size_for(end: u64, purpose: Purpose) -> u64 {
 
 /// Regions that have a bitmap word and at least one page in the file.
 pub(crate) fn regions(map: &Map) -> u64 {
-    let all = map.size().div_ceil(REGION);
+    // There is one, whatever the header says.
+    let all = map.size().div_ceil(REGION).max(1);
     let (mut chunk, ..) = bitmap::place(all - 1);
     if chunk == 0 || map.header().bitmap_chunks.get(chunk).is_some_and(|p| p.get() != 0) {
         return all;

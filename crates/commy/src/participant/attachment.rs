@@ -52,6 +52,8 @@ pub(crate) struct Attachment {
     pub(crate) patience: Duration,
     rescue: Rescue,
     relief: OnceLock<Relief>,
+    /// Whether threads light beacons in it.
+    pub(crate) lights_beacons: bool,
     /// Which of the attachments that this process has had it is; of any segment.
     pub(crate) serial: u64,
     /// Process slot and its generation, `generation << 32 | index`. `ONLOOKER`: it has none, and cannot write.
@@ -77,6 +79,9 @@ impl Attachment {
         static SERIALS: AtomicU64 = AtomicU64::new(1);
         Attachment {
             serial: SERIALS.fetch_add(1, Ordering::Relaxed),
+            // The C library follows pointers that it keeps in a lit beacon. Memory of a fixed length is for processes that
+            // need not trust each other: there the process layer alone tells who is alive.
+            lights_beacons: !os::has_fixed_length(map.file()),
             map,
             segment,
             patience,

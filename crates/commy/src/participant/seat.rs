@@ -67,6 +67,9 @@ impl<'a> Actor<'a> {
             let occupied = claim::occupy(slot.state.atomic(), state, process, || {
                 slot.marks.iter().for_each(|mark| mark.put(0));
                 slot.waits_for.put(0);
+                if !attachment.lights_beacons {
+                    return Ok(());
+                }
                 // SAFETY: the slot is claimed, so nobody else lights the beacon, and it was not held.
                 unsafe { Beacon::hold(std::ptr::from_ref(&slot.beacon).cast_mut()) }
             });

@@ -179,7 +179,7 @@ impl Worker {
             open: Cell::new(0),
             marks: Cell::new(0),
             sharing: [const { Cell::new(0) }; MARKS],
-            beacon_out: Cell::new(false),
+            beacon_out: Cell::new(!attachment.lights_beacons),
         });
         state.seats.push((actor.index, (actor.tag >> 16) as u32));
         drop(state);

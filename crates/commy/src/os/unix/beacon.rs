@@ -13,7 +13,8 @@
 //!   word that is neither 0 nor owned cannot be locked any more.
 //!
 //! The list leads through the mutexes themselves, so a held beacon stays mapped until its thread
-//! has let go or died.
+//! has let go or died; and whoever can write there could have the C library write anywhere. So none is taken where those
+//! who attach need not trust each other (`Attachment::lights_beacons`).
 //!
 //! Other systems do not mark the dead. There the word says only that it was taken, and whether its
 //! holder lives is for the process layer to find out.
