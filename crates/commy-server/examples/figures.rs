@@ -4,9 +4,10 @@
 //! cargo run --release -p commy-server --example figures
 //! ```
 //!
-//! Each system is a process of its own. They take turns, seven rounds, and the medians are printed. Clients are the same
-//! for all: a task for each connection on one thread, which writes bytes that were made before and reads answers by their
-//! length alone.
+//! Each system is a process of its own. They take turns with each quantity, in many short rounds, and the medians are printed.
+//! Clients are the same for all: one thread, which writes bytes that were made before and reads answers by their length
+//! alone.
+
 use commy_client::wire::{Call, Encoding, Get, Mode, Request, Set, Tenant, encode};
 use commy_client::{Client, Credentials, Options};
 use commy_server::{Config, Server, Tls, dev_certificate};
@@ -21,9 +22,9 @@ use tokio::net::TcpStream;
 
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
-const ROUNDS: usize = 7;
-const ALONE: usize = 4000;
-const TOGETHER: Duration = Duration::from_millis(400);
+const ROUNDS: usize = 15;
+const ALONE: usize = 2000;
+const TOGETHER: Duration = Duration::from_millis(200);
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -280,16 +281,18 @@ async fn measure() -> Result<()> {
         service.create_object("map", "HashMap<String, u64>").await?;
         service.create_object("plain", "u64").await?;
     }
-    let mut results: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
+    let mut results: BTreeMap<(String, &str), Vec<f64>> = BTreeMap::new();
     for round in 0..ROUNDS {
-        for system in &systems {
-            let mut note = |what, value| results.entry((what, system.name)).or_default().push(value);
-            note("1 get p50 us", system.alone(&system.get).await?);
-            note("1 set p50 us", system.alone(&system.set).await?);
-            note("16 connections get/s", system.together(&system.get, 16, 1).await?);
-            note("16 connections set/s", system.together(&system.set, 16, 1).await?);
-            note("16 pipelined get/s", system.together(&system.get, 1, 16).await?);
-            note("16 pipelined set/s", system.together(&system.set, 1, 16).await?);
+        for (what, set) in [("get", false), ("set", true)] {
+            for system in &systems {
+                let bytes = if set { &system.set } else { &system.get };
+                let mut note = |how: &str, value| {
+                    results.entry((format!("{how} {what}"), system.name)).or_default().push(value);
+                };
+                note("1 in flight, p50 us,", system.alone(bytes).await?);
+                note("16 connections, 1/s,", system.together(bytes, 16, 1).await?);
+                note("16 pipelined, 1/s,", system.together(bytes, 1, 16).await?);
+            }
         }
         eprint!("{}/{ROUNDS} ", round + 1);
         std::io::stderr().flush()?;

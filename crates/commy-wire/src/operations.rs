@@ -5,7 +5,30 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// An operation: with the object's name, and most with a path and a condition.
 macro_rules! operation {
+    ($(#[$doc:meta])* $name:ident at path, if version { $($fields:tt)* }) => {
+        operation! {
+            $(#[$doc])*
+            $name at path {
+                $($fields)*
+                /// Only if the object has this version.
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                if_version: Option<u64>,
+            }
+        }
+    };
+    ($(#[$doc:meta])* $name:ident at path { $($fields:tt)* }) => {
+        operation! {
+            $(#[$doc])*
+            $name {
+                /// Where in the object.
+                #[serde(default, skip_serializing_if = "String::is_empty")]
+                path: String,
+                $($fields)*
+            }
+        }
+    };
     ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $field:ident: $type:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,125 +70,71 @@ operation! {
 
 operation! {
     /// Reads what a path leads to.
-    Get {
-        /// Where in the object.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        path: String,
-        /// Only if the object has this version.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        if_version: Option<u64>,
-    }
+    Get at path, if version {}
 }
 
 operation! {
     /// Replaces what a path leads to; in a map puts an entry in.
-    Set {
-        /// Where in the object.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        path: String,
+    Set at path, if version {
         /// The value.
         value: Value,
-        /// Only if the object has this version.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        if_version: Option<u64>,
     }
 }
 
 operation! {
-    /// Puts something in: an element before an index, an entry of a key that is not there, an element of a set.
-    Insert {
-        /// Where in the object; its last step is the index or key, for a set there is none.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        path: String,
+    /// Puts something in: an element before an index, an entry of a key that is not there, an element of a set. The last step
+    /// of the path is the index or key; for a set there is none.
+    Insert at path, if version {
         /// The value.
         value: Value,
-        /// Only if the object has this version.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        if_version: Option<u64>,
     }
 }
 
 operation! {
     /// Takes out what a path leads to.
-    Remove {
-        /// Where in the object.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        path: String,
-        /// Only if the object has this version.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        if_version: Option<u64>,
-    }
+    Remove at path, if version {}
 }
 
 operation! {
     /// Makes the container, text or option at a path empty.
-    Clear {
-        /// Where in the object.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        path: String,
-        /// Only if the object has this version.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        if_version: Option<u64>,
-    }
+    Clear at path, if version {}
 }
 
 operation! {
     /// Adds an element at an end of a vector or deque, or text to a text.
-    Push {
-        /// Where in the object.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        path: String,
+    Push at path, if version {
         /// The element.
         value: Value,
         /// At the front.
         #[serde(default, skip_serializing_if = "is_false")]
         front: bool,
-        /// Only if the object has this version.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        if_version: Option<u64>,
     }
 }
 
 operation! {
     /// Takes the element at an end of a vector, deque, ordered map or set out.
-    Pop {
-        /// Where in the object.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        path: String,
+    Pop at path, if version {
         /// At the front.
         #[serde(default, skip_serializing_if = "is_false")]
         front: bool,
         /// Wait so many milliseconds for one if there is none. Not in a batch.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wait_ms: Option<u64>,
-        /// Only if the object has this version.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        if_version: Option<u64>,
     }
 }
 
 operation! {
     /// How many elements or entries there are at a path; of a text, bytes.
-    Length {
-        /// Where in the object.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        path: String,
-        /// Only if the object has this version.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        if_version: Option<u64>,
-    }
+    Length at path, if version {}
 }
 
 operation! {
     /// Reads the entries of a container page by page.
-    Scan {
-        /// Where in the object.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        path: String,
+    Scan at path {
         /// That of the page before; the first page has none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cursor: Option<String>,
-        /// How many entries at most; the server's limit unless given.
+        /// How many entries, of a hash map or set sometimes a few more; the server's limit unless given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<u32>,
     }
@@ -173,10 +142,7 @@ operation! {
 
 operation! {
     /// Tells of what changes from now on, in events that name this request.
-    Watch {
-        /// Where in the object.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
-        path: String,
+    Watch at path {
         /// The version that the client knows, after a connection was lost: it gets what came since. Without one it gets
         /// the value first.
         #[serde(default, skip_serializing_if = "Option::is_none")]

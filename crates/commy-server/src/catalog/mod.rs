@@ -176,3 +176,43 @@ async fn migrate(pool: &SqlitePool) -> std::result::Result<(), String> {
     }
     tx.commit().await.map_err(said)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_says_nothing_that_only_sqlite_understands() {
+        // What there is besides is what was tried with PostgreSQL.
+        let own =
+            ["AUTOINCREMENT", "INTEGER", "BLOB", "PRAGMA", "WITHOUT ROWID", "STRICT", "OR REPLACE", "DATETIME", "`"];
+        for (migration, text) in (1..).zip(MIGRATIONS) {
+            let said: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+            let said = said.join("\n").to_uppercase();
+            for word in own {
+                assert!(!said.contains(word), "migration {migration}: {word}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_catalog_of_the_first_version_is_brought_to_this_one_with_all_that_is_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("catalog.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        let old = "CREATE TABLE schema_version (version BIGINT NOT NULL); INSERT INTO schema_version VALUES (1);";
+        let rows = "INSERT INTO tenant VALUES (1, 'acme'); INSERT INTO service VALUES (2, 1, 'orders', 'served', 65536); \
+                    INSERT INTO principal VALUES (3, 1, 'ada', 'key', NULL); \
+                    INSERT INTO permission_grant VALUES (4, 3, NULL, 1, 2, 2);";
+        for text in [MIGRATIONS[0], old, rows] {
+            sqlx::raw_sql(text).execute(&pool).await.unwrap();
+        }
+        pool.close().await;
+        let catalog = Catalog::open(&path, Clock::default()).await.unwrap();
+        let policy = catalog.policy();
+        let row = policy.service(1, "orders").unwrap();
+        assert!(policy.permissions(3, row.node()).has(commy_wire::Permission::ServiceRead));
+        assert!(!policy.has_objects(row));
+    }
+}
