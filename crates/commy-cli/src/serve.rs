@@ -5,6 +5,7 @@
 use crate::demo::Result;
 use clap::Args;
 use commy_server::{Bootstrap, Config, Server, Tls, dev_certificate};
+use std::env::consts::EXE_EXTENSION;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -135,7 +136,7 @@ fn raise_limits() {
 
 async fn serve(config: Config, demo: bool) -> Result<()> {
     let authority = config.tls.as_ref().map(|tls| tls.certificate.clone());
-    let socket = config.socket();
+    let (socket, data) = (config.socket(), config.data.clone());
     let (server, bootstrap) = Server::start(config).await?;
     let scheme = if authority.is_some() { "wss" } else { "ws" };
     let url = server.address().map(|address| match address.ip().is_loopback() {
@@ -154,6 +155,11 @@ async fn serve(config: Config, demo: bool) -> Result<()> {
         if let (true, Some(url)) = (demo, &url) {
             say_what_to_paste(url, authority.as_deref(), key).await?;
         }
+    } else if demo {
+        let data = data.display();
+        say!(
+            "{data} is there from before: its keys are those shown then; for a new demo remove it, or name another --data"
+        );
     }
     say!("ready");
     until_told().await?;
@@ -185,9 +191,24 @@ async fn say_what_to_paste(url: &str, authority: Option<&Path>, key: &str) -> Re
     if let Some(authority) = authority {
         say!("  export COMMY_AUTHORITY={}", authority.canonicalize()?.display());
     }
-    say!("  commy set {url} demo/shop/stock apples 3\n  commy get {url} demo/shop/stock apples");
-    say!("  commy get {url} demo/shop/stock --watch\n");
+    let commy = program();
+    say!("  {commy} set {url} demo/shop/stock apples 3\n  {commy} get {url} demo/shop/stock apples");
+    say!("  {commy} get {url} demo/shop/stock --watch\n");
     Ok(())
+}
+
+/// How this program is called in another terminal: by its name if that is found there, else by its path.
+fn program() -> String {
+    let Some(own) = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok()) else {
+        return "commy".into();
+    };
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let mut found = std::env::split_paths(&paths).map(|folder| folder.join("commy").with_extension(EXE_EXTENSION));
+    if found.find_map(|path| path.canonicalize().ok()).is_some_and(|first| first == own) {
+        return "commy".into();
+    }
+    let shown = own.display().to_string();
+    if shown.contains(char::is_whitespace) { format!("\"{shown}\"") } else { shown }
 }
 
 /// Waits for whatever says that the server is to stop.

@@ -12,6 +12,8 @@ pub enum Need {
     /// All of these permissions at each object that it names, or above; the service is asked first, since what is granted
     /// there needs no look at objects.
     AtObjects(Permissions),
+    /// All of these permissions at the service that it names, or at an object in it: it tells of those objects only.
+    AtSomeObject(Permissions),
     /// Any permission at the service that it names.
     AnyAtService,
     /// This permission at the tenant of the service that it names.
@@ -39,7 +41,8 @@ pub fn need(call: &Call) -> Need {
         Call::ServiceCreate(_) => Need::AtTenant(Permission::ServiceCreate),
         Call::ServiceOpen(_) => Need::AnyAtService,
         Call::ServiceDelete(_) => Need::AtService(DELETE),
-        Call::ServiceDescribe(_) | Call::ObjectList(_) => Need::AtService(READ),
+        Call::ServiceDescribe(_) => Need::AtService(READ),
+        Call::ObjectList(_) => Need::AtSomeObject(READ),
         Call::ObjectDescribe(_) => Need::AtObjects(READ),
         Call::Get(_) | Call::Length(_) | Call::Scan(_) | Call::Watch(_) => Need::AtObjects(READ),
         // There is no object yet.

@@ -248,12 +248,14 @@ impl Policy {
         self.permissions(principal, node)
     }
 
-    /// Whether a principal may do anything at a service, or with an object in it.
-    pub fn knows(&self, principal: u64, row: &ServiceRow) -> bool {
+    /// Whether a principal has these permissions, and any at all, at a service or at an object in it.
+    pub fn knows(&self, principal: u64, row: &ServiceRow, needed: Permissions) -> bool {
+        let enough = |node| {
+            let found = self.permissions(principal, node);
+            !found.is_empty() && found.bits() & needed.bits() == needed.bits()
+        };
         let objects = self.objects.get(&row.id).into_iter().flat_map(|objects| objects.values());
-        let mut nodes = objects.map(|id| Node::Object(row.tenant, row.id, *id));
-        !self.permissions(principal, row.node()).is_empty()
-            || nodes.any(|node| !self.permissions(principal, node).is_empty())
+        enough(row.node()) || objects.map(|id| Node::Object(row.tenant, row.id, *id)).any(enough)
     }
 
     /// Whether anything was granted at objects of a service.

@@ -191,7 +191,7 @@ impl Session {
                 let seen = |id: u64| {
                     let below = || policy.services().filter(|row| row.tenant == id);
                     !self.permissions(Node::Tenant(id)).is_empty()
-                        || below().any(|row| policy.knows(self.identity.principal, row))
+                        || below().any(|row| policy.knows(self.identity.principal, row, Permissions::NONE))
                 };
                 let tenants = policy.tenants.iter().filter(|(_, id)| seen(**id));
                 Reply::Tenants(tenants.map(|(name, id)| TenantInfo { id: *id, tenant: name.clone() }).collect())

@@ -87,7 +87,7 @@ impl Session {
             Call::ServiceList(list) => {
                 let tenant = list.tenant.as_deref().map(|name| self.policy.tenant(name));
                 let seen = self.policy.services().filter(|row| tenant.is_none_or(|tenant| tenant == Some(row.tenant)));
-                let seen = seen.filter(|row| self.policy.knows(self.identity.principal, row));
+                let seen = seen.filter(|row| self.policy.knows(self.identity.principal, row, Permissions::NONE));
                 let seen = seen.map(|row| self.service_info(row));
                 Doing::Done(Ok(Reply::Services(seen.collect())))
             }
@@ -102,13 +102,14 @@ impl Session {
             }
             Call::ObjectCreate(create) => self.create_object(&request, create.clone())?,
             Call::ObjectRemove(asked) => self.remove_object(&request, asked.object.clone())?,
-            Call::ObjectList(_) | Call::ObjectDescribe(_) | Call::Scan(_) => {
+            Call::ObjectList(_) => self.list_objects(&request)?,
+            Call::ObjectDescribe(_) | Call::Scan(_) => {
                 let (_, service) = self.service(&request)?;
                 let call = request.call;
                 self.later(service, move |service| match &call {
-                    Call::ObjectDescribe(asked) => service.describe(&asked.object).map(Reply::Object),
                     Call::Scan(scan) => service.scan(scan),
-                    _ => service.segment().objects().map(Reply::Objects).map_err(crate::failure::of_library),
+                    Call::ObjectDescribe(asked) => service.describe(&asked.object).map(Reply::Object),
+                    _ => Err(fail(Code::Unsupported, "this request is not known here")),
                 })?
             }
             Call::Map(map) => self.map(&request, map)?,

@@ -158,11 +158,13 @@ async fn greet(shared: &Arc<Shared>, socket: &mut WebSocket, peer: Peer) -> Resu
         };
         let encoding = encoding_of(&first);
         let asked = match read(&first) {
-            Some(Ok((Request { id, call: Call::Authenticate(asked), .. }, _))) => {
-                welcome(shared, peer, &asked).map(|done| (id, done)).map_err(|failure| (Some(id), failure))
-            }
-            Some(Ok((request, _))) => {
-                Err((Some(request.id), fail(Code::Unauthenticated, "the first request must be authenticate")))
+            Some(Ok((Request { id, call, .. }, _))) => {
+                shared.metrics.request(&call);
+                let done = match call {
+                    Call::Authenticate(asked) => welcome(shared, peer, &asked),
+                    _ => Err(fail(Code::Unauthenticated, "the first request must be authenticate")),
+                };
+                done.map(|done| (id, done)).map_err(|failure| (Some(id), failure))
             }
             Some(Err(failure)) => Err((None, failure)),
             None => return Err(GONE),

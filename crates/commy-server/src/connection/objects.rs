@@ -1,9 +1,10 @@
-//! Making and removing objects: done in their segments, and kept in step with what the catalog says was granted at them.
+//! Making, removing and listing objects: done in their segments, and kept in step with what the catalog says was granted at
+//! them.
 
 use super::calls::Doing;
 use super::session::Session;
-use crate::failure::Result;
-use commy_wire::{Code, ObjectCreate, Reply, Request};
+use crate::failure::{Result, of_library};
+use commy_wire::{Code, ObjectCreate, Permission, Reply, Request};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -11,6 +12,20 @@ use tokio::time::Instant;
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl Session {
+    /// The objects that the client may read.
+    pub(super) fn list_objects(&mut self, request: &Request) -> Result<Doing> {
+        let (row, service) = self.service(request)?;
+        let (policy, principal) = (self.policy.clone(), self.identity.principal);
+        self.later(service, move |service| {
+            let mut names = service.segment().objects().map_err(of_library)?;
+            if !policy.permissions(principal, row.node()).has(Permission::ServiceRead) {
+                let may = |name: &String| policy.permissions_at(principal, &row, name).has(Permission::ServiceRead);
+                names.retain(may);
+            }
+            Ok(Reply::Objects(names))
+        })
+    }
+
     pub(super) fn create_object(&mut self, request: &Request, create: ObjectCreate) -> Result<Doing> {
         let (row, service) = self.service(request)?;
         if self.policy.object(&row, &create.object).is_none() {

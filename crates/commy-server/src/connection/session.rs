@@ -125,10 +125,16 @@ impl Session {
                 let found = self.known(named(request)?)?.permissions;
                 found.bits() & needed.bits() == needed.bits() || self.allow_objects(request)?
             }
+            Need::AtSomeObject(needed) => {
+                let known = self.known(named(request)?)?;
+                let (found, row) = (known.permissions, known.row.clone());
+                let below = |row: Arc<ServiceRow>| self.policy.knows(self.identity.principal, &row, needed);
+                found.bits() & needed.bits() == needed.bits() || row.is_some_and(below)
+            }
             Need::Known => true,
             Need::AnyAtService => {
                 let row = self.known(named(request)?)?.row.clone();
-                row.is_some_and(|row| self.policy.knows(self.identity.principal, &row))
+                row.is_some_and(|row| self.policy.knows(self.identity.principal, &row, Permissions::NONE))
             }
             Need::AtTenant(permission) => {
                 let node = self.known(named(request)?)?.node;
@@ -185,7 +191,9 @@ impl Session {
     pub fn deny(&self, action: &'static str, tenant: Option<u64>, subject: String, need: Need) -> Failure {
         let subject = subject.chars().take(200).collect();
         let needed = match need {
-            Need::AtService(permissions) | Need::AtObjects(permissions) => permissions.to_string(),
+            Need::AtService(permissions) | Need::AtObjects(permissions) | Need::AtSomeObject(permissions) => {
+                permissions.to_string()
+            }
             Need::AtTenant(permission) => permission.to_string(),
             Need::AnyAtService => "any permission there".into(),
             Need::Operator => Permission::Operator.to_string(),
