@@ -20,9 +20,11 @@ pub fn of_library(error: commy::Error) -> Failure {
         E::BadPath { .. } => Code::BadPath,
         E::BadValue { .. } => Code::BadValue,
         E::ValueTooLarge { .. } => Code::TooLarge,
-        E::LockTimeout { .. } | E::Deadlock { .. } | E::TooManyParticipants { .. } | E::TooManyGuards { .. } => {
-            Code::Busy
-        }
+        E::Retired { .. }
+        | E::LockTimeout { .. }
+        | E::Deadlock { .. }
+        | E::TooManyParticipants { .. }
+        | E::TooManyGuards { .. } => Code::Busy,
         E::OutOfSpace { .. } => Code::OutOfSpace,
         E::Corrupt { .. } | E::Unclean { .. } | E::Truncated { .. } | E::NotASegment { .. } => Code::Corrupt,
         _ => Code::Internal,

@@ -12,11 +12,11 @@
 //! is `isolated` any user's program gets, if it came with a ticket; one that was given out over the Unix socket, only the
 //! user's to whom it was given.
 
-use crate::catalog::random_hex;
+use crate::catalog::{Holder, random_hex};
 use crate::failure::{Result, fail};
 use crate::identity::Peer;
 use crate::server::Shared;
-use commy_wire::{Code, Mode, Permission, descriptor};
+use commy_wire::{Code, Mode, descriptor};
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
@@ -33,9 +33,7 @@ const TICKET: usize = 64;
 const MOST: usize = 10_000;
 
 struct Ticket {
-    service: u64,
-    principal: u64,
-    write: bool,
+    holder: Holder,
     /// The user that asked for it, where the system told that.
     user: Option<u32>,
     until: Instant,
@@ -47,7 +45,7 @@ pub struct Tickets(Mutex<HashMap<String, Ticket>>);
 
 impl Tickets {
     /// A ticket for a segment.
-    pub fn ticket(&self, service: u64, principal: u64, write: bool, peer: Peer) -> Result<String> {
+    pub fn ticket(&self, holder: Holder, peer: Peer) -> Result<String> {
         let user = match peer {
             Peer::User(user) => Some(user),
             Peer::Network => None,
@@ -59,7 +57,7 @@ impl Tickets {
         if all.len() >= MOST {
             return Err(fail(Code::TooMany, "too many segments are being handed over; try again"));
         }
-        all.insert(ticket.clone(), Ticket { service, principal, write, user, until: now + HOLDS });
+        all.insert(ticket.clone(), Ticket { holder, user, until: now + HOLDS });
         Ok(ticket)
     }
 
@@ -98,14 +96,15 @@ pub async fn serve(listener: UnixListener, shared: Arc<Shared>) {
 
 async fn hand_over(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
     let refused = |why: &str| io::Error::new(io::ErrorKind::PermissionDenied, why.to_owned());
-    let user = stream.peer_cred()?.uid();
+    let peer = stream.peer_cred()?;
+    let user = peer.uid();
     let mut ticket = [0; TICKET];
     stream.read_exact(&mut ticket).await?;
     let ticket = std::str::from_utf8(&ticket).ok().and_then(|ticket| shared.handover.take(ticket));
     let ticket = ticket.ok_or_else(|| refused("no such ticket"))?;
     // What was allowed then may not be any more.
     let policy = shared.catalog.policy();
-    let row = policy.service_by_id(ticket.service).ok_or_else(|| refused("the service is gone"))?;
+    let row = policy.service_by_id(ticket.holder.service).ok_or_else(|| refused("the service is gone"))?;
     let may_have_it = match row.mode {
         Mode::Shared => user == own_user(),
         Mode::Isolated => ticket.user.is_none_or(|asked| asked == user),
@@ -114,13 +113,18 @@ async fn hand_over(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
     if !may_have_it {
         return Err(refused("another user"));
     }
-    let permissions = policy.permissions(ticket.principal, row.node());
-    let needed = [Permission::ServiceRead, Permission::ServiceWrite];
-    if !needed[..1 + usize::from(ticket.write)].iter().all(|one| permissions.has(*one)) {
+    if !ticket.holder.may_have_it(&policy) {
         return Err(refused("the permission was revoked"));
     }
     let service = shared.services.get(row).map_err(|failure| io::Error::other(failure.message))?;
-    let file = service.open_again(ticket.write)?;
+    let file = service.open_again(ticket.holder.writes)?;
+    if let Some(pid) = peer.pid() {
+        shared.processes.add(pid as u64, ticket.holder);
+    }
+    // Revoked from here on, it is moved away from; revoked before, this may be the segment that it was moved to.
+    if shared.catalog.epoch() != policy.epoch {
+        return Err(refused("what is granted has changed meanwhile; ask again"));
+    }
     loop {
         stream.writable().await?;
         let sent = stream.try_io(tokio::io::Interest::WRITABLE, || descriptor::send(&stream, &[1], Some(file.as_fd())));

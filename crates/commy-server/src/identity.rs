@@ -133,6 +133,12 @@ pub fn identify(
 }
 
 impl Identity {
+    #[cfg(unix)]
+    /// The id of the key by which it showed who it is, if it was one.
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
     /// Whether it is still true: asked when the policy has changed, and each second.
     pub fn holds(&self, policy: &Policy, clock: &Clock) -> bool {
         let expires = match &self.key {

@@ -27,6 +27,8 @@ mod listen;
 mod memory;
 mod metrics;
 mod policy;
+#[cfg(unix)]
+mod rotation;
 mod server;
 mod services;
 mod usage;

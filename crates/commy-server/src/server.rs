@@ -36,6 +36,8 @@ pub struct Shared {
     pub patient: Patient,
     #[cfg(unix)]
     pub handover: crate::handover::Tickets,
+    #[cfg(unix)]
+    pub processes: crate::rotation::Processes,
     /// Whether it is stopping.
     pub stopping: watch::Sender<bool>,
     /// Held by every connection; when all have let go, they have ended.
@@ -109,6 +111,8 @@ impl Server {
             patient: Patient::new(),
             #[cfg(unix)]
             handover: crate::handover::Tickets::default(),
+            #[cfg(unix)]
+            processes: crate::rotation::Processes::default(),
             stopping: watch::Sender::new(false),
             busy: watch::Sender::new(()),
             config,
@@ -128,6 +132,8 @@ impl Server {
                 tick.tick().await;
             }
         }));
+        #[cfg(unix)]
+        tasks.push(tokio::spawn(crate::rotation::serve(shared.clone())));
         let saving = shared.clone();
         tasks.push(tokio::spawn(async move {
             let period = Duration::from_secs(saving.config.checkpoint);

@@ -50,15 +50,6 @@ pub(super) async fn write(
 }
 
 impl Catalog {
-    /// Writes that something was handed out.
-    ///
-    /// # Errors
-    /// [`Code::Unavailable`](commy_wire::Code::Unavailable): then it must not be handed out.
-    #[cfg(unix)]
-    pub async fn note(&self, by: &By, audited: &Audited) -> Result<()> {
-        write(&self.pool, &self.clock, by, audited, true).await.map_err(unavailable)
-    }
-
     /// What was done and denied, the newest first.
     pub async fn audit(&self, tenant: Option<u64>, asked: &AuditList) -> Result<Vec<AuditEntry>> {
         let before = asked.before.map_or(i64::MAX, |id| i64::try_from(id).unwrap_or(i64::MAX));

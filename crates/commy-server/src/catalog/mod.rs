@@ -12,6 +12,8 @@
 mod audit;
 mod grants;
 mod keys;
+#[cfg(unix)]
+mod mappings;
 mod objects;
 mod people;
 mod tenants;
@@ -20,6 +22,8 @@ pub use audit::{Audited, Denials};
 #[cfg(unix)]
 pub(crate) use keys::random_hex;
 pub use keys::{hash_of, split_key};
+#[cfg(unix)]
+pub use mappings::Holder;
 pub(crate) use tenants::mode_of;
 
 use crate::clock::Clock;
@@ -34,7 +38,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 /// The changes of the schema, in order; the number of a version is its place, from 1 on.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/1.sql"), include_str!("../../migrations/2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/1.sql"),
+    include_str!("../../migrations/2.sql"),
+    include_str!("../../migrations/3.sql"),
+];
 
 /// The catalog, opened.
 pub struct Catalog {

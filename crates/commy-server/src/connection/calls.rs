@@ -133,6 +133,7 @@ impl Session {
             let waker = Waker::new(wake.clone());
             loop {
                 // It is looked at after the mark is there to be set.
+                let service = service.newest();
                 let object = service.object(operation.object())?;
                 object.hub().join(&waker);
                 loop {
@@ -140,7 +141,7 @@ impl Session {
                     let again = (service.clone(), operation.clone());
                     let done = match service.operate(&operation, true) {
                         Err(failure) if failure.code == Code::Busy => {
-                            shared.patient.run(patience, move || again.0.operate(&again.1, false)).await
+                            shared.patient.run(patience, move || again.0.settled().operate(&again.1, false)).await
                         }
                         done => done,
                     };
@@ -149,8 +150,9 @@ impl Session {
                         done => return done,
                     }
                     let woken = tokio::time::timeout_at(end, wake.notified()).await;
-                    if woken.is_ok() && !Arc::ptr_eq(&service.object(operation.object())?, &object) {
-                        // Another one has the name now.
+                    let is_another = || Ok(!Arc::ptr_eq(&service.object(operation.object())?, &object));
+                    if woken.is_ok() && (service.has_moved() || is_another()?) {
+                        // Another one has the name now, or the service is another segment.
                         break;
                     }
                 }
@@ -178,7 +180,7 @@ impl Session {
     ) -> Result<Doing> {
         let shared = self.shared.clone();
         let patience = Duration::from_secs(shared.config.limits.lock);
-        self.slowly(async move { shared.patient.run(patience, move || work(&service)).await })
+        self.slowly(async move { shared.patient.run(patience, move || work(&service.settled())).await })
     }
 
     /// Something that takes a while: one more request in flight.

@@ -215,8 +215,8 @@ impl Session {
         let known = self.known(name)?;
         let row = known.row.clone().ok_or_else(|| fail(Code::NotFound, format!("there is no service {name}")))?;
         let service = match &known.open {
-            Some(open) => open.clone(),
-            None => known.open.insert(shared.services.get(&row)?).clone(),
+            Some(open) if !open.has_moved() => open.clone(),
+            _ => known.open.insert(shared.services.get(&row)?).clone(),
         };
         Ok((row, service))
     }

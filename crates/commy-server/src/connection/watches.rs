@@ -153,7 +153,8 @@ impl Watches {
             if !watch.waker.take() {
                 continue;
             }
-            let looked = if watch.object.is_held() { Err(held()) } else { watch.look() };
+            let looked = if watch.service.has_moved() { watch.follow() } else { Ok(()) };
+            let looked = looked.and_then(|()| if watch.object.is_held() { Err(held()) } else { watch.look() });
             watch.object.note_lock(&looked);
             let (id, encoding) = (*id, watch.encoding);
             let ended = match looked {
@@ -204,6 +205,19 @@ impl Watch {
         let value = dynamic.get(&self.path)?;
         // If it was changed in between, the mark is set again, and the value comes again with its version.
         Ok((value.is_some(), value.map_or(Json::Null, |value| value.to_json()), version))
+    }
+
+    /// Goes on with the segment that the service is now.
+    fn follow(&mut self) -> commy::Result<()> {
+        let service = self.service.newest();
+        let name = self.object.dynamic().name();
+        let object = service.object(name).map_err(|_| commy::Error::Removed { name: name.to_owned() })?;
+        object.hub().join(&self.waker);
+        if let Follows::Changes { changes, whole, .. } = &mut self.follows {
+            *changes = object.dynamic().changes_since(*whole)?;
+        }
+        (self.service, self.object) = (service, object);
+        Ok(())
     }
 
     fn look(&mut self) -> commy::Result<Option<Event>> {

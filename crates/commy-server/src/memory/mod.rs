@@ -19,6 +19,7 @@ pub use keeper::keep;
 use crate::config::Config;
 use crate::failure::{Result, fail, of_library};
 use crate::policy::ServiceRow;
+use crate::services::remove;
 use commy::Segment;
 use commy_wire::Code;
 use keeper::Keeper;
@@ -105,17 +106,12 @@ impl Memories {
     pub fn open(&self, row: &ServiceRow, options: &commy::Options) -> Result<(Segment, Memory)> {
         let found = || self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let left = found().remove(&row.id).map(Memory);
-        let name = format!("service {}", row.id);
+        let name = name(row);
         let opened = match &left {
             Some(memory) => self.adopt(memory, row, options, &name),
             None => self.restore(row, options, &name),
         };
-        let opened = opened.map_err(of_library).and_then(|opened| {
-            self.keeper.keep(row.id, &opened.1.0).map(|()| opened).map_err(|error| {
-                tracing::error!(%error, "the keeper cannot be started: isolated services would not outlive the server");
-                fail(Code::Internal, "the keeper of the server cannot be started; the server's log says why")
-            })
-        });
+        let opened = opened.map_err(of_library).and_then(|opened| self.keep(row.id, &opened.1).map(|()| opened));
         if let (Err(_), Some(memory)) = (&opened, left) {
             let _ = Segment::reinstate(&memory.0, &name);
             found().insert(row.id, memory.0);
@@ -137,13 +133,33 @@ impl Memories {
         }
         // Nobody is waited for: this server was not there when they began.
         let _ = Segment::retire(&memory.0, name, Duration::ZERO, |_| false);
-        match self.copy(&memory.0, row, options, name) {
+        self.succeed(&memory.0, row, options)
+    }
+
+    /// What takes the place of memory that was retired: a copy of what was committed there; if it is damaged, the checkpoint.
+    ///
+    /// # Errors
+    /// What the library says; then there is nothing new.
+    pub fn succeed(&self, old: &File, row: &ServiceRow, options: &commy::Options) -> Opened {
+        let name = name(row);
+        match self.copy(old, row, options, &name) {
             Err(error) if is_damage(&error) => {
                 tracing::error!(%error, service = row.id, "damaged memory; the last checkpoint takes its place");
-                self.restore(row, options, name)
+                self.restore(row, options, &name)
             }
             copied => copied,
         }
+    }
+
+    /// Has the memory of a service outlive the server.
+    ///
+    /// # Errors
+    /// [`Code::Internal`]: there is no keeper.
+    pub fn keep(&self, id: u64, memory: &Memory) -> Result<()> {
+        self.keeper.keep(id, &memory.0).map_err(|error| {
+            tracing::error!(%error, "the keeper cannot be started: isolated services would not outlive the server");
+            fail(Code::Internal, "the keeper of the server cannot be started; the server's log says why")
+        })
     }
 
     fn copy(&self, from: &File, row: &ServiceRow, options: &commy::Options, name: &str) -> Opened {
@@ -226,13 +242,9 @@ impl Memories {
     }
 }
 
-fn remove(path: &Path) {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::error!(%error, path = %path.display(), "a file that is to go");
-        }
-        _ => {}
-    }
+/// What stands for a path in messages.
+fn name(row: &ServiceRow) -> String {
+    format!("service {}", row.id)
 }
 
 /// Whether nothing but another copy helps.

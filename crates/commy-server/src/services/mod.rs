@@ -8,6 +8,8 @@ mod batch;
 mod hub;
 mod object;
 mod operations;
+#[cfg(unix)]
+mod rotation;
 mod scan;
 mod size;
 
@@ -28,12 +30,14 @@ use commy_wire::{Code, ObjectInfo};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How long a thread of the server waits for a lock.
 pub const PATIENCE: Duration = Duration::from_millis(5);
+/// How often who waits for a service that moves looks whether it has.
+const NAP: Duration = Duration::from_millis(1);
 /// The least that a service can have.
 pub const MIN_QUOTA: u64 = 64 << 10;
 
@@ -51,11 +55,15 @@ pub struct Service {
     segment: Segment,
     home: Home,
     /// What the segment had been through when its checkpoint was written.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there are no segments in memory"))]
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there are no segments in memory"))]
     saved: Mutex<Option<u64>>,
     objects: RwLock<HashMap<String, Arc<Object>>>,
     /// It was deleted: what still has it finds nothing.
     gone: AtomicBool,
+    /// It is being moved to another segment,
+    moving: AtomicBool,
+    /// and this is that.
+    successor: OnceLock<Arc<Service>>,
     /// Bytes that an answer may have.
     frame: usize,
     /// Told when somebody waits for an object.
@@ -64,8 +72,44 @@ pub struct Service {
 
 impl Service {
     fn new(row: Arc<ServiceRow>, segment: Segment, home: Home, frame: usize, awaited: Arc<Notify>) -> Service {
-        let (objects, gone) = (RwLock::default(), AtomicBool::new(false));
-        Service { row, segment, home, saved: Mutex::default(), objects, gone, frame, awaited }
+        Service {
+            row,
+            segment,
+            home,
+            saved: Mutex::default(),
+            objects: RwLock::default(),
+            gone: AtomicBool::new(false),
+            moving: AtomicBool::new(false),
+            successor: OnceLock::new(),
+            frame,
+            awaited,
+        }
+    }
+
+    /// Whether it is another segment by now.
+    pub fn has_moved(&self) -> bool {
+        self.successor.get().is_some()
+    }
+
+    /// The service as it is now.
+    pub fn newest(self: &Arc<Service>) -> Arc<Service> {
+        let mut newest = self;
+        while let Some(next) = newest.successor.get() {
+            newest = next;
+        }
+        newest.clone()
+    }
+
+    /// The service as it is when it does not move; waits for that.
+    pub fn settled(self: &Arc<Service>) -> Arc<Service> {
+        loop {
+            let newest = self.newest();
+            // Whoever moves it sets the successor first.
+            if !newest.moving.load(Ordering::Acquire) || newest.has_moved() {
+                return newest.newest();
+            }
+            std::thread::sleep(NAP);
+        }
     }
 
     /// The segment's file, opened for somebody else: by a description of its own, which nobody here keeps.
@@ -202,6 +246,9 @@ pub struct Services {
     open: RwLock<HashMap<u64, Arc<Service>>>,
     /// Those that were deleted. One is opened or deleted at a time.
     deleted: Mutex<HashSet<u64>>,
+    /// One is moved at a time.
+    #[cfg(unix)]
+    rotating: Mutex<()>,
     /// Bytes that an answer may have.
     frame: usize,
     /// Told when somebody waits for an object.
@@ -217,6 +264,16 @@ const ENDINGS: [&str; 4] = ["commy", "checkpoint", "next", "partial"];
 fn service_of(path: &Path) -> Option<u64> {
     let (number, ending) = path.file_name()?.to_str()?.split_once('.')?;
     number.parse().ok().filter(|_| ending.rsplit('.').next().is_some_and(|ending| ENDINGS.contains(&ending)))
+}
+
+/// Removes a file, if it is there.
+pub fn remove(path: &Path) {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::error!(%error, path = %path.display(), "a file that is to go");
+        }
+        _ => {}
+    }
 }
 
 fn options(row: &ServiceRow) -> commy::Options {
@@ -245,6 +302,8 @@ impl Services {
             folder,
             open: RwLock::default(),
             deleted: Mutex::default(),
+            #[cfg(unix)]
+            rotating: Mutex::default(),
             frame: config.limits.frame,
             awaited: Arc::default(),
             #[cfg(target_os = "linux")]
@@ -287,7 +346,10 @@ impl Services {
             let (segment, memory) = self.memories.open(row, &options(row))?;
             return Ok(Service::new(row.clone(), segment, Home::Memory(memory), self.frame, self.awaited.clone()));
         }
-        let segment = options(row).open_or_create(self.path(row.id)).map_err(of_library)?;
+        let path = self.path(row.id);
+        let segment = options(row).open_or_create(&path).map_err(of_library)?;
+        #[cfg(unix)]
+        let segment = if segment.is_retired() { self.finish_file(row, &path)? } else { segment };
         Ok(Service::new(row.clone(), segment, Home::File, self.frame, self.awaited.clone()))
     }
 
@@ -297,15 +359,17 @@ impl Services {
         deleted.insert(id);
         let service = self.open.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
         if let Some(service) = service {
+            // Honest programs that have it mapped do not go on as if it were there.
+            #[cfg(unix)]
+            if let Ok(file) = service.open_again(true) {
+                let _ = Segment::retire(&file, service.segment.path(), Duration::ZERO, |_| false);
+            }
             service.gone.store(true, Ordering::Release);
             let objects = std::mem::take(&mut *service.objects.write().unwrap_or_else(PoisonError::into_inner));
             objects.values().for_each(|object| object.hub().wake());
         }
-        if let Err(error) = std::fs::remove_file(self.path(id))
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::error!(%error, id, "the file of a deleted service");
-        }
+        remove(&self.path(id));
+        remove(&self.path(id).with_extension("next"));
         #[cfg(target_os = "linux")]
         self.memories.delete(id);
     }
