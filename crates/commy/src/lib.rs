@@ -39,8 +39,8 @@ mod walk;
 
 pub use commy_derive::{Atomics, Key, Plain, Share};
 pub use direct::{
-    FreeListAllocator, SharedBTreeMap, SharedBTreeSet, SharedBox, SharedHashMap, SharedHashSet, SharedString,
-    SharedVec, SharedVecDeque, StringView, TextMut,
+    Container, FreeListAllocator, SharedBTreeMap, SharedBTreeSet, SharedBox, SharedHashMap, SharedHashSet,
+    SharedString, SharedVec, SharedVecDeque, StringView, TextMut,
 };
 pub use error::{Error, Result};
 pub use schema::{Atomics, Guarded, Key, Lookup, Object, Plain, Share, Viewed};

@@ -1,23 +1,17 @@
 //! `SharedHashMap`.
 
-use super::FreeListAllocator;
-use super::common::{collection, common, counted};
-use super::handle::{Handle, must};
-use super::home::Kind;
-use crate::containers::hash::{Iter, Keys, Values};
-use crate::error::Result;
-use crate::schema::{Guarded, Key, Lookup, Plain, Registry, Share};
-use crate::shared::{ReadGuard, Shared, WriteGuard};
-use crate::tx::Cx;
+use super::container::Container;
+use super::handle::must;
+use super::map::OfMap;
+use crate::containers::hash::{HashMapView, Keys, Values};
+use crate::schema::{Key, Lookup, Share};
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::ops::Index;
-use std::time::Duration;
 
-/// A hash map that processes share: a handle of a [`Shared<HashMap<K, V>>`](Shared).
+/// A hash map that processes share: a handle of a [`Shared<HashMap<K, V>>`](crate::Shared).
 ///
 /// Methods that change it lock it and commit by themselves; those that lend references have to keep to
-/// [what is promised](FreeListAllocator#what-is-promised-by-mapping-the-file). A `String` is lent as `&str`; to change it
+/// [what is promised](crate::FreeListAllocator#what-is-promised-by-mapping-the-file). A `String` is lent as `&str`; to change it
 /// in place use [`write`](SharedHashMap::write).
 ///
 /// ```
@@ -35,139 +29,16 @@ use std::time::Duration;
 /// assert_eq!(names.remove(&7).as_deref(), Some("Ada Lovelace"));
 /// # Ok::<(), commy::Error>(())
 /// ```
-pub struct SharedHashMap<K: Key + Lookup<K> + Eq + Hash, V: Share> {
-    pub(super) handle: Handle<HashMap<K, V>>,
-}
-
-common!(SharedHashMap [K: Key + Lookup<K> + Eq + Hash, V: Share] [K, V] of HashMap<K, V>);
-counted!(SharedHashMap [K: Key + Lookup<K> + Eq + Hash, V: Share] [K, V] as Kind::HashMap);
-collection!(SharedHashMap [K: Key + Lookup<K> + Eq + Hash, V: Share] [K, V] of HashMap<K, V>, from (K, V));
+pub type SharedHashMap<K, V> = Container<OfMap<HashMap<K, V>>>;
 
 impl<K: Key + Lookup<K> + Eq + Hash, V: Share> SharedHashMap<K, V> {
-    /// How many entries it can have before it takes more memory.
-    ///
-    /// # Panics
-    /// As [`len`](SharedHashMap::len).
-    #[track_caller]
-    pub fn capacity(&self) -> usize {
-        must(self.handle.shared().peek(|view| Ok(view.capacity())))
-    }
-
-    /// The value of a key, lent.
-    #[inline]
-    pub fn get<Q: ?Sized>(&self, key: &Q) -> Option<V::Ref<'_>>
-    where
-        K: Lookup<Q>,
-    {
-        self.lend().get(key)
-    }
-
-    /// A copy of the value of a key.
-    ///
-    /// # Errors
-    /// As [`Shared::read`].
-    #[inline]
-    pub fn load_value<Q: ?Sized>(&self, key: &Q) -> Result<Option<V>>
-    where
-        K: Lookup<Q>,
-    {
-        self.handle.get()?.get(key)
-    }
-
-    /// Whether there is an entry of that key.
-    ///
-    /// # Panics
-    /// As [`len`](SharedHashMap::len).
-    #[inline]
-    #[track_caller]
-    pub fn contains_key<Q: ?Sized>(&self, key: &Q) -> bool
-    where
-        K: Lookup<Q>,
-    {
-        must(self.handle.shared().contains_key(key))
-    }
-
-    /// Puts an entry in. Gives the value that the key had.
-    ///
-    /// # Panics
-    /// When [`try_insert`](SharedHashMap::try_insert) gives an error: if the file is full.
-    #[inline]
-    #[track_caller]
-    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        must(self.try_insert(key, value))
-    }
-
-    /// As [`insert`](SharedHashMap::insert).
-    ///
-    /// # Errors
-    /// [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
-    #[inline]
-    pub fn try_insert(&mut self, key: K, value: V) -> Result<Option<V>> {
-        self.handle.get()?.insert(key, value)
-    }
-
-    /// Takes an entry out. Gives its value.
-    ///
-    /// # Panics
-    /// As [`len`](SharedHashMap::len).
-    #[inline]
-    #[track_caller]
-    pub fn remove<Q: ?Sized>(&mut self, key: &Q) -> Option<V>
-    where
-        K: Lookup<Q>,
-    {
-        must(self.handle.shared().remove(key))
-    }
-
-    /// Takes an entry out.
-    ///
-    /// # Panics
-    /// As [`len`](SharedHashMap::len).
-    #[track_caller]
-    pub fn remove_entry<Q: ?Sized>(&mut self, key: &Q) -> Option<(K, V)>
-    where
-        K: Lookup<Q>,
-    {
-        must(self.handle.shared().change(|view| view.remove_entry(key)))
-    }
-
     /// Takes all entries out.
     ///
     /// # Panics
-    /// As [`len`](SharedHashMap::len).
+    /// As [`len`](Self::len).
     #[track_caller]
     pub fn drain(&mut self) -> std::vec::IntoIter<(K, V)> {
-        must(self.handle.shared().change(|view| view.drain())).into_iter()
-    }
-
-    /// Keeps the entries for which `wanted` says so.
-    ///
-    /// # Panics
-    /// As [`len`](SharedHashMap::len).
-    #[track_caller]
-    pub fn retain(&mut self, wanted: impl FnMut(K::Ref<'_>, V::Mut<'_>) -> bool) {
-        must(self.handle.shared().change(|view| view.retain(wanted)));
-    }
-
-    /// Makes room for so many more entries.
-    ///
-    /// # Errors
-    /// As [`try_insert`](SharedHashMap::try_insert).
-    pub fn reserve(&mut self, additional: usize) -> Result<()> {
-        self.handle.get()?.change(|view| view.reserve(additional))
-    }
-
-    /// Gives back the room that the entries do not need.
-    ///
-    /// # Errors
-    /// As [`try_insert`](SharedHashMap::try_insert).
-    pub fn shrink_to_fit(&mut self) -> Result<()> {
-        self.handle.get()?.change(|view| view.shrink_to_fit())
-    }
-
-    /// The entries, in no particular order, lent.
-    pub fn iter(&self) -> Iter<'_, K, V> {
-        self.lend().iter()
+        must(self.change(|view| view.drain())).into_iter()
     }
 
     /// The keys, lent.
@@ -181,44 +52,13 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> SharedHashMap<K, V> {
     }
 }
 
-impl<K: Key + Lookup<K> + Eq + Hash, V: Plain> SharedHashMap<K, V> {
-    /// The value of a key, lent for assigning to it. For values that are not plain use [`write`](SharedHashMap::write).
-    #[inline]
-    pub fn get_mut<Q: ?Sized>(&mut self, key: &Q) -> Option<&mut V>
-    where
-        K: Lookup<Q>,
-    {
-        let found = self.get(key).map(std::ptr::from_ref);
-        // SAFETY: by what was promised for as long as it is lent.
-        unsafe { self.handle.lend_mut(found) }
-    }
-
-    /// The entries, the values lent for assigning to them.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (K::Ref<'_>, &mut V)> {
-        let shared = self.handle.shared();
-        shared.count_lending();
-        // SAFETY: as in `get_mut`; each value is lent once.
-        self.iter().map(|(key, value)| unsafe { (key, &mut *shared.writable(value)) })
-    }
-
-    /// The values, lent for assigning to them.
-    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.iter_mut().map(|(_, value)| value)
-    }
-}
-
-impl<K: Key + Lookup<K> + Eq + Hash + Lookup<Q>, V: Plain, Q: ?Sized> Index<&Q> for SharedHashMap<K, V> {
-    type Output = V;
+/// So that one is compared with another.
+impl<K: Key + Lookup<K> + Eq + Hash, V: Share> PartialEq<SharedHashMap<K, V>> for HashMapView<K, V>
+where
+    HashMapView<K, V>: PartialEq,
+{
     #[track_caller]
-    fn index(&self, key: &Q) -> &V {
-        self.get(key).expect("there is no such key")
-    }
-}
-
-impl<'a, K: Key + Lookup<K> + Eq + Hash, V: Share> IntoIterator for &'a SharedHashMap<K, V> {
-    type Item = (K::Ref<'a>, V::Ref<'a>);
-    type IntoIter = Iter<'a, K, V>;
-    fn into_iter(self) -> Iter<'a, K, V> {
-        self.iter()
+    fn eq(&self, other: &SharedHashMap<K, V>) -> bool {
+        *self == *must(other.read())
     }
 }

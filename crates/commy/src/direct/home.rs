@@ -34,7 +34,7 @@ const HOLDERS: &str = ".direct/holders";
 
 /// The kinds of containers, which are counted apart.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub enum Kind {
     Vec,
     Box,
     HashMap,

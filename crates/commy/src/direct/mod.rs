@@ -3,7 +3,7 @@
 //! A thin layer over the same objects that [`Segment`](crate::Segment) gives: a `SharedVec<T>` is a handle of a
 //! `Shared<Vec<T>>`, and so on. What is added here is how containers without a name find each other (`home`), blocks
 //! of raw memory (`blocks`), containers as values in containers (`handle`), and methods that lend references without a
-//! lock.
+//! lock. `container` says what the eight have in common, and how they are told apart.
 //!
 //! ```text
 //! file names of objects           what
@@ -23,21 +23,27 @@ mod api2;
 mod blocks;
 mod btree_map;
 mod btree_set;
-mod common;
+mod collection;
+mod container;
 mod handle;
 mod hash_map;
 mod hash_set;
 mod home;
+mod map;
 mod places;
+mod sequence;
+mod set;
 mod single;
 mod string;
 mod text_mut;
+mod traits;
 mod vec;
 mod vec_deque;
 
 pub use allocator::FreeListAllocator;
 pub use btree_map::SharedBTreeMap;
 pub use btree_set::SharedBTreeSet;
+pub use container::Container;
 pub use hash_map::SharedHashMap;
 pub use hash_set::SharedHashSet;
 pub use single::SharedBox;

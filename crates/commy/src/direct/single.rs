@@ -1,18 +1,16 @@
 //! `SharedBox`.
 
 use super::FreeListAllocator;
-use super::common::{common, counted};
+use super::container::{Container, Content, Counted};
 use super::handle::{Handle, must};
 use super::home::Kind;
 use crate::error::Result;
 use crate::schema::{Plain, Registry, Share};
-use crate::shared::{ReadGuard, Shared, WriteGuard};
 use crate::tx::Cx;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
 
-/// A value that processes share: a handle of a [`Shared<T>`](Shared). It begins as `T::default()`.
+/// A value that processes share: a handle of a [`Shared<T>`](crate::Shared). It begins as `T::default()`.
 ///
 /// It dereferences to the value in place, which has to keep to
 /// [what is promised](FreeListAllocator#what-is-promised-by-mapping-the-file): values of up to 8 bytes, aligned to their
@@ -30,44 +28,42 @@ use std::time::Duration;
 /// assert_eq!(counter.load()?, 43);
 /// # Ok::<(), commy::Error>(())
 /// ```
-pub struct SharedBox<T: Plain + Default> {
-    handle: Handle<T>,
+pub type SharedBox<T> = Container<OfValue<T>>;
+
+/// Says that a [`Container`] is a single value of this type.
+pub struct OfValue<T>(T);
+
+impl<T: Plain + Default> Content for OfValue<T> {
+    type Value = T;
 }
 
-common!(SharedBox [T: Plain + Default] [T] of T);
-counted!(SharedBox [T: Plain + Default] [T] as Kind::Box);
+impl<T: Plain + Default> Counted for OfValue<T> {
+    const KIND: Kind = Kind::Box;
+}
 
 impl<T: Plain + Default> SharedBox<T> {
     /// One of nobody else's, with this value. It is gone when it is dropped, or moves into the container that it is
     /// put into.
     ///
     /// # Panics
-    /// When [`try_from_value_in`](Self::try_from_value_in) gives an error.
+    /// When `try_from_value_in` gives an error.
     #[track_caller]
     pub fn from_value_in(value: T, allocator: &FreeListAllocator) -> Self {
         must(Self::try_from_value_in(value, allocator))
     }
 
-    /// As [`from_value_in`](Self::from_value_in).
+    /// As `from_value_in`.
     ///
     /// # Errors
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
     pub fn try_from_value_in(value: T, allocator: &FreeListAllocator) -> Result<Self> {
-        Ok(SharedBox { handle: Handle::own(allocator.home(), Some(value))? })
-    }
-
-    /// A copy of the value, of one moment.
-    ///
-    /// # Errors
-    /// As [`Shared::load`].
-    pub fn load(&self) -> Result<T> {
-        self.handle.get()?.load()
+        Ok(Container { handle: Handle::own(allocator.home(), Some(value))? })
     }
 
     /// Replaces the value, under the lock.
     ///
     /// # Errors
-    /// As [`Shared::store`].
+    /// As [`Shared::store`](crate::Shared::store).
     pub fn store(&mut self, value: T) -> Result<()> {
         self.handle.get()?.store(value)
     }
@@ -75,7 +71,7 @@ impl<T: Plain + Default> SharedBox<T> {
     /// Changes the value under the lock. Gives what `change` gives.
     ///
     /// # Errors
-    /// As [`Shared::write`].
+    /// As [`Shared::write`](crate::Shared::write).
     pub fn update<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> Result<R> {
         let mut guard = self.handle.get()?.write()?;
         let result = change(guard.try_view_mut()?);
@@ -86,7 +82,7 @@ impl<T: Plain + Default> SharedBox<T> {
     /// The value, leaving the default one for everybody who has it.
     ///
     /// # Panics
-    /// As [`as_shared`](SharedBox::as_shared), and if it is locked for longer than the time-out.
+    /// As [`as_shared`](Self::as_shared), and if it is locked for longer than the time-out.
     #[track_caller]
     pub fn into_inner(self) -> T {
         must(self.handle.take())
@@ -139,7 +135,7 @@ impl<T: Plain + Default> Share for SharedBox<T> {
     unsafe fn load(stored: *const T, cx: Cx) -> Result<Self> {
         // SAFETY: the caller's promise.
         let value = unsafe { T::load(stored, cx)? };
-        Ok(SharedBox { handle: Handle::loose(value, cx) })
+        Ok(Container { handle: Handle::loose(value, cx) })
     }
     unsafe fn drop_stored(_: *mut T, _: Cx) -> Result<()> {
         Ok(())

@@ -1,22 +1,20 @@
 //! `SharedString`.
 
 use super::FreeListAllocator;
-use super::common::common;
+use super::container::{Container, Content};
 use super::handle::{Handle, must};
 use crate::containers::{Text, VecHeader};
 use crate::error::Result;
 use crate::schema::{Key, KeyHasher, Lookup, Registry, Share};
-use crate::shared::{ReadGuard, Shared, WriteGuard};
 use crate::tx::Cx;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
-use std::time::Duration;
 
-/// A text that processes share: a handle of a [`Shared<String>`](Shared).
+/// A text that processes share: a handle of a [`Shared<String>`](crate::Shared).
 ///
-/// `new_in` and `from_str_in` make one of nobody else's, for putting it into a container; [`named_in`](SharedString::named_in)
+/// `new_in` and `from_str_in` make one of nobody else's, for putting it into a container; [`named_in`](Container::named_in)
 /// one that others find.
 ///
 /// ```
@@ -33,28 +31,28 @@ use std::time::Duration;
 /// assert_eq!(config.remove(&1).unwrap().into_inner()?, "MyApp");
 /// # Ok::<(), commy::Error>(())
 /// ```
-pub struct SharedString {
-    handle: Handle<String>,
-}
+pub type SharedString = Container<String>;
 
-common!(SharedString [] [] of String);
+impl Content for String {
+    type Value = String;
+}
 
 impl SharedString {
     /// An empty one of nobody else's. It is gone when it is dropped, or moves into the container that it is put into.
     ///
     /// # Panics
-    /// When [`try_new_in`](SharedString::try_new_in) gives an error.
+    /// When `try_new_in` gives an error.
     #[track_caller]
     pub fn new_in(allocator: &FreeListAllocator) -> Self {
         must(Self::try_new_in(allocator))
     }
 
-    /// As [`new_in`](SharedString::new_in).
+    /// As `new_in`.
     ///
     /// # Errors
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
     pub fn try_new_in(allocator: &FreeListAllocator) -> Result<Self> {
-        Ok(SharedString { handle: Handle::own(allocator.home(), None)? })
+        Ok(Container { handle: Handle::own(allocator.home(), None)? })
     }
 
     /// One of nobody else's with this text.
@@ -62,7 +60,7 @@ impl SharedString {
     /// # Errors
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace).
     pub fn from_str_in(text: &str, allocator: &FreeListAllocator) -> Result<Self> {
-        Ok(SharedString { handle: Handle::own(allocator.home(), Some(text.to_owned()))? })
+        Ok(Container { handle: Handle::own(allocator.home(), Some(text.to_owned()))? })
     }
 
     /// One of nobody else's with these texts or characters.
@@ -78,33 +76,6 @@ impl SharedString {
         must(Self::from_str_in(&text, allocator))
     }
 
-    /// How many bytes it has.
-    ///
-    /// # Panics
-    /// If it is locked for longer than the time-out; so do all methods here that give no [`Result`].
-    #[track_caller]
-    pub fn len(&self) -> usize {
-        must(self.handle.shared().len())
-    }
-
-    /// Whether it is empty.
-    ///
-    /// # Panics
-    /// As [`len`](SharedString::len).
-    #[track_caller]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// How many bytes there is room for.
-    ///
-    /// # Panics
-    /// As [`len`](SharedString::len).
-    #[track_caller]
-    pub fn capacity(&self) -> usize {
-        must(self.handle.shared().peek(|text| Ok(text.capacity())))
-    }
-
     /// The text, lent.
     #[inline]
     pub fn as_str(&self) -> &str {
@@ -115,23 +86,15 @@ impl SharedString {
     /// A copy of the text, of one moment, which has been checked to be UTF-8.
     ///
     /// # Errors
-    /// As [`Shared::load`].
+    /// As [`Shared::load`](crate::Shared::load).
     pub fn from_utf8(&self) -> Result<String> {
         self.handle.get()?.load()
-    }
-
-    /// The same as [`from_utf8`](SharedString::from_utf8), by the name that it has in the other containers.
-    ///
-    /// # Errors
-    /// As [`Shared::load`].
-    pub fn load(&self) -> Result<String> {
-        self.from_utf8()
     }
 
     /// Replaces the text.
     ///
     /// # Errors
-    /// As [`push_str`](SharedString::push_str).
+    /// As `push_str`.
     pub fn store(&mut self, text: &str) -> Result<()> {
         self.handle.get()?.set(text)
     }
@@ -139,7 +102,7 @@ impl SharedString {
     /// Takes the text out, and leaves it empty for everybody who has it.
     ///
     /// # Errors
-    /// As [`Shared::write`]; nothing has changed then.
+    /// As [`Shared::write`](crate::Shared::write); nothing has changed then.
     pub fn into_inner(self) -> Result<String> {
         self.handle.take()
     }
@@ -155,7 +118,7 @@ impl SharedString {
     /// Adds a character at the end.
     ///
     /// # Errors
-    /// As [`push_str`](SharedString::push_str).
+    /// As `push_str`.
     pub fn push(&mut self, character: char) -> Result<()> {
         self.handle.get()?.push(character)
     }
@@ -163,19 +126,19 @@ impl SharedString {
     /// Takes the last character out.
     ///
     /// # Panics
-    /// As [`len`](SharedString::len).
+    /// As [`len`](Self::len).
     #[track_caller]
     pub fn pop(&mut self) -> Option<char> {
-        must(self.handle.shared().change(|text| text.pop()))
+        must(self.change(|text| text.pop()))
     }
 
     /// Puts a text in before the byte at an index.
     ///
     /// # Errors
-    /// As [`push_str`](SharedString::push_str); [`Error::BadArgument`](crate::Error::BadArgument) if the index is not
+    /// As `push_str`; [`Error::BadArgument`](crate::Error::BadArgument) if the index is not
     /// between two characters.
     pub fn insert_str(&mut self, index: usize, text: &str) -> Result<()> {
-        self.handle.get()?.change(|view| view.insert_str(index, text))
+        self.change(|view| view.insert_str(index, text))
     }
 
     /// Removes what is behind so many bytes.
@@ -183,32 +146,7 @@ impl SharedString {
     /// # Errors
     /// [`Error::BadArgument`](crate::Error::BadArgument) if that is not between two characters.
     pub fn truncate(&mut self, len: usize) -> Result<()> {
-        self.handle.get()?.change(|view| view.truncate(len))
-    }
-
-    /// Removes the text.
-    ///
-    /// # Panics
-    /// As [`len`](SharedString::len).
-    #[track_caller]
-    pub fn clear(&mut self) {
-        must(self.handle.shared().clear());
-    }
-
-    /// Makes room for so many more bytes.
-    ///
-    /// # Errors
-    /// As [`push_str`](SharedString::push_str).
-    pub fn reserve(&mut self, additional: usize) -> Result<()> {
-        self.handle.get()?.change(|text| text.reserve(additional))
-    }
-
-    /// Gives back the room that the text does not need.
-    ///
-    /// # Errors
-    /// As [`push_str`](SharedString::push_str).
-    pub fn shrink_to_fit(&mut self) -> Result<()> {
-        self.handle.get()?.change(|text| text.shrink_to_fit())
+        self.change(|view| view.truncate(len))
     }
 }
 
@@ -299,7 +237,7 @@ impl Share for SharedString {
     unsafe fn load(stored: *const VecHeader, cx: Cx) -> Result<SharedString> {
         // SAFETY: the caller's promise.
         let text = unsafe { String::load(stored, cx)? };
-        Ok(SharedString { handle: Handle::loose(text, cx) })
+        Ok(Container { handle: Handle::loose(text, cx) })
     }
     unsafe fn drop_stored(stored: *mut VecHeader, cx: Cx) -> Result<()> {
         // SAFETY: the caller's promise.
@@ -426,6 +364,6 @@ impl PartialEq<String> for SharedString {
 impl<S: AsRef<str>> Extend<S> for SharedString {
     #[track_caller]
     fn extend<I: IntoIterator<Item = S>>(&mut self, texts: I) {
-        must(self.handle.shared().change(|text| texts.into_iter().try_for_each(|more| text.push_str(more.as_ref()))));
+        must(self.change(|text| texts.into_iter().try_for_each(|more| text.push_str(more.as_ref()))));
     }
 }

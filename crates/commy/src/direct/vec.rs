@@ -1,23 +1,18 @@
 //! `SharedVec`.
 
-use super::FreeListAllocator;
-use super::common::{collection, common, counted};
-use super::handle::{Handle, must};
-use super::home::Kind;
-use crate::containers::Elements;
+use super::container::Container;
+use super::handle::must;
+use crate::containers::vec::VecView;
 use crate::error::Result;
-use crate::schema::{Guarded, Lookup, Plain, Registry, Share};
-use crate::shared::{ReadGuard, Shared, WriteGuard};
-use crate::tx::Cx;
+use crate::schema::{Lookup, Plain, Share};
 use std::cmp::Ordering;
-use std::ops::{Deref, DerefMut, Index, IndexMut, RangeBounds};
+use std::ops::{Deref, DerefMut, Index, IndexMut};
 use std::slice::SliceIndex;
-use std::time::Duration;
 
-/// A vector that processes share: a handle of a [`Shared<Vec<T>>`](Shared).
+/// A vector that processes share: a handle of a [`Shared<Vec<T>>`](crate::Shared).
 ///
 /// Methods that change it lock it and commit by themselves, those that read something locate and copy it in one moment; those
-/// that lend references have to keep to [what is promised](FreeListAllocator#what-is-promised-by-mapping-the-file).
+/// that lend references have to keep to [what is promised](crate::FreeListAllocator#what-is-promised-by-mapping-the-file).
 /// Capacities are 0, 1, 2, 3, 5, 8, ..: half as much again each time.
 ///
 /// ```
@@ -34,39 +29,20 @@ use std::time::Duration;
 /// assert_eq!(numbers.pop(), Some(2));
 /// # Ok::<(), commy::Error>(())
 /// ```
-pub struct SharedVec<T: Share> {
-    pub(super) handle: Handle<Vec<T>>,
+pub type SharedVec<T> = Container<Vec<T>>;
+
+/// So that one is compared with another.
+impl<T: Share, U: Share> PartialEq<SharedVec<U>> for VecView<T>
+where
+    VecView<T>: PartialEq<VecView<U>>,
+{
+    #[track_caller]
+    fn eq(&self, other: &SharedVec<U>) -> bool {
+        *self == *must(other.read())
+    }
 }
 
-common!(SharedVec [T: Share] [T] of Vec<T>);
-counted!(SharedVec [T: Share] [T] as Kind::Vec);
-collection!(SharedVec [T: Share] [T] of Vec<T>, from T);
-
 impl<T: Share> SharedVec<T> {
-    /// How many elements there is room for.
-    ///
-    /// # Panics
-    /// As [`len`](SharedVec::len).
-    #[track_caller]
-    pub fn capacity(&self) -> usize {
-        must(self.handle.shared().peek(|view| Ok(view.capacity())))
-    }
-
-    /// The element at an index, lent.
-    #[inline]
-    pub fn get(&self, index: usize) -> Option<T::Ref<'_>> {
-        self.lend().get(index)
-    }
-
-    /// A copy of the element at an index.
-    ///
-    /// # Errors
-    /// As [`Shared::read`].
-    #[inline]
-    pub fn load_at(&self, index: usize) -> Result<Option<T>> {
-        self.handle.get()?.get(index)
-    }
-
     /// The first element, lent.
     pub fn first(&self) -> Option<T::Ref<'_>> {
         self.lend().first()
@@ -77,31 +53,13 @@ impl<T: Share> SharedVec<T> {
         self.lend().last()
     }
 
-    /// The elements in order, lent.
-    #[inline]
-    pub fn iter(&self) -> Elements<'_, T> {
-        self.lend().iter()
-    }
-
     /// A copy of all elements.
     ///
     /// # Panics
-    /// As [`len`](SharedVec::len).
+    /// As [`len`](Self::len).
     #[track_caller]
     pub fn to_vec(&self) -> Vec<T> {
         must(self.load())
-    }
-
-    /// Whether there is an element that equals `value`.
-    ///
-    /// # Panics
-    /// As [`len`](SharedVec::len).
-    #[track_caller]
-    pub fn contains<Q: ?Sized>(&self, value: &Q) -> bool
-    where
-        for<'a, 'b> T::Ref<'a>: PartialEq<&'b Q>,
-    {
-        must(self.read()).contains(value)
     }
 
     /// Where an element is that equals `value`, in a vector that is in order, or where it would have to be.
@@ -110,7 +68,7 @@ impl<T: Share> SharedVec<T> {
     /// The place, as the slice's method has it.
     ///
     /// # Panics
-    /// As [`len`](SharedVec::len).
+    /// As [`len`](Self::len).
     #[track_caller]
     pub fn binary_search<Q: ?Sized>(&self, value: &Q) -> Result<usize, usize>
     where
@@ -131,7 +89,7 @@ impl<T: Share> SharedVec<T> {
     /// Takes the last element out.
     ///
     /// # Panics
-    /// As [`len`](SharedVec::len).
+    /// As [`len`](Self::len).
     #[inline]
     #[track_caller]
     pub fn pop(&mut self) -> Option<T> {
@@ -141,7 +99,7 @@ impl<T: Share> SharedVec<T> {
     /// Replaces an element under the lock. Gives whether there was one.
     ///
     /// # Errors
-    /// As [`push`](SharedVec::push).
+    /// As `push`.
     pub fn set(&mut self, index: usize, value: T) -> Result<bool> {
         self.handle.get()?.set(index, value)
     }
@@ -149,102 +107,75 @@ impl<T: Share> SharedVec<T> {
     /// Puts an element in before the one at an index, or at the end.
     ///
     /// # Panics
-    /// If the index is above the length, or when [`try_insert`](SharedVec::try_insert) gives an error.
+    /// If the index is above the length, or when `try_insert` gives an error.
     #[track_caller]
     pub fn insert(&mut self, index: usize, value: T) {
         must(self.try_insert(index, value));
     }
 
-    /// As [`insert`](SharedVec::insert).
+    /// As `insert`.
     ///
     /// # Errors
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace); [`Error::BadArgument`](crate::Error::BadArgument) for an index above the length.
     pub fn try_insert(&mut self, index: usize, value: T) -> Result<()> {
-        self.handle.get()?.change(|view| view.insert(index, value))
+        self.change(|view| view.insert(index, value))
     }
 
     /// Takes the element at an index out; those behind it move up.
     ///
     /// # Panics
-    /// If there is none, and as [`len`](SharedVec::len).
+    /// If there is none, and as [`len`](Self::len).
     #[track_caller]
     pub fn remove(&mut self, index: usize) -> T {
-        let removed = must(self.handle.shared().change(|view| view.remove(index)));
+        let removed = must(self.change(|view| view.remove(index)));
         removed.unwrap_or_else(|| panic!("there is no element {index}"))
     }
 
     /// Takes the element at an index out; the last one comes to its place.
     ///
     /// # Panics
-    /// As [`remove`](SharedVec::remove).
+    /// As `remove`.
     #[track_caller]
     pub fn swap_remove(&mut self, index: usize) -> T {
-        let removed = must(self.handle.shared().change(|view| view.swap_remove(index)));
+        let removed = must(self.change(|view| view.swap_remove(index)));
         removed.unwrap_or_else(|| panic!("there is no element {index}"))
-    }
-
-    /// Exchanges two elements.
-    ///
-    /// # Panics
-    /// If there are none of these, and as [`len`](SharedVec::len).
-    #[track_caller]
-    pub fn swap(&mut self, a: usize, b: usize) {
-        must(self.handle.shared().change(|view| view.swap(a, b)));
-    }
-
-    /// Removes the elements from `len` on.
-    ///
-    /// # Panics
-    /// As [`len`](SharedVec::len).
-    #[track_caller]
-    pub fn truncate(&mut self, len: usize) {
-        must(self.handle.shared().change(|view| view.truncate(len)));
     }
 
     /// Adds clones of these elements at the end.
     ///
     /// # Errors
-    /// As [`push`](SharedVec::push).
+    /// As `push`.
     pub fn extend_from_slice(&mut self, values: &[T]) -> Result<()>
     where
         T: Clone,
     {
-        self.handle.get()?.change(|view| view.extend_from_slice(values))
+        self.change(|view| view.extend_from_slice(values))
     }
 
     /// Makes the vector that long, with clones of `value`.
     ///
     /// # Errors
-    /// As [`push`](SharedVec::push).
+    /// As `push`.
     pub fn resize(&mut self, len: usize, value: T) -> Result<()>
     where
         T: Clone,
     {
-        self.handle.get()?.change(|view| view.resize(len, value))
-    }
-
-    /// Takes the elements of a range out.
-    ///
-    /// # Panics
-    /// If the range is not within the length, and as [`len`](SharedVec::len).
-    #[track_caller]
-    pub fn drain(&mut self, range: impl RangeBounds<usize>) -> std::vec::IntoIter<T> {
-        must(self.handle.shared().change(|view| view.drain(range))).into_iter()
+        self.change(|view| view.resize(len, value))
     }
 
     /// Takes the elements from an index on out.
     ///
     /// # Panics
-    /// If the index is above the length, and as [`len`](SharedVec::len).
+    /// If the index is above the length, and as [`len`](Self::len).
     #[track_caller]
     pub fn split_off(&mut self, at: usize) -> Vec<T> {
-        must(self.handle.shared().change(|view| view.split_off(at)))
+        must(self.change(|view| view.split_off(at)))
     }
 
     /// Takes all elements of another vector over.
     ///
     /// # Errors
-    /// As [`push`](SharedVec::push).
+    /// As `push`.
     pub fn append(&mut self, other: &mut Vec<T>) -> Result<()>
     where
         T: Clone,
@@ -254,80 +185,55 @@ impl<T: Share> SharedVec<T> {
         Ok(())
     }
 
-    /// Keeps the elements for which `wanted` says so.
-    ///
-    /// # Panics
-    /// As [`len`](SharedVec::len).
-    #[track_caller]
-    pub fn retain(&mut self, wanted: impl FnMut(T::Ref<'_>) -> bool) {
-        must(self.handle.shared().change(|view| view.retain(wanted)));
-    }
-
     /// Removes elements that equal the one before them.
     ///
     /// # Panics
-    /// As [`len`](SharedVec::len).
+    /// As [`len`](Self::len).
     #[track_caller]
     pub fn dedup(&mut self)
     where
         for<'a> T::Ref<'a>: PartialEq,
     {
-        must(self.handle.shared().change(|view| view.dedup()));
+        must(self.change(|view| view.dedup()));
     }
 
     /// Sorts the elements.
     ///
     /// # Panics
-    /// As [`len`](SharedVec::len).
+    /// As [`len`](Self::len).
     #[track_caller]
     pub fn sort(&mut self)
     where
         for<'a> T::Ref<'a>: Ord,
     {
-        must(self.handle.shared().change(|view| view.sort()));
+        must(self.change(|view| view.sort()));
     }
 
     /// Sorts the elements by this order.
     ///
     /// # Panics
-    /// As [`len`](SharedVec::len).
+    /// As [`len`](Self::len).
     #[track_caller]
     pub fn sort_by(&mut self, compare: impl for<'a> FnMut(T::Ref<'a>, T::Ref<'a>) -> Ordering) {
-        must(self.handle.shared().change(|view| view.sort_by(compare)));
+        must(self.change(|view| view.sort_by(compare)));
     }
 
     /// Sorts the elements by what is made of them.
     ///
     /// # Panics
-    /// As [`len`](SharedVec::len).
+    /// As [`len`](Self::len).
     #[track_caller]
     pub fn sort_by_key<K: Ord>(&mut self, key: impl FnMut(T::Ref<'_>) -> K) {
-        must(self.handle.shared().change(|view| view.sort_by_key(key)));
+        must(self.change(|view| view.sort_by_key(key)));
     }
 
     /// Turns the order of the elements round.
     ///
     /// # Panics
-    /// As [`len`](SharedVec::len).
+    /// As [`len`](Self::len).
     #[track_caller]
     pub fn reverse(&mut self) {
-        must(self.handle.shared().change(|view| view.reverse()));
-    }
-
-    /// Makes room for so many more elements.
-    ///
-    /// # Errors
-    /// As [`push`](SharedVec::push).
-    pub fn reserve(&mut self, additional: usize) -> Result<()> {
-        self.handle.get()?.change(|view| view.reserve(additional))
-    }
-
-    /// Gives back the room that the elements do not need.
-    ///
-    /// # Errors
-    /// As [`push`](SharedVec::push).
-    pub fn shrink_to_fit(&mut self) -> Result<()> {
-        self.handle.get()?.change(|view| view.shrink_to_fit())
+        must(self.change(|view| view.reverse()));
     }
 }
 
@@ -388,14 +294,6 @@ impl<T: Plain, I: SliceIndex<[T]>> IndexMut<I> for SharedVec<T> {
     }
 }
 
-impl<'a, T: Share> IntoIterator for &'a SharedVec<T> {
-    type Item = T::Ref<'a>;
-    type IntoIter = Elements<'a, T>;
-    fn into_iter(self) -> Elements<'a, T> {
-        self.iter()
-    }
-}
-
 impl<'a, T: Plain> IntoIterator for &'a mut SharedVec<T> {
     type Item = &'a mut T;
     type IntoIter = std::slice::IterMut<'a, T>;
@@ -404,10 +302,18 @@ impl<'a, T: Plain> IntoIterator for &'a mut SharedVec<T> {
     }
 }
 
-/// Panics when the file is full; [`try_extend`](SharedVec::try_extend) gives the error.
+/// Panics when the file is full; [`try_extend`](Container::try_extend) gives the error.
 impl<'a, T: Plain> Extend<&'a T> for SharedVec<T> {
     #[track_caller]
     fn extend<I: IntoIterator<Item = &'a T>>(&mut self, values: I) {
         must(self.try_extend(values.into_iter().copied()));
+    }
+}
+
+/// Panics when the file is full; [`try_extend`](Container::try_extend) gives the error.
+impl<T: Share> Extend<T> for SharedVec<T> {
+    #[track_caller]
+    fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
+        must(self.try_extend(items));
     }
 }

@@ -1,22 +1,18 @@
 //! `SharedVecDeque`.
 
-use super::FreeListAllocator;
-use super::common::{collection, common, counted};
-use super::handle::{Handle, must};
-use super::home::Kind;
-use crate::containers::Elements;
+use super::container::Container;
+use super::handle::must;
+use crate::containers::deque::DequeView;
 use crate::error::Result;
-use crate::schema::{Guarded, Plain, Registry, Share};
-use crate::shared::{ReadGuard, Shared, WriteGuard};
-use crate::tx::Cx;
+use crate::schema::{Plain, Share};
 use std::collections::VecDeque;
-use std::ops::{Index, IndexMut, RangeBounds};
+use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
-/// A queue with two ends that processes share: a handle of a [`Shared<VecDeque<T>>`](Shared).
+/// A queue with two ends that processes share: a handle of a [`Shared<VecDeque<T>>`](crate::Shared).
 ///
 /// Methods that change it lock it and commit by themselves, so that each element is given to one of those who take; those
-/// that lend references have to keep to [what is promised](FreeListAllocator#what-is-promised-by-mapping-the-file).
+/// that lend references have to keep to [what is promised](crate::FreeListAllocator#what-is-promised-by-mapping-the-file).
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -35,38 +31,20 @@ use std::time::Duration;
 /// }
 /// # Ok::<(), commy::Error>(())
 /// ```
-pub struct SharedVecDeque<T: Share> {
-    pub(super) handle: Handle<VecDeque<T>>,
+pub type SharedVecDeque<T> = Container<VecDeque<T>>;
+
+/// So that one is compared with another.
+impl<T: Share, U: Share> PartialEq<SharedVecDeque<U>> for DequeView<T>
+where
+    DequeView<T>: PartialEq<DequeView<U>>,
+{
+    #[track_caller]
+    fn eq(&self, other: &SharedVecDeque<U>) -> bool {
+        *self == *must(other.read())
+    }
 }
 
-common!(SharedVecDeque [T: Share] [T] of VecDeque<T>);
-counted!(SharedVecDeque [T: Share] [T] as Kind::VecDeque);
-collection!(SharedVecDeque [T: Share] [T] of VecDeque<T>, from T);
-
 impl<T: Share> SharedVecDeque<T> {
-    /// How many elements there is room for.
-    ///
-    /// # Panics
-    /// As [`len`](SharedVecDeque::len).
-    #[track_caller]
-    pub fn capacity(&self) -> usize {
-        must(self.handle.shared().peek(|view| Ok(view.capacity())))
-    }
-
-    /// The element at an index, counted from the front, lent.
-    #[inline]
-    pub fn get(&self, index: usize) -> Option<T::Ref<'_>> {
-        self.lend().get(index)
-    }
-
-    /// A copy of the element at an index.
-    ///
-    /// # Errors
-    /// As [`Shared::read`].
-    pub fn load_at(&self, index: usize) -> Result<Option<T>> {
-        self.handle.get()?.get(index)
-    }
-
     /// The element at the front, lent.
     #[inline]
     pub fn front(&self) -> Option<T::Ref<'_>> {
@@ -79,35 +57,17 @@ impl<T: Share> SharedVecDeque<T> {
         self.lend().back()
     }
 
-    /// The elements from front to back, lent.
-    #[inline]
-    pub fn iter(&self) -> Elements<'_, T> {
-        self.lend().iter()
-    }
-
-    /// Whether there is an element that equals `value`.
-    ///
-    /// # Panics
-    /// As [`len`](SharedVecDeque::len).
-    #[track_caller]
-    pub fn contains<Q: ?Sized>(&self, value: &Q) -> bool
-    where
-        for<'a, 'b> T::Ref<'a>: PartialEq<&'b Q>,
-    {
-        must(self.read()).contains(value)
-    }
-
     /// Adds an element at the back.
     ///
     /// # Panics
-    /// When [`try_push_back`](SharedVecDeque::try_push_back) gives an error: if the file is full.
+    /// When [`try_push_back`](Self::try_push_back) gives an error: if the file is full.
     #[inline]
     #[track_caller]
     pub fn push_back(&mut self, value: T) {
         must(self.try_push_back(value));
     }
 
-    /// As [`push_back`](SharedVecDeque::push_back).
+    /// As [`push_back`](Self::push_back).
     ///
     /// # Errors
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
@@ -119,17 +79,17 @@ impl<T: Share> SharedVecDeque<T> {
     /// Adds an element at the front.
     ///
     /// # Panics
-    /// When [`try_push_front`](SharedVecDeque::try_push_front) gives an error: if the file is full.
+    /// When [`try_push_front`](Self::try_push_front) gives an error: if the file is full.
     #[inline]
     #[track_caller]
     pub fn push_front(&mut self, value: T) {
         must(self.try_push_front(value));
     }
 
-    /// As [`push_front`](SharedVecDeque::push_front).
+    /// As [`push_front`](Self::push_front).
     ///
     /// # Errors
-    /// As [`try_push_back`](SharedVecDeque::try_push_back).
+    /// As [`try_push_back`](Self::try_push_back).
     #[inline]
     pub fn try_push_front(&mut self, value: T) -> Result<()> {
         self.handle.get()?.push_front(value)
@@ -138,7 +98,7 @@ impl<T: Share> SharedVecDeque<T> {
     /// Takes the element at the front out.
     ///
     /// # Panics
-    /// As [`len`](SharedVecDeque::len).
+    /// As [`len`](Self::len).
     #[inline]
     #[track_caller]
     pub fn pop_front(&mut self) -> Option<T> {
@@ -148,7 +108,7 @@ impl<T: Share> SharedVecDeque<T> {
     /// Takes the element at the back out.
     ///
     /// # Panics
-    /// As [`len`](SharedVecDeque::len).
+    /// As [`len`](Self::len).
     #[inline]
     #[track_caller]
     pub fn pop_back(&mut self) -> Option<T> {
@@ -158,7 +118,7 @@ impl<T: Share> SharedVecDeque<T> {
     /// Takes the element at the front out, waiting for one for at most `timeout`.
     ///
     /// # Errors
-    /// As [`Shared::pop_front_wait`].
+    /// As [`Shared::pop_front_wait`](crate::Shared::pop_front_wait).
     pub fn pop_front_wait(&mut self, timeout: Duration) -> Result<Option<T>> {
         self.handle.get()?.pop_front_wait(timeout)
     }
@@ -166,7 +126,7 @@ impl<T: Share> SharedVecDeque<T> {
     /// Takes the element at the back out, waiting for one for at most `timeout`.
     ///
     /// # Errors
-    /// As [`Shared::pop_front_wait`].
+    /// As [`Shared::pop_front_wait`](crate::Shared::pop_front_wait).
     pub fn pop_back_wait(&mut self, timeout: Duration) -> Result<Option<T>> {
         self.handle.get()?.pop_back_wait(timeout)
     }
@@ -177,94 +137,42 @@ impl<T: Share> SharedVecDeque<T> {
     /// If the index is above the length, or the file is full.
     #[track_caller]
     pub fn insert(&mut self, index: usize, value: T) {
-        must(self.handle.shared().change(|view| view.insert(index, value)));
+        must(self.change(|view| view.insert(index, value)));
     }
 
     /// Takes the element at an index out.
     ///
     /// # Panics
-    /// As [`len`](SharedVecDeque::len).
+    /// As [`len`](Self::len).
     #[track_caller]
     pub fn remove(&mut self, index: usize) -> Option<T> {
-        must(self.handle.shared().change(|view| view.remove(index)))
+        must(self.change(|view| view.remove(index)))
     }
 
     /// Replaces an element under the lock.
     ///
     /// # Errors
-    /// As [`try_push_back`](SharedVecDeque::try_push_back); [`Error::BadArgument`](crate::Error::BadArgument) for an index that is not below the length.
+    /// As [`try_push_back`](Self::try_push_back); [`Error::BadArgument`](crate::Error::BadArgument) for an index that is not below the length.
     pub fn set(&mut self, index: usize, value: T) -> Result<()> {
-        self.handle.get()?.change(|view| view.set(index, value))
-    }
-
-    /// Exchanges two elements.
-    ///
-    /// # Panics
-    /// If there are none of these, and as [`len`](SharedVecDeque::len).
-    #[track_caller]
-    pub fn swap(&mut self, a: usize, b: usize) {
-        must(self.handle.shared().change(|view| view.swap(a, b)));
-    }
-
-    /// Takes the elements of a range out.
-    ///
-    /// # Panics
-    /// If the range is not within the length, and as [`len`](SharedVecDeque::len).
-    #[track_caller]
-    pub fn drain(&mut self, range: impl RangeBounds<usize>) -> std::vec::IntoIter<T> {
-        must(self.handle.shared().change(|view| view.drain(range))).into_iter()
-    }
-
-    /// Removes the elements from `len` on.
-    ///
-    /// # Panics
-    /// As [`len`](SharedVecDeque::len).
-    #[track_caller]
-    pub fn truncate(&mut self, len: usize) {
-        must(self.handle.shared().change(|view| view.truncate(len)));
-    }
-
-    /// Keeps the elements for which `wanted` says so.
-    ///
-    /// # Panics
-    /// As [`len`](SharedVecDeque::len).
-    #[track_caller]
-    pub fn retain(&mut self, wanted: impl FnMut(T::Ref<'_>) -> bool) {
-        must(self.handle.shared().change(|view| view.retain(wanted)));
+        self.change(|view| view.set(index, value))
     }
 
     /// Brings the element at an index to the front; those before it come to the back.
     ///
     /// # Panics
-    /// If the index is above the length, and as [`len`](SharedVecDeque::len).
+    /// If the index is above the length, and as [`len`](Self::len).
     #[track_caller]
     pub fn rotate_left(&mut self, by: usize) {
-        must(self.handle.shared().change(|view| view.rotate_left(by)));
+        must(self.change(|view| view.rotate_left(by)));
     }
 
     /// The other way round.
     ///
     /// # Panics
-    /// As [`rotate_left`](SharedVecDeque::rotate_left).
+    /// As [`rotate_left`](Self::rotate_left).
     #[track_caller]
     pub fn rotate_right(&mut self, by: usize) {
-        must(self.handle.shared().change(|view| view.rotate_right(by)));
-    }
-
-    /// Makes room for so many more elements.
-    ///
-    /// # Errors
-    /// As [`try_push_back`](SharedVecDeque::try_push_back).
-    pub fn reserve(&mut self, additional: usize) -> Result<()> {
-        self.handle.get()?.change(|view| view.reserve(additional))
-    }
-
-    /// Gives back the room that the elements do not need.
-    ///
-    /// # Errors
-    /// As [`try_push_back`](SharedVecDeque::try_push_back).
-    pub fn shrink_to_fit(&mut self) -> Result<()> {
-        self.handle.get()?.change(|view| view.shrink_to_fit())
+        must(self.change(|view| view.rotate_right(by)));
     }
 }
 
@@ -315,10 +223,10 @@ impl<T: Plain> IndexMut<usize> for SharedVecDeque<T> {
     }
 }
 
-impl<'a, T: Share> IntoIterator for &'a SharedVecDeque<T> {
-    type Item = T::Ref<'a>;
-    type IntoIter = Elements<'a, T>;
-    fn into_iter(self) -> Elements<'a, T> {
-        self.iter()
+/// Panics when the file is full; [`try_extend`](Container::try_extend) gives the error.
+impl<T: Share> Extend<T> for SharedVecDeque<T> {
+    #[track_caller]
+    fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
+        must(self.try_extend(items));
     }
 }
