@@ -148,8 +148,8 @@ fn methods(folders: &[&str]) -> BTreeMap<String, BTreeMap<String, Method>> {
     methods
 }
 
-/// The names of the methods that are called in what scenarios do: the third of four arguments of `run` or `form`, or the fourth
-/// of five of `run_sized`.
+/// The names of the methods that are called in what scenarios do: the third of four arguments of `run`, `changed` or
+/// `form`, or the fourth of five of `run_sized`.
 #[derive(Default)]
 struct Acts {
     called: BTreeSet<String>,
@@ -160,8 +160,11 @@ impl<'ast> Visit<'ast> for Acts {
     fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
         let name = |path: &syn::ExprPath| path.path.segments.last().map(|last| last.ident.to_string());
         let act = match &*call.func {
-            syn::Expr::Path(path) if name(path).as_deref() == Some("run") && call.args.len() == 4 => 2,
-            syn::Expr::Path(path) if name(path).as_deref() == Some("form") && call.args.len() == 4 => 2,
+            syn::Expr::Path(path)
+                if ["run", "changed", "form"].map(Some).contains(&name(path).as_deref()) && call.args.len() == 4 =>
+            {
+                2
+            }
             syn::Expr::Path(path) if name(path).as_deref() == Some("run_sized") && call.args.len() == 5 => 3,
             _ => return visit::visit_expr_call(self, call),
         };

@@ -1,7 +1,8 @@
 //! Transactions and the allocator together, on a real file: what is committed stays, what is rolled
 //! back is gone, and no block is lost or handed out twice either way.
 
-use crate::layout::PAGE;
+use super::record::{INLINE, Record};
+use crate::layout::{BITMAP_PAGE, PAGE, REGION, REGION_PAGES, THREADS_PER_PAGE, WAYS};
 use crate::segment::Segment;
 use crate::shared::Shared;
 use crate::tx::Cx;
@@ -185,6 +186,42 @@ fn an_operation_that_fails_in_the_middle_is_undone_and_the_rest_stays() {
     guard.commit().unwrap();
     assert_eq!(object.load().unwrap()[0], 1);
     assert_eq!(segment.stats().unwrap().allocated, base);
+}
+
+/// On a damaged file: the chunk in which the log shall go on after a rollback cannot be given back, since its page is free.
+#[test]
+fn a_log_that_does_not_find_its_place_after_a_rollback_writes_nowhere_else() {
+    let (_dir, segment) = segment(64 << 20);
+    let (map, object) = (segment.map(), anchor(&segment));
+    let guard = object.write().unwrap();
+    let block = guard.cx().alloc(1 << 16, 8).unwrap();
+    guard.commit().unwrap();
+    let guard = object.write().unwrap();
+    let cx = guard.cx();
+    let mut words = (block..).step_by(8).map(|offset| map.word(offset).unwrap());
+    let mut log_one = || cx.set(words.next().unwrap(), 1);
+    log_one().unwrap();
+    let slots = (0..THREADS_PER_PAGE).map(|index| map.thread(index).unwrap());
+    let work = slots.map(|slot| slot.work.get()).find(|work| *work != 0).unwrap();
+    let record = (0..WAYS).map(|way| Record::of(map, work, way).unwrap()).find(|record| record.len() > 0).unwrap();
+    while record.len() < INLINE as u64 {
+        log_one().unwrap();
+    }
+    let failed: crate::Result<()> = cx.atomically(|| {
+        log_one()?;
+        let first = record.chunk.get();
+        while record.chunk.get() == first {
+            log_one()?;
+        }
+        let (region, page) = (first / REGION, first / PAGE % REGION_PAGES);
+        let bits = map.word(BITMAP_PAGE + 64 + region * 8)?;
+        bits.put(bits.get() & !(1 << page));
+        Err(crate::Error::ReadOnly)
+    });
+    assert!(matches!(failed, Err(crate::Error::Corrupt { .. })), "{failed:?}");
+    // It may go on elsewhere or refuse to; it does not write where the parts were that it had.
+    let _ = log_one();
+    assert!(record.len() <= INLINE as u64 || record.chunk.get() != 0);
 }
 
 #[test]

@@ -26,7 +26,7 @@ use commy::Segment;
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -164,6 +164,29 @@ impl Watch {
     }
 }
 
+/// How long the threads of these processes have waited for a processor so far, altogether, while they had work to do;
+/// `None` where the system does not tell.
+pub fn waited_for_processors(pids: &[u32]) -> Option<Duration> {
+    let mut waited = 0;
+    for pid in pids {
+        for thread in std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+            // A thread may have ended meanwhile. Running, waiting, how often; in ns.
+            let Ok(told) = std::fs::read_to_string(thread.path().join("schedstat")) else { continue };
+            waited += told.split(' ').nth(1)?.parse::<u64>().ok()?;
+        }
+    }
+    Some(Duration::from_nanos(waited))
+}
+
+/// The time since the machine started, the same for all processes.
+#[cfg(unix)]
+pub fn machine_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: fills what it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// A path as an argument of a role.
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
@@ -226,13 +249,20 @@ impl Stage {
 
     /// Becomes true when the test closes the conversation.
     pub fn until_dismissed(&self) -> Arc<AtomicBool> {
-        let dismissed = Arc::new(AtomicBool::new(false));
-        let flag = dismissed.clone();
+        self.asked_and_dismissed().1
+    }
+
+    /// How often the test has said something since, and whether it has closed the conversation.
+    pub fn asked_and_dismissed(&self) -> (Arc<AtomicU64>, Arc<AtomicBool>) {
+        let (asked, dismissed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (count, flag) = (asked.clone(), dismissed.clone());
         std::thread::spawn(move || {
-            while matches!(std::io::stdin().read_line(&mut String::new()), Ok(1..)) {}
+            while matches!(std::io::stdin().read_line(&mut String::new()), Ok(1..)) {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
             flag.store(true, Ordering::Relaxed);
         });
-        dismissed
+        (asked, dismissed)
     }
 
     /// The argument of that number, as a path.

@@ -2,13 +2,21 @@
 //!
 //! An image stands for a process killed right there. Opening it recovers it; then its content must be exactly
 //! what it was before the operation or what it is after, nothing may be leaked, every lock must be free. And
-//! since the one who recovers may be killed too, the recovery of images is itself run step by step, and its
-//! images are judged, and so on until no new image appears.
+//! since the one who recovers may be killed too, the recovery of images is itself watched, and its images are judged,
+//! and so on until no new image appears.
+//!
+//! Who opens a file knows nothing but the file. So what becomes of two images that are alike is alike, and the second
+//! need not be recovered again. Alike are those that differ only in what is dead (see `dead`), and in numbers that
+//! grow with every attachment (see `digest`).
 
-use super::stepper;
-use commy::Segment;
+use super::dead::{mark_beacons, overwrite_dead};
+use super::stepper::{self, Image, Trace};
+use commy::{Options, Segment};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+type Result<T, E = commy::Error> = std::result::Result<T, E>;
 
 /// An operation, with what surrounds it.
 pub struct Scenario<'a> {
@@ -27,9 +35,12 @@ pub struct Scenario<'a> {
 /// What was done, for the report.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Report {
+    /// Instructions after which the file was looked at: all of the operation, those of recoveries that may change it.
     pub steps: u64,
     pub images: u64,
     pub recoveries: u64,
+    /// The most rescuers, one after another, of whom each was killed.
+    pub depth: usize,
 }
 
 /// What a whole segment looks like.
@@ -51,25 +62,32 @@ fn recoveries_wanted() -> u64 {
 
 /// What tells images apart. Left out is what grows with every attachment and every rescue and means nothing to the
 /// next one: the process slots (page 1: generation, start time, heartbeat) and the header's counts of attachments
-/// and rescues.
-/// With these no two recoveries would ever be alike. Of a dead rescuer in a thread slot (page 2) only that there is one
-/// counts: its name has the generation of its process.
+/// and rescues. With these no two recoveries would ever be alike. Of a dead rescuer in a thread slot (page 2) only
+/// that there is one counts: its name has the generation of its process. And a segment's id is as good as any other if
+/// the checksum says that it is whole.
 fn digest(image: &[u8]) -> u64 {
     const ATTACHMENTS: usize = 120 / 8;
     const COUNTS: std::ops::Range<usize> = 192 / 8..216 / 8;
     const PROCESSES: std::ops::Range<usize> = 4096 / 8..8192 / 8;
     const THREADS: std::ops::Range<usize> = 8192 / 8..12288 / 8;
     const RESCUER: usize = 136 / 8;
-    let words = image.as_chunks::<8>().0.iter().enumerate();
-    words.filter(|(at, _)| *at != ATTACHMENTS && !COUNTS.contains(at) && !PROCESSES.contains(at)).fold(
-        0,
-        |hash: u64, (at, word)| {
-            let is_rescuer = THREADS.contains(&at) && at % (512 / 8) == RESCUER;
-            let word = u64::from_le_bytes(*word);
-            let word = if is_rescuer { u64::from(word != 0) } else { word };
-            (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
-        },
-    )
+    const ID: std::ops::Range<usize> = 24 / 8..40 / 8;
+    const CHECKSUM: usize = 56 / 8;
+    let (words, _) = image.as_chunks::<8>();
+    let fixed = image.iter().take(CHECKSUM * 8);
+    let sum =
+        fixed.fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+    let is_whole = words.get(CHECKSUM).is_some_and(|word| u64::from_le_bytes(*word) == sum);
+    let counts = |at: &usize| {
+        let names_it = is_whole && (ID.contains(at) || *at == CHECKSUM);
+        *at != ATTACHMENTS && !COUNTS.contains(at) && !PROCESSES.contains(at) && !names_it
+    };
+    words.iter().enumerate().filter(|(at, _)| counts(at)).fold(0, |hash: u64, (at, word)| {
+        let is_rescuer = THREADS.contains(&at) && at % (512 / 8) == RESCUER;
+        let word = u64::from_le_bytes(*word);
+        let word = if is_rescuer { u64::from(word != 0) } else { word };
+        (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    })
 }
 
 fn look(segment: &Segment, observe: &dyn Fn(&Segment) -> String) -> Outcome {
@@ -77,33 +95,9 @@ fn look(segment: &Segment, observe: &dyn Fn(&Segment) -> String) -> Outcome {
     Outcome { content, allocated: segment.stats().expect("stats").allocated }
 }
 
-/// Recovers a copy of an image and says what it is then.
-fn recover(image: &[u8], dir: &Path, observe: &dyn Fn(&Segment) -> String) -> Result<Outcome, String> {
-    let path = dir.join("image.commy");
-    std::fs::write(&path, image).map_err(|e| e.to_string())?;
-    let opened = Segment::options().lock_timeout(std::time::Duration::from_millis(200)).open(&path);
-    let outcome = opened.map_err(|e| format!("cannot be opened: {e}")).and_then(|segment| {
-        match segment.recover() {
-            Ok(0) => {}
-            other => return Err(format!("not all was recovered by opening it: {other:?}")),
-        }
-        match segment.check() {
-            Ok(findings) if findings.is_empty() => {}
-            other => return Err(format!("not whole: {other:?}")),
-        }
-        let observed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look(&segment, observe)));
-        observed.map_err(|cause| {
-            let text = cause.downcast_ref::<String>().cloned();
-            format!("cannot be read: {}", text.unwrap_or_else(|| "a panic".into()))
-        })
-    });
-    std::fs::remove_file(&path).map_err(|e| e.to_string())?;
-    outcome
-}
-
-/// Runs the scenario, judges its images and those of their recoveries. Panics at the first violation.
+/// Judges a scenario with an attachment that is there before and stays. Panics at the first violation.
 pub fn judge(scenario: &Scenario<'_>) -> Report {
-    let dir = tempfile::Builder::new().prefix("commy-images").tempdir_in(fast_dir()).expect("a folder");
+    let dir = folder();
     let path = dir.path().join("worker.commy");
     let (initial, max) = scenario.sizes;
     let segment = Segment::options().initial_size(initial).max_size(max).create(&path).expect("create");
@@ -112,56 +106,170 @@ pub fn judge(scenario: &Scenario<'_>) -> Report {
     let trace = stepper::run(&path, || (scenario.act)(&segment));
     let after = look(&segment, scenario.observe);
     drop(segment);
-    let mut report = Report { steps: trace.steps, ..Report::default() };
-    let mut seen = HashSet::new();
-    let mut wanted = recoveries_wanted();
-    let mut queue: Vec<(Vec<u8>, String)> = Vec::new();
-    collect(&trace, "", &mut seen, &mut queue);
-    assert!(!queue.is_empty(), "{}: the operation changed nothing", scenario.name);
-    let mut draw = 0u64;
-    while let Some((image, history)) = queue.pop() {
-        report.images += 1;
-        match recover(&image, dir.path(), scenario.observe) {
-            Ok(outcome) if outcome == before || outcome == after => {}
-            other => {
-                let keep = std::env::temp_dir().join(format!("commy-violation-{}.commy", std::process::id()));
-                std::fs::write(&keep, &image).expect("keep the image");
-                panic!(
-                    "{}: image {history} kept as {} is neither before nor after\n before {before:?}\n after  {after:?}\n image  {other:?}",
-                    scenario.name,
-                    keep.display()
-                );
+    let open = |path: &Path| patient().open(path);
+    let case = Case { name: scenario.name, dir: dir.path(), open: &open, observe: scenario.observe };
+    case.explore(&trace, &[before, after])
+}
+
+/// Judges what is done to a file that nobody has open, whatever it is; all who come open it by `open`.
+pub fn judge_alone(
+    name: &str,
+    prepare: impl Fn(&Path),
+    act: impl Fn(&Path),
+    open: impl Fn(&Path) -> Result<Segment>,
+    observe: impl Fn(&Segment) -> String,
+) -> Report {
+    let dir = folder();
+    let path = dir.path().join("worker.commy");
+    prepare(&path);
+    let case = Case { name, dir: dir.path(), open: &open, observe: &observe };
+    let found = || case.recover(&std::fs::read(&path).expect("the file")).expect("whole, before and after");
+    let before = found();
+    let trace = stepper::watch(&path, || act(&path));
+    case.explore(&trace, &[before, found()])
+}
+
+/// Options of who waits for nobody: there is nobody.
+pub fn patient() -> Options {
+    Segment::options().lock_timeout(Duration::from_millis(200))
+}
+
+/// What is the same for all images of an operation.
+struct Case<'a> {
+    name: &'a str,
+    dir: &'a Path,
+    open: &'a dyn Fn(&Path) -> Result<Segment>,
+    observe: &'a dyn Fn(&Segment) -> String,
+}
+
+impl Case<'_> {
+    /// Recovers a copy of an image and says what it is then.
+    fn recover(&self, image: &[u8]) -> Result<Outcome, String> {
+        let path = self.dir.join("image.commy");
+        std::fs::write(&path, image).map_err(|e| e.to_string())?;
+        let opened = (self.open)(&path);
+        let outcome = opened.map_err(|e| format!("cannot be opened: {e}")).and_then(|segment| {
+            match segment.recover() {
+                Ok(0) => {}
+                other => return Err(format!("not all was recovered by opening it: {other:?}")),
+            }
+            match segment.check() {
+                Ok(findings) if findings.is_empty() => {}
+                other => return Err(format!("not whole: {other:?}")),
+            }
+            let observed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| look(&segment, self.observe)));
+            observed.map_err(|cause| {
+                let text = cause.downcast_ref::<String>().cloned();
+                format!("cannot be read: {}", text.unwrap_or_else(|| "a panic".into()))
+            })
+        });
+        std::fs::remove_file(&path).map_err(|e| e.to_string())?;
+        outcome
+    }
+
+    /// The states that the file passes through while an image of it is opened and left again.
+    fn opened(&self, image: &[u8], trace: fn(&Path, &dyn Fn()) -> Trace) -> Trace {
+        let path = self.dir.join("recovered.commy");
+        std::fs::write(&path, image).expect("write an image");
+        let trace = trace(&path, &|| drop((self.open)(&path)));
+        std::fs::remove_file(&path).expect("remove an image");
+        trace
+    }
+
+    /// Judges the images of an operation and those of their recoveries.
+    fn explore(&self, operation: &Trace, allowed: &[Outcome]) -> Report {
+        let mut report = Report { steps: operation.steps, ..Report::default() };
+        let mut seen = HashSet::new();
+        let mut wanted = recoveries_wanted();
+        let mut queue: Vec<Found> = Vec::new();
+        collect(operation, &[], &mut seen, &mut queue);
+        assert!(!queue.is_empty(), "{}: the operation changed nothing", self.name);
+        let mut draw = 0u64;
+        while let Some(Found { image, history }) = queue.pop() {
+            report.images += 1;
+            report.depth = report.depth.max(history.len() - 1);
+            let bytes = as_killed(&image);
+            let mut without_dead = bytes.clone();
+            overwrite_dead(&mut without_dead);
+            for (what, image) in [("image", &bytes), ("what lives of image", &without_dead)] {
+                match self.recover(image) {
+                    Ok(outcome) if allowed.contains(&outcome) => {}
+                    other => self.report_violation(what, image, &history, allowed, &other),
+                }
+            }
+            draw = draw.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            let drawn = wanted == u64::MAX || draw >> 40 & 7 == 0;
+            if wanted > 0 && drawn {
+                wanted -= u64::from(wanted != u64::MAX);
+                report.recoveries += 1;
+                let trace = self.opened(&bytes, |path, code| stepper::watch(path, code));
+                if report.recoveries == 1 {
+                    let slowly = self.opened(&bytes, |path, code| stepper::run(path, code));
+                    assert_eq!(digests(&trace), digests(&slowly), "{}: a store was overlooked", self.name);
+                }
+                report.steps += trace.steps;
+                collect(&trace, &history, &mut seen, &mut queue);
             }
         }
-        draw = draw.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        let drawn = wanted == u64::MAX || draw >> 40 & 7 == 0;
-        if wanted > 0 && drawn {
-            wanted -= u64::from(wanted != u64::MAX);
-            report.recoveries += 1;
-            let path = dir.path().join("recovered.commy");
-            std::fs::write(&path, &image).expect("write an image");
-            let trace = stepper::run(&path, || drop(Segment::open(&path)));
-            report.steps += trace.steps;
-            collect(&trace, &history, &mut seen, &mut queue);
-            std::fs::remove_file(&path).expect("remove an image");
+        report
+    }
+
+    fn report_violation(
+        &self,
+        what: &str,
+        image: &[u8],
+        history: &[String],
+        allowed: &[Outcome],
+        outcome: &Result<Outcome, String>,
+    ) -> ! {
+        let keep = std::env::temp_dir()
+            .join(format!("commy-violation-{}.commy", self.name.replace(|c: char| !c.is_alphanumeric(), "-")));
+        std::fs::write(&keep, image).expect("keep the image");
+        panic!(
+            "{}: {what} {} kept as {} is none of {allowed:#?}, but {outcome:#?}",
+            self.name,
+            history.join(" / "),
+            keep.display()
+        );
+    }
+}
+
+/// An image that is to be judged.
+struct Found {
+    image: Image,
+    /// Which one of how many it was of the operation, then of the recoveries that followed.
+    history: Vec<String>,
+}
+
+/// The file as the next one finds it.
+fn as_killed(image: &Image) -> Vec<u8> {
+    let mut bytes = image.bytes();
+    mark_beacons(&mut bytes);
+    bytes
+}
+
+/// The digests of a run's images, one after another.
+fn digests(trace: &Trace) -> Vec<u64> {
+    let mut digests: Vec<u64> = trace.images().map(|image| digest(&image.bytes())).collect();
+    digests.dedup();
+    digests
+}
+
+fn collect(trace: &Trace, history: &[String], seen: &mut HashSet<u64>, queue: &mut Vec<Found>) {
+    for (number, image) in trace.images().enumerate() {
+        let mut bytes = as_killed(&image);
+        overwrite_dead(&mut bytes);
+        // Of the operation itself every image is judged.
+        if seen.insert(digest(&bytes)) || history.is_empty() {
+            let history = [history, &[format!("{} of {}", number + 1, trace.len())]].concat();
+            queue.push(Found { image, history });
         }
     }
-    report
 }
 
-fn collect(trace: &stepper::Trace, history: &str, seen: &mut HashSet<u64>, queue: &mut Vec<(Vec<u8>, String)>) {
-    let mut number = 0;
-    trace.images(|image| {
-        number += 1;
-        // Of the operation itself every image is judged.
-        if seen.insert(digest(image)) || history.is_empty() {
-            queue.push((image.to_vec(), format!("{history}/{number} of {}", trace.len())));
-        }
-    });
-}
-
-/// Memory-backed storage where there is one: thousands of small files are written.
-fn fast_dir() -> PathBuf {
+/// A folder in memory-backed storage where there is one: thousands of small files are written.
+fn folder() -> tempfile::TempDir {
     let shm = PathBuf::from("/dev/shm");
-    if shm.is_dir() { shm } else { std::env::temp_dir() }
+    let place = if shm.is_dir() { shm } else { std::env::temp_dir() };
+    tempfile::Builder::new().prefix("commy-images").tempdir_in(place).expect("a folder")
 }

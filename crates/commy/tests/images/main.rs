@@ -6,10 +6,13 @@
 // Of the unoptimised build nothing is learnt, at ten times the steps.
 #![cfg(all(target_os = "linux", target_arch = "x86_64", not(debug_assertions)))]
 
+mod alone;
 mod changes;
+mod dead;
 mod direct;
 mod dynamic;
 mod judge;
+mod memory;
 mod methods;
 mod scenarios;
 mod stepper;

@@ -1,10 +1,11 @@
-//! The operations that are stepped through: each container small, growing, shrinking; nested values; memory of each
-//! kind; objects made; several objects at once.
+//! The operations that are stepped through: each container small, growing, shrinking; nested values; objects made;
+//! several objects at once. Memory of each kind is in `memory`, each method in `methods`.
 
-use crate::judge::{Scenario, judge};
-use commy::{Segment, Share, Shared};
+use crate::judge::{Report, Scenario, judge};
+use commy::{Segment, Share, Shared, WriteGuard};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const SMALL: (u64, u64) = (64 << 10, 16 << 20);
 
@@ -18,18 +19,32 @@ pub(crate) fn run(
     run_sized(name, SMALL, prepare, act, observe);
 }
 
-fn run_sized(
+pub(crate) fn run_sized(
     name: &str,
     sizes: (u64, u64),
     prepare: impl Fn(&Segment),
     act: impl Fn(&Segment),
     observe: impl Fn(&Segment) -> String,
 ) {
-    let report = judge(&Scenario { name, sizes, prepare: &prepare, act: &act, observe: &observe });
+    print(name, &judge(&Scenario { name, sizes, prepare: &prepare, act: &act, observe: &observe }));
+}
+
+/// Prints what was done.
+pub(crate) fn print(name: &str, report: &Report) {
     println!(
-        "{name:44} {:>8} instructions {:>6} images {:>4} recoveries stepped, 0 violations",
-        report.steps, report.images, report.recoveries
+        "{name:60} {:>8} instructions {:>6} images {:>6} recoveries watched, depth {}, 0 violations",
+        report.steps, report.images, report.recoveries, report.depth
     );
+}
+
+/// Judges a change of the object `x`, which is this value before, within a guard.
+pub(crate) fn changed<T: Share + Default>(
+    name: &str,
+    value: impl Fn() -> T,
+    change: impl Fn(WriteGuard<'_, T>),
+    observe: impl Fn(&Segment) -> String,
+) {
+    run(name, |s| x::<T>(s).store(value()).unwrap(), |s| change(x::<T>(s).write().unwrap()), observe);
 }
 
 /// The object named `x`.
@@ -39,12 +54,6 @@ pub(crate) fn x<T: Share + Default>(segment: &Segment) -> Shared<T> {
 
 pub(crate) fn text<T: Share + Default + Debug>(segment: &Segment) -> String {
     format!("{:?}", x::<T>(segment).load().expect("its value"))
-}
-
-/// Lengths and first bytes of the vectors in a vector.
-fn lengths(segment: &Segment) -> String {
-    let value = x::<Vec<Vec<u8>>>(segment).load().expect("its value");
-    format!("{:?}", value.iter().map(|v| (v.len(), v.first().copied())).collect::<Vec<_>>())
 }
 
 /// A hash map in the order of its keys.
@@ -115,6 +124,12 @@ fn object_removed() {
         |s| s.remove("x").unwrap(),
         objects::<[u64; 400]>,
     );
+    run(
+        "object: remove an atomic",
+        |s| s.open_or_create::<AtomicU64>("x").unwrap().store(7, Ordering::Relaxed),
+        |s| s.remove("x").unwrap(),
+        |s| format!("{:?}", s.objects().unwrap()),
+    );
 }
 
 /// Of more blocks than are freed in one batch, within each other.
@@ -182,12 +197,10 @@ fn vector() {
         },
         text::<Vec<u64>>,
     );
-    run(
+    changed::<Vec<String>>(
         "vec of strings: set, pop, clear",
-        |s| x::<Vec<String>>(s).store(vec!["one".into(), "two".repeat(20), "three".into()]).unwrap(),
-        |s| {
-            let v = x::<Vec<String>>(s);
-            let mut v = v.write().unwrap();
+        || vec!["one".into(), "two".repeat(20), "three".into()],
+        |mut v| {
             v.push("four".repeat(10)).unwrap();
             v.pop().unwrap();
             v.clear().unwrap();
@@ -198,12 +211,10 @@ fn vector() {
 
 #[test]
 fn committed() {
-    run(
+    changed::<Vec<String>>(
         "a guard that replaces the value, and is committed",
-        |s| x::<Vec<String>>(s).store(vec!["one".into(), "two".repeat(20)]).unwrap(),
-        |s| {
-            let v = x::<Vec<String>>(s);
-            let mut v = v.write().unwrap();
+        || vec!["one".into(), "two".repeat(20)],
+        |mut v| {
             v.store(vec!["three".repeat(9)]).unwrap();
             v.commit().unwrap();
         },
@@ -213,52 +224,15 @@ fn committed() {
 
 #[test]
 fn rolled_back() {
-    run(
+    changed::<Vec<String>>(
         "vec of strings: a guard rolled back",
-        |s| x::<Vec<String>>(s).store(vec!["one".into(), "two".repeat(20)]).unwrap(),
-        |s| {
-            let v = x::<Vec<String>>(s);
-            let mut v = v.write().unwrap();
+        || vec!["one".into(), "two".repeat(20)],
+        |mut v| {
             (0..5).for_each(|n| v.push(format!("{n}").repeat(30)).unwrap());
             v.remove(0).unwrap();
             v.rollback();
         },
         text::<Vec<String>>,
-    );
-}
-
-#[test]
-fn memory() {
-    run(
-        "slabs: made by many sizes",
-        |s| drop(x::<Vec<Vec<u8>>>(s)),
-        |s| {
-            let v = x::<Vec<Vec<u8>>>(s);
-            let mut v = v.write().unwrap();
-            for bytes in [20, 60, 200, 700, 1500, 3000, 9000] {
-                v.push(Vec::new()).unwrap();
-                v.last_mut().unwrap().reserve_exact(bytes).unwrap();
-            }
-        },
-        lengths,
-    );
-    run(
-        "slabs and spans: emptied and given back",
-        |s| x::<Vec<Vec<u8>>>(s).store((0..150).map(|n| vec![n; 100 + usize::from(n) * 40]).collect()).unwrap(),
-        |s| x::<Vec<Vec<u8>>>(s).write().unwrap().clear().unwrap(),
-        lengths,
-    );
-    run_sized(
-        "file: grown",
-        (64 << 10, 4 << 20),
-        |s| drop(x::<Vec<Vec<u8>>>(s)),
-        |s| {
-            let v = x::<Vec<Vec<u8>>>(s);
-            let mut v = v.write().unwrap();
-            v.push(vec![3]).unwrap();
-            v.get_mut(0).unwrap().reserve(70_000).unwrap();
-        },
-        lengths,
     );
 }
 
@@ -283,6 +257,20 @@ fn several_objects() {
                 tx.write(&b)?.push(format!("{number}").repeat(40))
             })
             .unwrap();
+        },
+        see,
+    );
+    run(
+        "transaction over two objects, rolled back",
+        set_up,
+        |s| {
+            let (a, b) = both(s);
+            let failed = s.transaction(|tx| {
+                tx.write(&a)?.push(9)?;
+                tx.write(&b)?.clear()?;
+                Err::<(), _>(commy::Error::Removed { name: "nothing".into() })
+            });
+            assert!(failed.is_err());
         },
         see,
     );
@@ -338,12 +326,10 @@ fn deque() {
         },
         text::<VecDeque<String>>,
     );
-    run(
+    changed::<VecDeque<u64>>(
         "deque: one pair",
-        |s| x::<VecDeque<u64>>(s).store((0..5).collect()).unwrap(),
-        |s| {
-            let d = x::<VecDeque<u64>>(s);
-            let mut d = d.write().unwrap();
+        || (0..5).collect(),
+        |mut d| {
             d.push_back(9).unwrap();
             d.pop_front().unwrap();
         },
@@ -359,24 +345,20 @@ fn hash_map() {
         |s| assert_eq!(x::<HashMap<u64, u64>>(s).write().unwrap().insert(1, 2).unwrap(), None),
         sorted::<u64, u64>,
     );
-    run(
+    changed::<HashMap<u64, u64>>(
         "hash map: overwrite and remove",
-        |s| x::<HashMap<u64, u64>>(s).store((0..10).map(|n| (n, n)).collect()).unwrap(),
-        |s| {
-            let map = x::<HashMap<u64, u64>>(s);
-            let mut map = map.write().unwrap();
+        || (0..10).map(|n| (n, n)).collect(),
+        |mut map| {
             map.insert(3, 33).unwrap();
             map.remove(&4).unwrap();
             map.insert(44, 4).unwrap();
         },
         sorted::<u64, u64>,
     );
-    run(
+    changed::<HashMap<u64, u64>>(
         "hash map: into a new table and out of the old",
-        |s| x::<HashMap<u64, u64>>(s).store((0..13).map(|n| (n, n)).collect()).unwrap(),
-        |s| {
-            let map = x::<HashMap<u64, u64>>(s);
-            let mut map = map.write().unwrap();
+        || (0..13).map(|n| (n, n)).collect(),
+        |mut map| {
             (100..130).for_each(|n| assert_eq!(map.insert(n, n).unwrap(), None));
             (0..10).for_each(|n| assert_eq!(map.remove(&n).unwrap(), Some(n)));
         },
@@ -400,6 +382,110 @@ fn hash_map() {
     );
 }
 
+/// Entries of which a table is soon too large to be replaced at once.
+type Wide = HashMap<u64, [u64; 40]>;
+
+/// A map that goes over to another table, by and by.
+fn moving(segment: &Segment) {
+    x::<Wide>(segment).store((0..112).map(|n| (n, [n; 40])).collect()).unwrap();
+    x::<Wide>(segment).insert(200, [1; 40]).unwrap();
+}
+
+/// Its keys and the last word of each value.
+fn wide(segment: &Segment) -> String {
+    let map = x::<Wide>(segment).load().expect("its value").into_iter();
+    format!("{:?}", map.map(|(key, value)| (key, value[39])).collect::<BTreeMap<_, _>>())
+}
+
+#[test]
+fn hash_map_on_the_move() {
+    run(
+        "hash map on the move: a step, overwritten, removed",
+        moving,
+        |s| {
+            let map = x::<Wide>(s);
+            let mut map = map.write().unwrap();
+            map.insert(201, [2; 40]).unwrap();
+            map.insert(5, [3; 40]).unwrap();
+            map.remove(&6).unwrap();
+            map.get_mut(&7).unwrap()[39] = 4;
+        },
+        wide,
+    );
+    run(
+        "hash map on the move: to its end",
+        moving,
+        |s| {
+            let map = x::<Wide>(s);
+            let mut map = map.write().unwrap();
+            (300..304).for_each(|n| assert_eq!(map.insert(n, [n; 40]).unwrap(), None));
+        },
+        wide,
+    );
+    run("hash map on the move: cleared", moving, |s| x::<Wide>(s).clear().unwrap(), wide);
+}
+
+/// Keys of which few go into a node, so that trees are deep.
+type Deep = BTreeMap<[u64; 16], u64>;
+
+/// Inserts keys until one takes three nodes or more: inner ones were split. That one is taken out again.
+fn about_to_split(segment: &Segment) -> u64 {
+    let taken = || segment.stats().expect("stats").allocated;
+    let (trial, mut next) = (segment.open_or_create::<Deep>("trial").unwrap(), 0);
+    loop {
+        let before = taken();
+        trial.insert([next; 16], next).unwrap();
+        if next > 100 && taken() > before + 4096 {
+            segment.remove("trial").unwrap();
+            return next;
+        }
+        next += 1;
+    }
+}
+
+#[test]
+fn ordered_map_of_three_levels() {
+    let keys = |segment: &Segment| {
+        let map = x::<Deep>(segment).load().expect("its value");
+        format!("{:?}", map.into_iter().map(|(key, value)| (key[0], value)).collect::<Vec<_>>())
+    };
+    let fill = |segment: &Segment, to: u64| {
+        (0..to).for_each(|n| assert_eq!(x::<Deep>(segment).insert([n; 16], n).unwrap(), None))
+    };
+    run(
+        "ordered map: inner nodes split, the root too",
+        |s| fill(s, about_to_split(s)),
+        |s| {
+            let next = x::<Deep>(s).load().unwrap().len() as u64;
+            let before = s.stats().unwrap().allocated;
+            x::<Deep>(s).insert([next; 16], next).unwrap();
+            assert!(s.stats().unwrap().allocated > before + 4096, "no inner node was split");
+        },
+        keys,
+    );
+    run(
+        "ordered map: inner nodes merge, the root goes",
+        |s| {
+            let last = about_to_split(s);
+            fill(s, last + 1);
+            // The next one has a node less above it.
+            let map = x::<Deep>(s);
+            for n in 0.. {
+                let (before, value) = (s.stats().unwrap().allocated, map.remove(&[n; 16]).unwrap().unwrap());
+                if s.stats().unwrap().allocated + 4096 < before {
+                    map.insert([n; 16], value).unwrap();
+                    return;
+                }
+            }
+        },
+        |s| {
+            let first = x::<Deep>(s).load().unwrap().pop_first().unwrap().0;
+            x::<Deep>(s).remove(&first).unwrap();
+        },
+        keys,
+    );
+}
+
 #[test]
 fn ordered_map() {
     run(
@@ -408,22 +494,18 @@ fn ordered_map() {
         |s| assert_eq!(x::<BTreeMap<u64, u64>>(s).write().unwrap().insert(1, 2).unwrap(), None),
         text::<BTreeMap<u64, u64>>,
     );
-    run(
+    changed::<BTreeMap<u64, u64>>(
         "ordered map: nodes split",
-        |s| x::<BTreeMap<u64, u64>>(s).store((0..31).map(|n| (n * 10, n)).collect()).unwrap(),
-        |s| {
-            let map = x::<BTreeMap<u64, u64>>(s);
-            let mut map = map.write().unwrap();
+        || (0..31).map(|n| (n * 10, n)).collect(),
+        |mut map| {
             (0..40).for_each(|n| assert_eq!(map.insert(n * 10 + 1, n).unwrap(), None));
         },
         text::<BTreeMap<u64, u64>>,
     );
-    run(
+    changed::<BTreeMap<u64, u64>>(
         "ordered map: nodes merge",
-        |s| x::<BTreeMap<u64, u64>>(s).store((0..100).map(|n| (n, n)).collect()).unwrap(),
-        |s| {
-            let map = x::<BTreeMap<u64, u64>>(s);
-            let mut map = map.write().unwrap();
+        || (0..100).map(|n| (n, n)).collect(),
+        |mut map| {
             (10..95).for_each(|n| assert_eq!(map.remove(&n).unwrap(), Some(n)));
         },
         text::<BTreeMap<u64, u64>>,
@@ -439,106 +521,5 @@ fn ordered_map() {
             map.pop_first().unwrap();
         },
         text::<BTreeMap<String, Vec<u32>>>,
-    );
-}
-
-#[test]
-fn slabs_of_a_region_come_and_go() {
-    run_sized(
-        "memory: the slabs of a region come and go",
-        (64 << 10, 16 << 20),
-        // Leaves no room in region 0.
-        |s| x::<Vec<Vec<u8>>>(s).store(vec![vec![1; 230 << 10]]).unwrap(),
-        |s| {
-            let other = Segment::open(s.path()).unwrap();
-            let v = x::<Vec<Vec<u8>>>(&other);
-            let mut v = v.write().unwrap();
-            for length in [20, 100, 700, 700, 700, 700, 1000, 1000, 1000, 1000, 1000] {
-                v.push(vec![2; length]).unwrap();
-            }
-            v.rollback();
-        },
-        lengths,
-    );
-}
-
-#[test]
-fn many_blocks_freed_at_once() {
-    run_sized(
-        "memory: many blocks freed at once",
-        (64 << 10, 1 << 20),
-        |s| x::<Vec<Vec<u8>>>(s).store((0..90).map(|n| vec![n; 1 + usize::from(n) * 7 % 60]).collect()).unwrap(),
-        |s| {
-            let v = x::<Vec<Vec<u8>>>(s);
-            let mut v = v.write().unwrap();
-            v.truncate(50).unwrap();
-            // Undone for want of room, in the middle of the transaction.
-            v.push(vec![1; 2 << 20]).unwrap_err();
-            v.clear().unwrap();
-            v.push(vec![2; 40]).unwrap();
-        },
-        lengths,
-    );
-}
-
-/// Several values of which every second one has gone.
-fn with_gaps(segment: &Segment) {
-    let list = x::<Vec<Vec<u8>>>(segment);
-    list.store((0..10u8).map(|n| vec![n; 30_000]).collect()).unwrap();
-    for place in [1, 3, 5, 9] {
-        list.write().unwrap().set(place, vec![1]).unwrap();
-    }
-}
-
-#[test]
-fn space_given_back() {
-    run("space: shrink to usage", with_gaps, |s| assert!(s.shrink_to_usage().unwrap() > 0), lengths);
-    run(
-        "space: holes used again",
-        |s| {
-            with_gaps(s);
-            s.shrink_to_usage().unwrap();
-        },
-        |s| {
-            let v = x::<Vec<Vec<u8>>>(s);
-            let mut v = v.write().unwrap();
-            v.push(Vec::new()).unwrap();
-            v.last_mut().unwrap().reserve(40_000).unwrap();
-        },
-        lengths,
-    );
-    run(
-        "space: holes again holes, the file cut",
-        |s| {
-            with_gaps(s);
-            s.shrink_to_usage().unwrap();
-            x::<Vec<Vec<u8>>>(s).write().unwrap().truncate(5).unwrap();
-        },
-        |s| assert!(s.shrink_to_usage().unwrap() > 0),
-        lengths,
-    );
-}
-
-#[test]
-fn copied() {
-    run(
-        "space: snapshot",
-        |s| x::<Vec<String>>(s).store(vec!["one".into(), "two".repeat(20)]).unwrap(),
-        |s| s.snapshot(s.path().with_extension("copy")).unwrap(),
-        text::<Vec<String>>,
-    );
-}
-
-#[test]
-fn resized() {
-    run("space: resize up", with_gaps, |s| s.resize(1 << 20).unwrap(), lengths);
-    run(
-        "space: resize down",
-        |s| {
-            with_gaps(s);
-            s.resize(1 << 20).unwrap();
-        },
-        |s| s.resize(s.size() - (512 << 10)).unwrap(),
-        lengths,
     );
 }

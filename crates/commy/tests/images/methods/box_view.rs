@@ -1,16 +1,13 @@
 //! What changes boxes.
 
-use super::stored;
-use crate::scenarios::{run, text, x};
+use crate::scenarios::{changed, text};
 
 #[test]
 fn box_content() {
-    run(
+    changed::<Box<String>>(
         "box: content",
-        |s| stored::<Box<String>>(s, Box::new("one".into())),
-        |s| {
-            let v = x::<Box<String>>(s);
-            let mut v = v.write().unwrap();
+        || Box::new("one".into()),
+        |mut v| {
             v.content_mut().push_str(" more").unwrap();
             v.try_content_mut().unwrap().push_str(" and more").unwrap();
             v.set_content("two".repeat(20)).unwrap();

@@ -1,7 +1,7 @@
 //! What changes ordered maps.
 
 use super::stored;
-use crate::scenarios::{run, text, x};
+use crate::scenarios::{changed, run, text, x};
 use std::collections::BTreeMap;
 
 type Numbers = BTreeMap<u64, u64>;
@@ -13,12 +13,10 @@ fn numbers(keys: std::ops::Range<u64>) -> Numbers {
 
 #[test]
 fn ordered_map_one_entry() {
-    run(
+    changed::<Numbers>(
         "ordered map: one entry",
-        |s| stored::<Numbers>(s, numbers(0..9)),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || numbers(0..9),
+        |mut v| {
             v.insert(19, 9).unwrap();
             v.try_insert(10, 1).unwrap();
             v.remove(&2).unwrap();
@@ -38,12 +36,10 @@ fn ordered_map_one_entry() {
 
 #[test]
 fn ordered_map_lent() {
-    run(
+    changed::<Numbers>(
         "ordered map: lent",
-        |s| stored::<Numbers>(s, numbers(0..9)),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || numbers(0..9),
+        |mut v| {
             *v.get_mut(&1).unwrap() = 9;
             *v.try_get_mut(&2).unwrap().unwrap() = 8;
             v.get_disjoint_mut([&3, &4]).unwrap().into_iter().for_each(|n| *n.unwrap() = 7);
@@ -57,12 +53,10 @@ fn ordered_map_lent() {
 
 #[test]
 fn ordered_map_many_entries() {
-    run(
+    changed::<Numbers>(
         "ordered map: many entries",
-        |s| stored::<Numbers>(s, numbers(0..30)),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || numbers(0..30),
+        |mut v| {
             v.extend(numbers(25..40)).unwrap();
             v.retain(|n, _| n % 7 != 0).unwrap();
             v.split_off(&20).unwrap();
@@ -73,12 +67,10 @@ fn ordered_map_many_entries() {
 
 #[test]
 fn ordered_map_of_texts_entries() {
-    run(
+    changed::<Texts>(
         "ordered map of texts: entries",
-        |s| stored::<Texts>(s, [("a".into(), "b".repeat(30))].into()),
-        |s| {
-            let v = x::<Texts>(s);
-            let mut v = v.write().unwrap();
+        || [("a".into(), "b".repeat(30))].into(),
+        |mut v| {
             v.insert("c".into(), "d".repeat(20)).unwrap();
             v.insert("a".into(), "e".repeat(40)).unwrap();
             v.get_mut("a").unwrap().push_str(" more").unwrap();

@@ -1,19 +1,17 @@
 //! What changes ordered sets.
 
-use super::{stored, texts};
-use crate::scenarios::{run, text, x};
+use super::texts;
+use crate::scenarios::{changed, text};
 use std::collections::BTreeSet;
 
 type Texts = BTreeSet<String>;
 
 #[test]
 fn ordered_set_one_element() {
-    run(
+    changed::<Texts>(
         "ordered set: one element",
-        |s| stored::<Texts>(s, texts(0..6).into_iter().collect()),
-        |s| {
-            let v = x::<Texts>(s);
-            let mut v = v.write().unwrap();
+        || texts(0..6).into_iter().collect(),
+        |mut v| {
             v.insert("new".repeat(9)).unwrap();
             v.replace("new".repeat(9)).unwrap();
             v.remove(texts(1..2)[0].as_str()).unwrap();
@@ -27,12 +25,10 @@ fn ordered_set_one_element() {
 
 #[test]
 fn ordered_set_many_elements() {
-    run(
+    changed::<Texts>(
         "ordered set: many elements",
-        |s| stored::<Texts>(s, texts(0..5).into_iter().collect()),
-        |s| {
-            let v = x::<Texts>(s);
-            let mut v = v.write().unwrap();
+        || texts(0..5).into_iter().collect(),
+        |mut v| {
             v.extend(texts(3..7)).unwrap();
             v.retain(|text| text.len() < 20).unwrap();
             v.split_off("text 4").unwrap();
@@ -44,12 +40,10 @@ fn ordered_set_many_elements() {
 
 #[test]
 fn ordered_sets_appended() {
-    run(
+    changed::<Vec<Texts>>(
         "ordered sets: appended",
-        |s| stored::<Vec<Texts>>(s, vec![texts(0..3).into_iter().collect(), texts(2..5).into_iter().collect()]),
-        |s| {
-            let v = x::<Vec<Texts>>(s);
-            let mut v = v.write().unwrap();
+        || vec![texts(0..3).into_iter().collect(), texts(2..5).into_iter().collect()],
+        |mut v| {
             let [first, second] = v.get_disjoint_mut([0, 1]).unwrap();
             first.append(second).unwrap();
         },

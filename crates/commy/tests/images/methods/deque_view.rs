@@ -1,7 +1,7 @@
 //! What changes deques.
 
-use super::{stored, texts};
-use crate::scenarios::{run, text, x};
+use super::texts;
+use crate::scenarios::{changed, text};
 use std::collections::VecDeque;
 
 type Numbers = VecDeque<u64>;
@@ -9,12 +9,10 @@ type Texts = VecDeque<String>;
 
 #[test]
 fn deque_one_element() {
-    run(
+    changed::<Numbers>(
         "deque: one element",
-        |s| stored::<Numbers>(s, (0..6).collect()),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || (0..6).collect(),
+        |mut v| {
             v.push_back(7).unwrap();
             v.push_front(8).unwrap();
             v.pop_front().unwrap();
@@ -32,12 +30,10 @@ fn deque_one_element() {
 
 #[test]
 fn deque_lent() {
-    run(
+    changed::<Numbers>(
         "deque: lent",
-        |s| stored::<Numbers>(s, (0..6).collect()),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || (0..6).collect(),
+        |mut v| {
             *v.get_mut(1).unwrap() = 9;
             *v.try_get_mut(2).unwrap().unwrap() = 8;
             *v.front_mut().unwrap() = 7;
@@ -53,12 +49,10 @@ fn deque_lent() {
 
 #[test]
 fn deque_turned() {
-    run(
+    changed::<Numbers>(
         "deque: turned",
-        |s| stored::<Numbers>(s, (0..7).collect()),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || (0..7).collect(),
+        |mut v| {
             v.rotate_left(3).unwrap();
             v.rotate_right(2).unwrap();
             v.push_front(1).unwrap();
@@ -71,12 +65,10 @@ fn deque_turned() {
 
 #[test]
 fn deque_many_elements() {
-    run(
+    changed::<Numbers>(
         "deque: many elements",
-        |s| stored::<Numbers>(s, (0..7).collect()),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || (0..7).collect(),
+        |mut v| {
             v.extend(10..15).unwrap();
             v.drain(1..3).unwrap();
             v.split_off(8).unwrap();
@@ -96,12 +88,10 @@ fn deque_many_elements() {
 
 #[test]
 fn deque_room() {
-    run(
+    changed::<Numbers>(
         "deque: room",
-        |s| stored::<Numbers>(s, (0..7).collect()),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || (0..7).collect(),
+        |mut v| {
             v.reserve(20).unwrap();
             v.shrink_to(9).unwrap();
             v.reserve_exact(30).unwrap();
@@ -114,12 +104,10 @@ fn deque_room() {
 
 #[test]
 fn deque_of_texts_one_element() {
-    run(
+    changed::<Texts>(
         "deque of texts: one element",
-        |s| stored::<Texts>(s, texts(0..4).into()),
-        |s| {
-            let v = x::<Texts>(s);
-            let mut v = v.write().unwrap();
+        || texts(0..4).into(),
+        |mut v| {
             v.push_front("new".repeat(9)).unwrap();
             v.pop_back().unwrap();
             v.set(1, "set".repeat(20)).unwrap();
@@ -133,12 +121,10 @@ fn deque_of_texts_one_element() {
 
 #[test]
 fn deque_of_deques_appended() {
-    run(
+    changed::<VecDeque<Texts>>(
         "deque of deques: appended",
-        |s| stored::<VecDeque<Texts>>(s, [texts(0..3).into(), texts(3..5).into()].into()),
-        |s| {
-            let v = x::<VecDeque<Texts>>(s);
-            let mut v = v.write().unwrap();
+        || [texts(0..3).into(), texts(3..5).into()].into(),
+        |mut v| {
             let mut inner = v.iter_mut();
             let (first, second) = (inner.next().unwrap(), inner.next().unwrap());
             first.append(second).unwrap();

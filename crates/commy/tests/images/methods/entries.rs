@@ -1,7 +1,6 @@
 //! What changes entries of both kinds of maps.
 
-use super::stored;
-use crate::scenarios::{run, sorted, text, x};
+use crate::scenarios::{changed, sorted, text};
 use commy::views::Entry;
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,12 +17,10 @@ fn ordered() -> Ordered {
 
 #[test]
 fn entries_of_a_hash_map() {
-    run(
+    changed::<Words>(
         "entries of a hash map",
-        |s| stored::<Words>(s, words()),
-        |s| {
-            let v = x::<Words>(s);
-            let mut v = v.write().unwrap();
+        || words(),
+        |mut v| {
             v.entry("a".into()).unwrap().and_modify(|n| *n += 1).unwrap().or_insert(9).unwrap();
             v.entry("d".into()).unwrap().or_insert_with(|| 4).unwrap();
             v.entry("e".into()).unwrap().or_insert_with_key(|key| key.len() as u64).unwrap();
@@ -36,12 +33,10 @@ fn entries_of_a_hash_map() {
 
 #[test]
 fn taken_entries_of_a_hash_map() {
-    run(
+    changed::<Words>(
         "taken entries of a hash map",
-        |s| stored::<Words>(s, words()),
-        |s| {
-            let v = x::<Words>(s);
-            let mut v = v.write().unwrap();
+        || words(),
+        |mut v| {
             let Entry::Occupied(entry) = v.entry("a".into()).unwrap() else { panic!("no a") };
             entry.remove().unwrap();
             let Entry::Occupied(entry) = v.entry("b".into()).unwrap() else { panic!("no b") };
@@ -59,12 +54,10 @@ fn taken_entries_of_a_hash_map() {
 
 #[test]
 fn entries_of_an_ordered_map() {
-    run(
+    changed::<Ordered>(
         "entries of an ordered map",
-        |s| stored::<Ordered>(s, ordered()),
-        |s| {
-            let v = x::<Ordered>(s);
-            let mut v = v.write().unwrap();
+        || ordered(),
+        |mut v| {
             v.entry("a".into()).unwrap().and_modify(|list| list.push(2).unwrap()).unwrap().or_insert(vec![]).unwrap();
             v.entry("d".into()).unwrap().or_insert_with(|| vec![4; 5]).unwrap();
             v.entry("e".into()).unwrap().or_insert_with_key(|key| vec![key.len() as u64]).unwrap();

@@ -1,7 +1,6 @@
 //! What changes hash maps.
 
-use super::stored;
-use crate::scenarios::{run, sorted, x};
+use crate::scenarios::{changed, sorted};
 use std::collections::HashMap;
 
 type Numbers = HashMap<u64, u64>;
@@ -13,12 +12,10 @@ fn numbers(keys: std::ops::Range<u64>) -> Numbers {
 
 #[test]
 fn hash_map_one_entry() {
-    run(
+    changed::<Numbers>(
         "hash map: one entry",
-        |s| stored::<Numbers>(s, numbers(0..6)),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || numbers(0..6),
+        |mut v| {
             v.insert(9, 9).unwrap();
             v.try_insert(10, 1).unwrap();
             v.remove(&2).unwrap();
@@ -34,12 +31,10 @@ fn hash_map_one_entry() {
 
 #[test]
 fn hash_map_lent() {
-    run(
+    changed::<Numbers>(
         "hash map: lent",
-        |s| stored::<Numbers>(s, numbers(0..6)),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || numbers(0..6),
+        |mut v| {
             *v.get_mut(&1).unwrap() = 9;
             *v.try_get_mut(&2).unwrap().unwrap() = 8;
             v.get_disjoint_mut([&3, &4]).unwrap().into_iter().for_each(|n| *n.unwrap() = 7);
@@ -52,12 +47,10 @@ fn hash_map_lent() {
 
 #[test]
 fn hash_map_many_entries() {
-    run(
+    changed::<Numbers>(
         "hash map: many entries",
-        |s| stored::<Numbers>(s, numbers(0..8)),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || numbers(0..8),
+        |mut v| {
             v.extend(numbers(5..12)).unwrap();
             v.retain(|n, _| *n != 4).unwrap();
             v.extract_if(|n, square| n % 3 == 0 && *square < 60).unwrap();
@@ -68,12 +61,10 @@ fn hash_map_many_entries() {
 
 #[test]
 fn hash_map_room() {
-    run(
+    changed::<Numbers>(
         "hash map: room",
-        |s| stored::<Numbers>(s, numbers(0..6)),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || numbers(0..6),
+        |mut v| {
             v.reserve(20).unwrap();
             v.shrink_to(12).unwrap();
             v.shrink_to_fit().unwrap();
@@ -84,12 +75,10 @@ fn hash_map_room() {
 
 #[test]
 fn hash_map_emptied() {
-    run(
+    changed::<Numbers>(
         "hash map: emptied",
-        |s| stored::<Numbers>(s, numbers(0..6)),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || numbers(0..6),
+        |mut v| {
             v.drain().unwrap();
             v.insert(1, 1).unwrap();
             v.clear().unwrap();
@@ -100,12 +89,10 @@ fn hash_map_emptied() {
 
 #[test]
 fn hash_map_of_texts_entries() {
-    run(
+    changed::<Texts>(
         "hash map of texts: entries",
-        |s| stored::<Texts>(s, [("a".into(), "b".repeat(30))].into()),
-        |s| {
-            let v = x::<Texts>(s);
-            let mut v = v.write().unwrap();
+        || [("a".into(), "b".repeat(30))].into(),
+        |mut v| {
             v.insert("c".into(), "d".repeat(20)).unwrap();
             v.insert("a".into(), "e".repeat(40)).unwrap();
             v.get_mut("a").unwrap().push_str(" more").unwrap();

@@ -1,7 +1,7 @@
 //! What changes hash sets.
 
-use super::{stored, texts};
-use crate::scenarios::{run, x};
+use super::texts;
+use crate::scenarios::{changed, x};
 use commy::Segment;
 use std::collections::{BTreeSet, HashSet};
 
@@ -15,12 +15,10 @@ fn ordered(segment: &Segment) -> String {
 
 #[test]
 fn hash_set_one_element() {
-    run(
+    changed::<Texts>(
         "hash set: one element",
-        |s| stored::<Texts>(s, texts(0..4).into_iter().collect()),
-        |s| {
-            let v = x::<Texts>(s);
-            let mut v = v.write().unwrap();
+        || texts(0..4).into_iter().collect(),
+        |mut v| {
             v.insert("new".repeat(9)).unwrap();
             v.replace("new".repeat(9)).unwrap();
             v.remove(texts(1..2)[0].as_str()).unwrap();
@@ -32,12 +30,10 @@ fn hash_set_one_element() {
 
 #[test]
 fn hash_set_many_elements() {
-    run(
+    changed::<Texts>(
         "hash set: many elements",
-        |s| stored::<Texts>(s, texts(0..5).into_iter().collect()),
-        |s| {
-            let v = x::<Texts>(s);
-            let mut v = v.write().unwrap();
+        || texts(0..5).into_iter().collect(),
+        |mut v| {
             v.extend(texts(3..7)).unwrap();
             v.retain(|text| text.len() < 20).unwrap();
             v.extract_if(|text| text.contains('4')).unwrap();
@@ -48,12 +44,10 @@ fn hash_set_many_elements() {
 
 #[test]
 fn hash_set_room() {
-    run(
+    changed::<Texts>(
         "hash set: room",
-        |s| stored::<Texts>(s, texts(0..3).into_iter().collect()),
-        |s| {
-            let v = x::<Texts>(s);
-            let mut v = v.write().unwrap();
+        || texts(0..3).into_iter().collect(),
+        |mut v| {
             v.reserve(20).unwrap();
             v.shrink_to(10).unwrap();
             v.shrink_to_fit().unwrap();
@@ -64,12 +58,10 @@ fn hash_set_room() {
 
 #[test]
 fn hash_set_emptied() {
-    run(
+    changed::<Texts>(
         "hash set: emptied",
-        |s| stored::<Texts>(s, texts(0..3).into_iter().collect()),
-        |s| {
-            let v = x::<Texts>(s);
-            let mut v = v.write().unwrap();
+        || texts(0..3).into_iter().collect(),
+        |mut v| {
             v.drain().unwrap();
             v.insert("one".into()).unwrap();
             v.clear().unwrap();

@@ -1,5 +1,6 @@
 //! Every method that changes something, of every view: a file for each view, which `tests/methods.rs` compares with the
-//! public methods of that view. What counts as covered is called in the third argument of `run`. The operations
+//! public methods of that view. What counts as covered is called in the third argument of `run` or
+//! `changed`. The operations
 //! of handles are in `forms`.
 
 mod box_view;

@@ -1,18 +1,15 @@
 //! What changes options.
 
-use super::stored;
-use crate::scenarios::{run, text, x};
+use crate::scenarios::{changed, text};
 
 type Text = Option<String>;
 
 #[test]
 fn option_exchanged() {
-    run(
+    changed::<Text>(
         "option: exchanged",
-        |s| stored::<Text>(s, Some("one".into())),
-        |s| {
-            let v = x::<Text>(s);
-            let mut v = v.write().unwrap();
+        || Some("one".into()),
+        |mut v| {
             v.set(Some("two".repeat(9))).unwrap();
             v.replace("three".into()).unwrap();
             v.insert("four".into()).unwrap();
@@ -27,12 +24,10 @@ fn option_exchanged() {
 
 #[test]
 fn option_lent() {
-    run(
+    changed::<Text>(
         "option: lent",
-        |s| stored::<Text>(s, None),
-        |s| {
-            let v = x::<Text>(s);
-            let mut v = v.write().unwrap();
+        || None,
+        |mut v| {
             v.get_or_insert_default().unwrap().push('1').unwrap();
             v.get_mut().unwrap().push('2').unwrap();
             v.try_get_mut().unwrap().unwrap().push('3').unwrap();

@@ -1,16 +1,13 @@
 //! What changes strings.
 
-use super::stored;
-use crate::scenarios::{run, text, x};
+use crate::scenarios::{changed, text};
 
 #[test]
 fn text_added_to() {
-    run(
+    changed::<String>(
         "text: added to",
-        |s| stored::<String>(s, "a few words".into()),
-        |s| {
-            let v = x::<String>(s);
-            let mut v = v.write().unwrap();
+        || "a few words".into(),
+        |mut v| {
             v.push('!').unwrap();
             v.push_str(" and more").unwrap();
             v.insert(2, 'x').unwrap();
@@ -24,12 +21,10 @@ fn text_added_to() {
 
 #[test]
 fn text_taken_from() {
-    run(
+    changed::<String>(
         "text: taken from",
-        |s| stored::<String>(s, "quite a few words, and more of them".into()),
-        |s| {
-            let v = x::<String>(s);
-            let mut v = v.write().unwrap();
+        || "quite a few words, and more of them".into(),
+        |mut v| {
             v.pop().unwrap();
             v.remove(3).unwrap();
             v.drain(2..5).unwrap();
@@ -43,12 +38,10 @@ fn text_taken_from() {
 
 #[test]
 fn text_exchanged() {
-    run(
+    changed::<String>(
         "text: exchanged",
-        |s| stored::<String>(s, "quite a few words".into()),
-        |s| {
-            let v = x::<String>(s);
-            let mut v = v.write().unwrap();
+        || "quite a few words".into(),
+        |mut v| {
             v.replace_range(0..5, "some").unwrap();
             v.make_ascii_uppercase().unwrap();
             v.make_ascii_lowercase().unwrap();
@@ -60,12 +53,10 @@ fn text_exchanged() {
 
 #[test]
 fn text_room() {
-    run(
+    changed::<String>(
         "text: room",
-        |s| stored::<String>(s, "quite a few words".into()),
-        |s| {
-            let v = x::<String>(s);
-            let mut v = v.write().unwrap();
+        || "quite a few words".into(),
+        |mut v| {
             v.reserve(40).unwrap();
             v.shrink_to(30).unwrap();
             v.reserve_exact(100).unwrap();

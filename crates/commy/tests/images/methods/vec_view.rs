@@ -1,19 +1,17 @@
 //! What changes vectors.
 
-use super::{stored, texts};
-use crate::scenarios::{run, text, x};
+use super::texts;
+use crate::scenarios::{changed, text};
 
 type Numbers = Vec<u64>;
 type Texts = Vec<String>;
 
 #[test]
 fn vec_one_element() {
-    run(
+    changed::<Numbers>(
         "vec: one element",
-        |s| stored::<Numbers>(s, (0..9).collect()),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || (0..9).collect(),
+        |mut v| {
             v.push(1).unwrap();
             v.pop().unwrap();
             v.insert(3, 7).unwrap();
@@ -29,12 +27,10 @@ fn vec_one_element() {
 
 #[test]
 fn vec_lent() {
-    run(
+    changed::<Numbers>(
         "vec: lent",
-        |s| stored::<Numbers>(s, (0..9).collect()),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || (0..9).collect(),
+        |mut v| {
             *v.get_mut(1).unwrap() = 9;
             *v.try_get_mut(2).unwrap().unwrap() = 8;
             *v.first_mut().unwrap() = 7;
@@ -50,12 +46,10 @@ fn vec_lent() {
 
 #[test]
 fn vec_many_elements() {
-    run(
+    changed::<Numbers>(
         "vec: many elements",
-        |s| stored::<Numbers>(s, (0..9).collect()),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || (0..9).collect(),
+        |mut v| {
             v.extend(10..14).unwrap();
             v.extend_from_slice(&[1, 2]).unwrap();
             v.extend_from_within(2..5).unwrap();
@@ -72,12 +66,10 @@ fn vec_many_elements() {
 
 #[test]
 fn vec_order() {
-    run(
+    changed::<Numbers>(
         "vec: order",
-        |s| stored::<Numbers>(s, vec![5, 1, 4, 1, 3, 9]),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || vec![5, 1, 4, 1, 3, 9],
+        |mut v| {
             v.sort().unwrap();
             v.sort_by(|a, b| b.cmp(a)).unwrap();
             v.sort_by_key(|n| n ^ 1).unwrap();
@@ -95,12 +87,10 @@ fn vec_order() {
 
 #[test]
 fn vec_some_elements_go() {
-    run(
+    changed::<Numbers>(
         "vec: some elements go",
-        |s| stored::<Numbers>(s, vec![1, 1, 2, 3, 4, 4, 5, 6, 7, 9]),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || vec![1, 1, 2, 3, 4, 4, 5, 6, 7, 9],
+        |mut v| {
             v.retain(|n| *n != 2).unwrap();
             v.retain_mut(|n| {
                 *n += 1;
@@ -118,12 +108,10 @@ fn vec_some_elements_go() {
 
 #[test]
 fn vec_room_and_other_content() {
-    run(
+    changed::<Numbers>(
         "vec: room, and other content",
-        |s| stored::<Numbers>(s, (0..5).collect()),
-        |s| {
-            let v = x::<Numbers>(s);
-            let mut v = v.write().unwrap();
+        || (0..5).collect(),
+        |mut v| {
             v.reserve(9).unwrap();
             v.shrink_to(7).unwrap();
             v.reserve_exact(20).unwrap();
@@ -138,12 +126,10 @@ fn vec_room_and_other_content() {
 
 #[test]
 fn vec_of_texts_one_element() {
-    run(
+    changed::<Texts>(
         "vec of texts: one element",
-        |s| stored::<Texts>(s, texts(0..5)),
-        |s| {
-            let v = x::<Texts>(s);
-            let mut v = v.write().unwrap();
+        || texts(0..5),
+        |mut v| {
             v.push("new".repeat(9)).unwrap();
             v.pop().unwrap();
             v.insert(1, "inserted".into()).unwrap();
@@ -158,12 +144,10 @@ fn vec_of_texts_one_element() {
 
 #[test]
 fn vec_of_texts_many_elements() {
-    run(
+    changed::<Texts>(
         "vec of texts: many elements",
-        |s| stored::<Texts>(s, texts(0..6)),
-        |s| {
-            let v = x::<Texts>(s);
-            let mut v = v.write().unwrap();
+        || texts(0..6),
+        |mut v| {
             v.extend(texts(1..3)).unwrap();
             v.extend_from_slice(&texts(2..4)).unwrap();
             v.extend_from_within(1..3).unwrap();
@@ -179,12 +163,10 @@ fn vec_of_texts_many_elements() {
 
 #[test]
 fn vec_of_texts_filled_cleared() {
-    run(
+    changed::<Texts>(
         "vec of texts: filled, cleared",
-        |s| stored::<Texts>(s, texts(0..4)),
-        |s| {
-            let v = x::<Texts>(s);
-            let mut v = v.write().unwrap();
+        || texts(0..4),
+        |mut v| {
             v.fill("full".repeat(8)).unwrap();
             v.resize(6, "more".into()).unwrap();
             v.clear().unwrap();
@@ -195,12 +177,10 @@ fn vec_of_texts_filled_cleared() {
 
 #[test]
 fn vec_of_vectors_appended() {
-    run(
+    changed::<Vec<Texts>>(
         "vec of vectors: appended",
-        |s| stored::<Vec<Texts>>(s, vec![texts(0..3), texts(3..5)]),
-        |s| {
-            let v = x::<Vec<Texts>>(s);
-            let mut v = v.write().unwrap();
+        || vec![texts(0..3), texts(3..5)],
+        |mut v| {
             let [first, second] = v.get_disjoint_mut([0, 1]).unwrap();
             first.append(second).unwrap();
         },
