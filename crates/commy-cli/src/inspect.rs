@@ -1,11 +1,11 @@
 //! `inspect`: all that can be said about a segment, and a picture of the file.
 
 use crate::demo::Result;
-use crate::objects::look;
+use crate::objects::{glance, look};
 use crate::output::{self, BAD, FAINT, GOOD, NAME, STRONG, bytes, count, shortened};
 use crate::reading::{self, Facts};
 use clap::builder::styling::{AnsiColor, Style};
-use commy::{Extent, Held, Holder, Participant, Segment, Stats, Thread};
+use commy::{Error, Extent, Held, Holder, Participant, Segment, Stats, Thread};
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 use std::io::Write;
@@ -18,18 +18,25 @@ struct Seen {
     threads: Vec<Thread>,
     held: Vec<Held>,
     objects: Vec<Facts>,
+    /// None, with the reason, while somebody has an object locked.
     extents: Vec<Extent>,
+    unseen: Option<String>,
 }
 
 impl Seen {
-    fn of(segment: &Segment) -> Result<Seen> {
+    fn of(file: &Path, segment: &Segment) -> Result<Seen> {
+        let (extents, unseen) = match glance(file)?.extents() {
+            Err(error @ Error::LockTimeout { .. }) => (Vec::new(), Some(error.to_string())),
+            extents => (extents?, None),
+        };
         Ok(Seen {
             stats: segment.stats()?,
             participants: segment.participants(),
             threads: segment.threads()?,
             held: segment.held()?,
-            objects: reading::facts(segment, "")?,
-            extents: segment.extents()?,
+            objects: reading::facts(file, "")?,
+            extents,
+            unseen,
         })
     }
 
@@ -40,7 +47,7 @@ impl Seen {
 
 pub fn inspect(file: &Path, as_json: bool) -> Result<()> {
     let segment = look(file)?;
-    let seen = output::working("looking at all objects", || Seen::of(&segment))?;
+    let seen = output::working("looking at all objects", || Seen::of(file, &segment))?;
     if as_json { output::json(&facts(&segment, &seen)) } else { show(&segment, &seen) }
 }
 
@@ -109,7 +116,10 @@ fn show(segment: &Segment, seen: &Seen) -> Result<()> {
         let own = bytes(stats.size.saturating_sub(stats.allocated + free + holes));
         let holes = if holes == 0 { String::new() } else { format!(", {} of holes", bytes(holes)) };
         let (objects, free) = (bytes(stats.allocated), bytes(free));
-        writeln!(out, "  {objects} in objects, {own} of its own, {free} free{holes}")?;
+        match seen.unseen {
+            None => writeln!(out, "  {objects} in objects, {own} of its own, {free} free{holes}")?,
+            Some(_) => writeln!(out, "  {objects} in objects")?,
+        }
         let (dead, back) =
             (count(stats.recovered as usize, "dead thread"), count(stats.rolled_back as usize, "transaction"));
         writeln!(out, "  so far {dead} recovered: {back} rolled back, {} finished", stats.finished)?;
@@ -145,6 +155,10 @@ fn show(segment: &Segment, seen: &Seen) -> Result<()> {
     if !seen.objects.is_empty() {
         head("Objects")?;
         output::table(&reading::HEADS, &seen.objects.iter().map(Facts::row).collect::<Vec<_>>(), &reading::NUMBERS)?;
+    }
+    if let Some(reason) = &seen.unseen {
+        writeln!(output::out(), "\nThere is no picture of the file now: {reason}")?;
+        return Ok(());
     }
     let columns = output::columns().unwrap_or(80).saturating_sub(4).clamp(16, 128);
     let parts: Vec<_> = seen.extents.iter().map(|extent| (extent.bytes, extent.holder.clone())).collect();

@@ -7,10 +7,11 @@
 use crate::demo::Result;
 use crate::{reading, transfer};
 use clap::{Args, Subcommand};
-use commy::Segment;
 use commy::dynamic::{Dynamic, Missing, Path, Type, Value};
+use commy::{Options, Segment};
 use serde_json::Value as Json;
 use std::path::{Path as File, PathBuf};
+use std::time::Duration;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -190,8 +191,23 @@ impl Command {
     }
 }
 
+/// How long a command waits for somebody who has an object locked, before it says who that is.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a view of many objects waits for one of them, before it shows the others.
+const GLANCE: Duration = Duration::from_millis(100);
+
+pub fn options() -> Options {
+    Segment::options().lock_timeout(PATIENCE)
+}
+
+/// Opens a segment to look at it, which disturbs nobody.
 pub fn look(file: &File) -> commy::Result<Segment> {
-    Segment::options().read_only(true).open(file)
+    options().read_only(true).open(file)
+}
+
+/// The same for who does not wait.
+pub fn glance(file: &File) -> commy::Result<Segment> {
+    options().read_only(true).lock_timeout(GLANCE).open(file)
 }
 
 /// A value for what is at a path of an object.
@@ -220,7 +236,7 @@ pub fn run(command: &Command) -> Result<()> {
                 }
                 None => described.default_value()?,
             };
-            let segment = Segment::open_or_create(file)?;
+            let segment = options().open_or_create(file)?;
             match changes {
                 Some(changes) => segment.object(name).changes(*changes).create_dynamic(&described, &value)?,
                 None => segment.create_dynamic(name, &described, &value)?,
@@ -260,7 +276,7 @@ pub fn run(command: &Command) -> Result<()> {
             guard.commit()?;
             reading::print(&taken.ok_or("there is nothing to take out")?.to_json(), true)
         }),
-        Command::Rm { file, name, path: None } => Ok(Segment::open(file)?.remove(name)?),
+        Command::Rm { file, name, path: None } => Ok(options().open(file)?.remove(name)?),
         Command::Rm { file, name, path: Some(path) } => change(file, name, |dynamic| {
             let mut guard = dynamic.write()?;
             let taken = guard.remove(path)?;
@@ -273,5 +289,5 @@ pub fn run(command: &Command) -> Result<()> {
 }
 
 fn change(file: &File, name: &str, work: impl FnOnce(&Dynamic) -> Result<()>) -> Result<()> {
-    work(&Segment::open(file)?.dynamic(name)?)
+    work(&options().open(file)?.dynamic(name)?)
 }

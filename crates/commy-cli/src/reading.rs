@@ -1,10 +1,10 @@
 //! Looking at objects: `ls` and `get`. The segment is opened read-only, which disturbs nobody.
 
 use crate::demo::Result;
-use crate::objects::look;
+use crate::objects::{glance, look};
 use crate::output::{self, NAME, bytes};
+use commy::Error;
 use commy::dynamic::{Change, Dynamic, Path, Value};
-use commy::{Error, Segment};
 use serde_json::{Value as Json, json};
 use std::io::Write;
 use std::path::Path as File;
@@ -15,18 +15,24 @@ pub struct Facts {
     pub name: String,
     pub described: String,
     pub len: Option<u64>,
-    pub bytes: u64,
+    /// `None` while somebody has it locked.
+    pub bytes: Option<u64>,
     pub changes: u64,
 }
 
-/// The facts of all objects below a path; of those that are removed meanwhile none.
-pub fn facts(segment: &Segment, under: &str) -> commy::Result<Vec<Facts>> {
-    let mut all = Vec::new();
+/// The facts of all objects below a path; of those that are removed meanwhile none, and of those that somebody has locked
+/// what can be told.
+pub fn facts(file: &File, under: &str) -> commy::Result<Vec<Facts>> {
+    let (segment, glance, mut all) = (look(file)?, glance(file)?, Vec::new());
     for name in segment.objects_under(under)? {
         let one = || {
             let dynamic = segment.dynamic(&name)?;
             let (described, changes) = (dynamic.type_of().name(), dynamic.version());
-            let (len, bytes) = (dynamic.len("")?, segment.object_size(&name)?);
+            let content = || Ok((glance.dynamic(&name)?.len("")?, Some(glance.object_size(&name)?)));
+            let (len, bytes) = match content() {
+                Err(Error::LockTimeout { .. }) => (None, None),
+                content => content?,
+            };
             Ok(Facts { name: name.clone(), described, len, bytes, changes })
         };
         match one() {
@@ -45,7 +51,8 @@ impl Facts {
 
     pub fn row(&self) -> Vec<String> {
         let len = self.len.map_or(String::new(), |len| len.to_string());
-        vec![self.name.clone(), len, bytes(self.bytes), self.changes.to_string(), self.described.clone()]
+        let bytes = self.bytes.map_or("locked".into(), bytes);
+        vec![self.name.clone(), len, bytes, self.changes.to_string(), self.described.clone()]
     }
 }
 
@@ -54,7 +61,7 @@ pub const HEADS: [&str; 5] = ["object", "length", "bytes", "changes", "type"];
 pub const NUMBERS: [usize; 3] = [1, 2, 3];
 
 pub fn list(file: &File, under: &str, as_json: bool) -> Result<()> {
-    let all = facts(&look(file)?, under)?;
+    let all = facts(file, under)?;
     if as_json {
         return all.iter().try_for_each(|facts| output::json(&facts.json()));
     }

@@ -2,11 +2,10 @@
 
 use crate::demo::Result;
 use crate::interrupt;
-use crate::objects::look;
+use crate::objects::{look, options};
 use crate::output::{self, BAD, GOOD, NAME, count};
 use crate::{DAMAGED, inspect, top};
 use clap::Subcommand;
-use commy::Segment;
 use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -110,7 +109,7 @@ pub fn run(command: &Command) -> Result<ExitCode> {
         Command::Inspect { file, json } => inspect::inspect(file, *json)?,
         Command::Check { file, json } => return check(file, *json),
         Command::Snapshot { file, to, json } => {
-            let segment = Segment::open(file)?;
+            let segment = options().open(file)?;
             output::working("copying", || segment.snapshot(to))?;
             let size = std::fs::metadata(to)?.len();
             if *json {
@@ -130,7 +129,7 @@ pub fn run(command: &Command) -> Result<ExitCode> {
             }
         }
         Command::Shrink { file, json } => {
-            let segment = Segment::open(file)?;
+            let segment = options().open(file)?;
             let given = output::working("giving back", || segment.shrink_to_usage())?;
             let size = segment.size();
             if *json {
@@ -147,7 +146,7 @@ pub fn run(command: &Command) -> Result<ExitCode> {
 }
 
 fn check(file: &Path, as_json: bool) -> Result<ExitCode> {
-    let segment = Segment::open(file)?;
+    let segment = options().open(file)?;
     let findings = output::working("checking", || segment.check())?;
     for finding in &findings {
         if as_json {
@@ -171,7 +170,7 @@ fn check(file: &Path, as_json: bool) -> Result<ExitCode> {
 fn recover(file: &Path, as_json: bool) -> Result<()> {
     // What there is to be recovered is done by opening it, so it is looked at before and after.
     let before = look(file)?.stats()?;
-    let segment = Segment::open(file)?;
+    let segment = options().open(file)?;
     output::working("recovering", || segment.recover())?;
     let after = segment.stats()?;
     let (found, back) = (after.recovered - before.recovered, after.rolled_back - before.rolled_back);
@@ -238,9 +237,9 @@ fn restore(file: &Path, from: &Path, (replace, in_use): (bool, bool)) -> Result<
     let half = Half(file.with_file_name(name));
     let interrupted = Half(half.0.clone());
     interrupt::on_interrupt(move || interrupted.remove())?;
-    let snapshot = Segment::open(from)?;
+    let snapshot = options().open(from)?;
     output::working("copying", || snapshot.snapshot(&half.0))?;
-    let findings = output::working("checking", || Segment::open(&half.0)?.check())?;
+    let findings = output::working("checking", || options().open(&half.0)?.check())?;
     if let Some(finding) = findings.first() {
         return Err(format!("{} is damaged ({finding}); nothing was changed", from.display()).into());
     }

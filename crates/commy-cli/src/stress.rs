@@ -6,7 +6,7 @@
 mod program;
 
 use crate::demo::Result;
-use crate::interrupt;
+use crate::interrupt::{self, Scratch};
 use crate::output::{self, BAD, GOOD, STRONG, bytes};
 use clap::Args;
 use program::Plan;
@@ -66,12 +66,8 @@ pub fn work(worker: &Worker) -> Result<()> {
 
 pub fn run(options: &Options) -> Result<()> {
     let plan = options.plan();
-    let memory = PathBuf::from("/dev/shm");
-    let folder = if memory.is_dir() { memory } else { std::env::temp_dir() };
-    let path = folder.join(format!("commy-stress-{}.mmap", std::process::id()));
-    let removed = Removed(path.clone());
-    let unfinished = Removed(path.clone());
-    interrupt::on_interrupt(move || unfinished.remove())?;
+    let scratch = Scratch::new("stress")?;
+    let path = scratch.file("stress.mmap");
     let program = std::env::current_exe()?;
     // The arguments of a process are those of the examples: a word, its number, the file, the plan.
     let start = |arguments: &[String]| {
@@ -89,7 +85,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
     });
     bar.finish_and_clear();
-    drop(removed);
+    drop(scratch);
     let summary = summary?;
     let (seconds, time) = (summary.nanoseconds as f64 / 1e9, |part| summary.percentile(part));
     let rates = (summary.operations as f64 / seconds, summary.bytes as f64 / seconds);
@@ -124,20 +120,5 @@ pub fn run(options: &Options) -> Result<()> {
     match summary.errors.len() {
         0 => Ok(()),
         count => Err(format!("{count} things do not add up").into()),
-    }
-}
-
-/// The file, which goes when it ends.
-struct Removed(PathBuf);
-
-impl Removed {
-    fn remove(&self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-impl Drop for Removed {
-    fn drop(&mut self) {
-        self.remove();
     }
 }

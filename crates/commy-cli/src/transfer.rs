@@ -14,7 +14,7 @@
 
 use crate::demo::Result;
 use crate::interrupt;
-use crate::objects::look;
+use crate::objects::{look, options};
 use crate::output;
 use commy::Segment;
 use commy::dynamic::{Dynamic, Missing, Type, Value};
@@ -150,7 +150,7 @@ impl Drop for Filling {
 }
 
 pub fn import(file: &File, other: Option<&str>, fill: bool) -> Result<()> {
-    let segment = Segment::open_or_create(file)?;
+    let segment = options().open_or_create(file)?;
     interrupt::on_interrupt(|| {
         INTERRUPTED.store(true, Ordering::Relaxed);
         // Time to remove what is half there; but who waits for input waits no longer.

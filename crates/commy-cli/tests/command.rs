@@ -165,6 +165,23 @@ fn who_reads_no_further_is_complained_about() {
 }
 
 #[test]
+fn who_has_an_object_locked_hides_the_others_or_keeps_views_waiting() {
+    let desk = Desk::with_examples();
+    let segment = commy::Segment::open(desk.file("data.commy")).unwrap();
+    let words = segment.open::<std::collections::HashMap<String, u64>>("words").unwrap();
+    let _guard = words.write().unwrap();
+    for view in [&["ls", "data.commy"][..], &["inspect", "data.commy"], &["top", "--once", "data.commy"]] {
+        let shown = desk.good(view);
+        let row = |name: &str| shown.lines().rfind(|line| line.trim().starts_with(name)).unwrap().to_owned();
+        assert!(row("words").contains("locked") && row("names").contains("BTreeSet<String>"), "{shown}");
+    }
+    let inspected = desk.good(&["inspect", "data.commy"]);
+    assert!(inspected.contains(&format!("locked by process {}", std::process::id())), "{inspected}");
+    let seen: serde_json::Value = serde_json::from_str(&desk.good(&["inspect", "--json", "data.commy"])).unwrap();
+    assert_eq!(seen["held"][0]["object"], "words");
+}
+
+#[test]
 fn what_is_json_for_people_is_none_for_programs_and_codes_say_what_happened() {
     let desk = Desk::with_examples();
     std::fs::create_dir(desk.file("texts")).unwrap();

@@ -223,7 +223,7 @@ pub enum Error {
         reason: String,
     },
     /// A living process holds the lock for longer than the time-out.
-    #[error("{what} is locked by {} for at least {held_for:?}; wait longer, or look at that process", who(*.holder))]
+    #[error("{what} is locked by {} for at least {held_for:.1?}; wait longer, or look at that process", who(*.holder))]
     LockTimeout {
         /// The object's name, or the part of the segment.
         what: String,

@@ -11,14 +11,14 @@ mod corpus;
 mod verify;
 pub mod worker;
 
-use crate::interrupt;
+use crate::interrupt::{self, Scratch};
 use clap::Args;
 use commy::{Segment, Share, Shared};
 use corpus::Corpus;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -75,37 +75,16 @@ impl Objects {
     }
 }
 
-/// The segment's file, removed at the end unless it is to be kept.
-#[derive(Clone)]
-struct SegmentFile {
-    path: PathBuf,
-    keep: bool,
-}
-
-impl SegmentFile {
-    fn remove(&self) {
-        if !self.keep {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-impl Drop for SegmentFile {
-    fn drop(&mut self) {
-        self.remove();
-    }
-}
-
 pub fn run(options: &Options) -> Result<()> {
     let corpus = Corpus::find(options.corpus.as_deref(), options.megabytes << 20)?;
     let (files, megabytes, root) = (corpus.files.len(), corpus.bytes as f64 / 1e6, corpus.root.display());
     if !options.json {
         println!("Indexing {files} files, {megabytes:.1} MB, from {root}.");
     }
-    let file = segment_file(options);
-    let unfinished = file.clone();
-    interrupt::on_interrupt(move || unfinished.remove())?;
-    let segment = Segment::create(&file.path)?;
+    let scratch = Scratch::new("demo")?;
+    let own = scratch.file("demo.commy");
+    let file = options.segment.as_ref().unwrap_or(&own);
+    let segment = Segment::create(file)?;
     let objects = Objects::open(&segment)?;
     {
         let mut tasks = objects.tasks.write()?;
@@ -115,7 +94,7 @@ pub fn run(options: &Options) -> Result<()> {
         }
     }
     let begin = Instant::now();
-    let killed = work(options, &file, &objects, corpus.files.len())?;
+    let killed = work(options, file, &objects, corpus.files.len())?;
     let time = begin.elapsed();
     segment.recover()?;
     let stats = segment.stats()?;
@@ -138,26 +117,15 @@ pub fn run(options: &Options) -> Result<()> {
     found.verdict()
 }
 
-fn segment_file(options: &Options) -> SegmentFile {
-    match &options.segment {
-        Some(path) => SegmentFile { path: path.clone(), keep: true },
-        None => {
-            let memory = PathBuf::from("/dev/shm");
-            let dir = if memory.is_dir() { memory } else { std::env::temp_dir() };
-            SegmentFile { path: dir.join(format!("commy-demo-{}.commy", std::process::id())), keep: false }
-        }
-    }
-}
-
-fn start(file: &SegmentFile, number: usize, workers: usize) -> Result<Child> {
+fn start(file: &Path, number: usize, workers: usize) -> Result<Child> {
     let program = std::env::current_exe()?;
     let mut command = Command::new(program);
-    interrupt::tied(&mut command).arg("demo-worker").arg(&file.path).arg(number.to_string()).arg(workers.to_string());
+    interrupt::tied(&mut command).arg("demo-worker").arg(file).arg(number.to_string()).arg(workers.to_string());
     Ok(command.spawn()?)
 }
 
 /// Runs the workers until all is done, killing one every now and then. Gives how many were killed.
-fn work(options: &Options, file: &SegmentFile, objects: &Objects, files: usize) -> Result<u64> {
+fn work(options: &Options, file: &Path, objects: &Objects, files: usize) -> Result<u64> {
     let mut workers =
         (0..options.workers).map(|number| start(file, number, options.workers)).collect::<Result<Vec<Child>>>()?;
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} files  {msg}")?;

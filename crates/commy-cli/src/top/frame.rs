@@ -65,8 +65,8 @@ pub fn frame(sample: &Sample, file: &Path, columns: usize, rows: usize) -> Vec<R
     row(FAINT, format!(" {:<name$} {:>10} {:>10} {:>9}  type", "object", "changes/s", "length", "bytes"));
     for Object { name: object, changes, len, bytes: size, described, .. } in &sample.objects {
         let (changes, len) = (rate(*changes), len.map_or(String::new(), |len| len.to_string()));
-        let object = shortened(object, name);
-        row(Style::new(), format!(" {object:<name$} {changes:>10} {len:>10} {:>9}  {described}", bytes(*size)));
+        let (object, size) = (shortened(object, name), size.map_or("locked".into(), bytes));
+        row(Style::new(), format!(" {object:<name$} {changes:>10} {len:>10} {:>9}  {described}", size));
     }
     all.truncate(rows);
     all

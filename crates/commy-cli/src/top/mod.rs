@@ -11,7 +11,7 @@ mod sample;
 mod screen;
 
 use crate::demo::Result;
-use crate::objects::look;
+use crate::objects::glance;
 use crate::output;
 use clap::Args;
 use sample::{Sample, Sampler};
@@ -37,7 +37,7 @@ pub struct Options {
 
 pub fn run(options: &Options) -> Result<()> {
     let interval = Duration::from_secs_f64(options.interval.clamp(0.05, 3600.0));
-    let mut sampler = Sampler::new(look(&options.file)?);
+    let mut sampler = Sampler::new(glance(&options.file)?);
     let mut before = sampler.sample(None)?;
     if options.json || options.once {
         loop {

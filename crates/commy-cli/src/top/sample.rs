@@ -27,7 +27,8 @@ pub struct Object {
     pub name: String,
     pub described: String,
     pub len: Option<u64>,
-    pub bytes: u64,
+    /// `None` if somebody has had it locked ever since this view began.
+    pub bytes: Option<u64>,
     /// Per second, since the sample before.
     pub changes: f64,
     version: u64,
@@ -77,12 +78,17 @@ impl Sampler {
             }
         }
         let mut objects = Vec::new();
-        for name in segment.objects()? {
+        let names = match (segment.objects(), before) {
+            // Somebody is busy with the list of objects: those of before are shown.
+            (Err(Error::LockTimeout { .. }), Some(before)) => {
+                before.objects.iter().map(|one| one.name.clone()).collect()
+            }
+            (names, _) => names?,
+        };
+        for name in names {
             let known = before.and_then(|before| before.objects.iter().find(|object| object.name == name));
             match object(segment, &name, known, seconds) {
-                Err(Error::NotFound { .. } | Error::Removed { .. }) => {}
-                // Somebody is busy with it for longer: it is shown as it was.
-                Err(Error::LockTimeout { .. }) => {}
+                Err(Error::NotFound { .. } | Error::Removed { .. } | Error::LockTimeout { .. }) => {}
                 object => objects.push(object?),
             }
         }
@@ -93,13 +99,24 @@ impl Sampler {
 }
 
 fn object(segment: &Segment, name: &str, known: Option<&Object>, seconds: f64) -> commy::Result<Object> {
+    let when = Instant::now();
     let dynamic = segment.dynamic(name)?;
     let version = dynamic.version();
-    let (len, described) = (dynamic.len("")?, dynamic.type_of().name());
-    let fresh = known.filter(|known| known.sized.0 == version || known.sized.1.elapsed() < SIZE_AGE);
-    let (bytes, sized) = match fresh {
-        Some(known) => (known.bytes, known.sized),
-        None => (segment.object_size(name)?, (version, Instant::now())),
+    let described = dynamic.type_of().name();
+    let is_fresh = |known: &&Object| known.sized.0 == version || known.sized.1.elapsed() < SIZE_AGE;
+    let fresh = known.filter(|known| known.bytes.is_some()).filter(is_fresh);
+    let content = || {
+        let len = dynamic.len("")?;
+        Ok(match fresh {
+            Some(known) => (len, known.bytes, known.sized),
+            None => (len, Some(segment.object_size(name)?), (version, Instant::now())),
+        })
+    };
+    let (len, bytes, sized) = match (content(), known) {
+        // Somebody has it locked for longer: it is shown as it was.
+        (Err(Error::LockTimeout { .. }), Some(known)) => (known.len, known.bytes, known.sized),
+        (Err(Error::LockTimeout { .. }), None) => (None, None, (version, when)),
+        (content, _) => content?,
     };
     let changes = known.map_or(0, |known| version.saturating_sub(known.version)) as f64 / seconds;
     Ok(Object { name: name.into(), described, len, bytes, changes, version, sized })

@@ -364,6 +364,7 @@ impl<'a> Builder<'a> {
             Body::Struct(fields) => Ok(vec![own.part("", 0, fields)?]),
             Body::Enum(variants) => {
                 let mut next = 0;
+                let (mut names, mut tags) = (HashSet::new(), HashSet::new());
                 let mut parts: Vec<Variant> = Vec::new();
                 for (index, (name, discriminant, fields)) in variants.iter().enumerate() {
                     let value = discriminant.unwrap_or(next);
@@ -372,7 +373,7 @@ impl<'a> Builder<'a> {
                         None => index as u64,
                         Some(size) => own.tag(item, kind, size, value)?,
                     };
-                    if parts.iter().any(|part| part.tag == tag || part.name == *name) {
+                    if !names.insert(name) || !tags.insert(tag) {
                         return Err(own.error(&item.name, format!("the variant {name} is the same as another")));
                     }
                     parts.push(own.part(name, tag, fields)?);

@@ -14,7 +14,7 @@
 //! before a name (`std::collections::HashMap`) is skipped, and so are comments.
 
 use crate::error::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A type expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -313,13 +313,13 @@ impl<'a> Reader<'a> {
 
     /// Fields with names in braces, or without in parentheses.
     fn fields(&mut self) -> Result<Option<Fields>> {
-        let mut fields = Fields::new();
+        let (mut fields, mut names) = (Fields::new(), HashSet::new());
         if self.eat("{") {
             while !self.eat("}") {
                 self.attributes()?;
                 self.visibility()?;
                 let name = self.identifier("a field, or `}`")?;
-                if fields.iter().any(|(other, _)| *other == name) {
+                if !names.insert(name.clone()) {
                     return Err(self.error(format!("there is a field {name} already")));
                 }
                 self.expect(":")?;
