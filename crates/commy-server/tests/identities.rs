@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{LONG, Place};
+use common::{LONG, Place, Raw, grant};
 use commy_client::{Client, Credentials};
 use commy_wire::*;
 use std::sync::Arc;
@@ -277,4 +277,41 @@ async fn a_token_tells_who_somebody_is_if_all_of_it_is_right_and_nothing_else() 
     off.store(0, Relaxed);
     until_closed(&client).await;
     refused(&place, Credentials::Jwt(token(yesterday))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_whose_administrator_hangs_up_at_once_is_done_wholly_all_the_same() {
+    let place = Place::new().await;
+    let service = place.service("acme", "orders").await;
+    service.create_object("stock", "u8").await.unwrap();
+    let operator = place.operator().await;
+    let audit = async || {
+        let asked = AuditList { tenant: Some("acme".into()), before: None, limit: Some(1000) };
+        match operator.call(None, Call::AuditList(asked)).await.unwrap() {
+            Reply::Audit(rows) => rows.into_iter().filter(|row| row.action == "grant_revoke").count(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for number in 0..10 {
+        let (principal, key) = place.principal(Some("acme"), &format!("reader {number}")).await;
+        place.grant(principal, "acme/orders", &[Permission::ServiceRead]).await;
+        let client = place.client(&key).await;
+        let stock = client.service("acme", "orders").object("stock");
+        assert_eq!(stock.get::<u8>("").await.unwrap(), Some(0));
+        let mut raw = Raw::with_key(&place, &place.key).await;
+        let call = Call::GrantRevoke(grant(principal, "acme/orders", &[Permission::ServiceRead]));
+        assert!(raw.send(encode(Encoding::Cbor, &Request { id: 2, service: None, call }), true).await);
+        drop(raw);
+        let begin = Instant::now();
+        while audit().await <= number {
+            assert!(begin.elapsed() < LONG, "it was not done at all");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // What the audit tells is what is heeded, within a second.
+        let begin = Instant::now();
+        while stock.get::<u8>("").await.is_ok() {
+            assert!(begin.elapsed() < LONG, "it is in the catalog and nobody heeds it");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }

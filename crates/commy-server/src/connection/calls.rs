@@ -94,7 +94,7 @@ impl Session {
             Call::ServiceDelete(_) => {
                 let (row, _) = self.service(&request)?;
                 let (shared, by) = (self.shared.clone(), self.by(request.call.kind()));
-                self.slowly(async move {
+                self.to_the_end(async move {
                     shared.catalog.delete_service(&by, row.tenant, row.id, &row.name).await?;
                     shared.services.delete(row.id);
                     Ok(Reply::Done {})
@@ -115,7 +115,7 @@ impl Session {
             Call::Map(map) => self.map(&request, map)?,
             _ => {
                 let work = self.administer(request)?;
-                self.slowly(work)?
+                self.to_the_end(work)?
             }
         })
     }
@@ -183,6 +183,19 @@ impl Session {
         self.slowly(async move { shared.patient.run(patience, move || work(&service.settled())).await })
     }
 
+    /// Something that takes a while and changes the catalog: it is not left half done when the client goes, or a change that
+    /// was committed might not be heeded.
+    pub(super) fn to_the_end(&self, work: impl Future<Output = Result<Reply>> + Send + 'static) -> Result<Doing> {
+        match self.slowly(work)? {
+            Doing::Later(work) => {
+                let done = tokio::spawn(work);
+                let failed = |_| Err(fail(Code::Internal, "the request could not be done"));
+                Ok(Doing::Later(done.map(move |done| done.unwrap_or_else(failed)).boxed()))
+            }
+            done => Ok(done),
+        }
+    }
+
     /// Something that takes a while: one more request in flight.
     pub(super) fn slowly(&self, work: impl Future<Output = Result<Reply>> + Send + 'static) -> Result<Doing> {
         let limit = self.shared.config.limits.in_flight;
@@ -225,7 +238,7 @@ impl Session {
         }
         let (shared, by, name) = (self.shared.clone(), self.by(request.call.kind()), name.to_owned());
         let principal = self.identity.principal;
-        self.slowly(async move {
+        self.to_the_end(async move {
             let id = shared.catalog.create_service(&by, tenant, &name, create.mode, quota).await?;
             let policy = shared.catalog.policy();
             let row = policy.service_by_id(id).cloned();

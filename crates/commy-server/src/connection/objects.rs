@@ -32,7 +32,7 @@ impl Session {
             return self.later(service, move |service| service.create(&create).map(Reply::Object));
         }
         let (shared, by) = (self.shared.clone(), self.by(request.call.kind()));
-        self.slowly(async move {
+        self.to_the_end(async move {
             let is_there = || service.object(&create.object).is_ok();
             shared.catalog.forget_object(&by, (&row, &create.object), is_there).await?;
             let patience = Duration::from_secs(shared.config.limits.lock);
@@ -43,7 +43,7 @@ impl Session {
     pub(super) fn remove_object(&mut self, request: &Request, name: String) -> Result<Doing> {
         let (row, service) = self.service(request)?;
         let (shared, by) = (self.shared.clone(), self.by(request.call.kind()));
-        self.slowly(async move {
+        self.to_the_end(async move {
             let end = Instant::now() + Duration::from_secs(shared.config.limits.lock);
             loop {
                 // Once only at a time: the catalog stands still meanwhile.
