@@ -10,6 +10,9 @@ use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+/// Bytes that are read at once. They are made zero first each time, so that a large buffer costs more than it saves.
+const READ: usize = 8 << 10;
+
 /// A connection of whatever kind.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
@@ -79,7 +82,8 @@ pub async fn open(url: &str, trust: &Trust, limit: usize) -> Result<Socket, Stri
         _ => return Err(format!("{scheme}:// is not known; there are wss, ws and unix")),
     };
     let name = if scheme == "unix" { "localhost" } else { host };
-    let config = WebSocketConfig::default().max_message_size(Some(limit)).max_frame_size(Some(limit));
+    let config = WebSocketConfig::default().read_buffer_size(READ);
+    let config = config.max_message_size(Some(limit)).max_frame_size(Some(limit));
     let request = format!("ws://{name}/v1");
     let opened = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
     Ok(opened.map_err(|error| error.to_string())?.0)
