@@ -14,8 +14,9 @@ use commy_wire::*;
 use futures_util::{SinkExt, StreamExt};
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Weak;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
@@ -83,6 +84,7 @@ impl Options {
             received,
             asked: HashMap::new(),
             watches: HashMap::new(),
+            mapped: HashMap::new(),
             next: 1,
             heard: Instant::now(),
             patience: self.patience,
@@ -109,6 +111,14 @@ pub(crate) enum Command {
     },
     Watch {
         following: Following,
+        answer: oneshot::Sender<Result<(u64, Reply)>>,
+    },
+    /// Ask for a segment; `news` is told when it is to be asked for again.
+    #[cfg(unix)]
+    Map {
+        service: String,
+        write: bool,
+        news: Weak<Notify>,
         answer: oneshot::Sender<Result<(u64, Reply)>>,
     },
     /// Ask for what a watch could not take.
@@ -239,6 +249,8 @@ struct Task {
     received: mpsc::Receiver<Command>,
     asked: HashMap<u64, Asked>,
     watches: HashMap<u64, Following>,
+    /// Who has segments that were asked for under these numbers.
+    mapped: HashMap<u64, Weak<Notify>>,
     next: u64,
     heard: Instant,
     patience: Duration,
@@ -328,6 +340,9 @@ impl Task {
 
     /// Asks again, and begins the watches again.
     async fn begin_again(&mut self, socket: &mut Socket) -> Result<(), ()> {
+        // Segments may have been replaced meanwhile.
+        let asked = &self.asked;
+        tell(self.mapped.extract_if(|id, _| !asked.contains_key(id)).map(|(_, news)| news));
         let watches: Vec<(u64, Following)> = self.watches.drain().collect();
         for (old, following) in watches {
             if !following.is_held() {
@@ -382,6 +397,12 @@ impl Task {
                 let id = self.number();
                 (id, Request { id, service, call }, Answer::Ask(answer))
             }
+            #[cfg(unix)]
+            Command::Map { service, write, news, answer } => {
+                let id = self.number();
+                self.mapped.insert(id, news);
+                (id, Request { id, service: Some(service), call: Call::Map(Map { write }) }, Answer::Watch(answer))
+            }
             Command::Watch { following, answer } => {
                 let (id, request) = self.begin_watch(following);
                 (id, request, Answer::Watch(answer))
@@ -394,6 +415,7 @@ impl Task {
             }
             Command::Unwatch(watch) => {
                 self.watches.remove(&watch);
+                self.mapped.remove(&watch);
                 return Some(self.unwatch(watch));
             }
         };
@@ -436,12 +458,16 @@ impl Task {
                     if let Some(watch) = self.watches.remove(&id) {
                         watch.end(Error::Failed(failure.clone()));
                     }
+                    self.mapped.remove(&id);
                     if let Some(asked) = self.asked.remove(&id) {
                         give(asked.answer, id, Err(Error::Failed(failure)));
                     }
                 }
                 None => return Err(()),
             },
+            Some(Message::Event { watch, .. }) if self.mapped.contains_key(&watch) => {
+                tell(self.mapped.remove(&watch));
+            }
             Some(Message::Event { watch, event }) => {
                 let Some(following) = self.watches.get(&watch) else { return Ok(()) };
                 if following.is_over(&event) {
@@ -462,6 +488,11 @@ impl Task {
         }
         Ok(())
     }
+}
+
+/// Tells who has a segment that it is to be asked for again.
+fn tell(news: impl IntoIterator<Item = Weak<Notify>>) {
+    news.into_iter().filter_map(|news| news.upgrade()).for_each(|news| news.notify_one());
 }
 
 fn give(answer: Answer, id: u64, result: Result<Reply>) {

@@ -36,6 +36,8 @@ mod watch;
 pub use commy_wire::{self as wire, Credentials};
 pub use connection::{Client, Options};
 pub use error::{Error, Result};
+#[cfg(unix)]
+pub use local::Mapped;
 pub use objects::{Object, Page};
 pub use services::Service;
 pub use typed::from_json;

@@ -38,6 +38,8 @@ pub enum Event {
     },
     /// The object was removed. The watch is over.
     Removed {},
+    /// The segment that was asked for with `map`, under this number, is not the service's any more: ask again. Nothing follows.
+    Moved {},
     /// The watch is over for this reason: a permission was revoked, the value has become too large.
     Ended {
         /// The reason, for programs.

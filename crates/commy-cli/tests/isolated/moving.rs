@@ -2,7 +2,6 @@
 
 use crate::daemon::LONG;
 use crate::place::{OTHER, Place, READ, WRITE, is_root};
-use commy::Segment;
 use commy_client::wire::{At, Call, Grant, Mode, ObjectCreate, Permission, Subject};
 use commy_client::{Service, Update};
 use std::sync::Arc;
@@ -19,37 +18,16 @@ async fn revoke(place: &Place, principal: u64, permissions: &[Permission]) {
     place.client().await.call(None, Call::GrantRevoke(grant)).await.unwrap();
 }
 
-/// The segment of a service, mapped, once that it has moved away from another.
-async fn mapped_anew(service: &Service, old: &Segment) -> Segment {
-    let begin = Instant::now();
-    loop {
-        assert!(begin.elapsed() < LONG);
-        if let Ok(segment) = service.map(true).await
-            && segment.identity().id != old.identity().id
-        {
-            return segment.clone();
-        }
-    }
-}
-
-/// Pushes numbers into an object of the mapped segment until it is told to stop, and goes over to another segment when the
-/// service does; gives how many were pushed, and how often it went over.
+/// Pushes numbers into an object of the mapped segment until it is told to stop; gives how many, and how often the service
+/// moved meanwhile.
 async fn push_near(service: Service, stop: Arc<AtomicBool>) -> (u64, u32) {
-    let (mut segment, mut pushed, mut moves) = (service.map(true).await.unwrap().clone(), 0, 0);
+    let (mut near, mut pushed, mut moves) = (service.map(true).await.unwrap(), 0, 0);
+    let mut id = near.identity().id;
     while !stop.load(Ordering::Relaxed) {
-        let near = segment.open::<Vec<u64>>("near").unwrap();
-        loop {
-            match near.push(pushed) {
-                Ok(_) => pushed += 1,
-                Err(commy::Error::Retired { .. }) => break,
-                Err(error) => panic!("{error}"),
-            }
-            if stop.load(Ordering::Relaxed) {
-                return (pushed, moves);
-            }
-            tokio::task::yield_now().await;
-        }
-        (segment, moves) = (mapped_anew(&service, &segment).await, moves + 1);
+        near.run(|segment| segment.open::<Vec<u64>>("near")?.push(pushed)).await.unwrap();
+        pushed += 1;
+        moves += u32::from(std::mem::replace(&mut id, near.identity().id) != id);
+        tokio::task::yield_now().await;
     }
     (pushed, moves)
 }
@@ -100,13 +78,18 @@ async fn whoever_is_revoked_is_left_behind(mode: Mode) {
     let stop = Arc::new(AtomicBool::new(false));
     let pushing = tokio::spawn(push_near(place.near().await, stop.clone()));
     let far = tokio::spawn(push_far(place.near().await, stop.clone()));
-    let before = near.map(true).await.unwrap().clone();
+    let mut own = near.map(true).await.unwrap();
+    let before = own.clone();
+    let onlooker = near.map(false).await.unwrap();
     for number in 0..50u64 {
         ring.set(&number.to_string(), &number).await.unwrap();
     }
     // It holds a lock, and goes on holding it.
     revoke(&place, hostile.principal, &[Permission::ServiceWrite]).await;
-    let after = mapped_anew(&near, &before).await;
+    tokio::time::timeout(LONG, own.moved()).await.unwrap().unwrap();
+    let (after, mut onlooker) = (own.clone(), onlooker);
+    tokio::time::timeout(LONG, onlooker.moved()).await.unwrap().unwrap();
+    assert!(onlooker.is_read_only() && onlooker.identity().id == after.identity().id);
     // What it did under the lock is undone, and nobody waits for that.
     near.object("list").push("", &4u64).await.unwrap();
     for number in 50..100u64 {
@@ -159,10 +142,37 @@ async fn who_is_revoked_while_the_server_is_down_or_may_only_read_is_left_behind
     let before = place.near().await.map(true).await.unwrap().clone();
     place.restart();
     let near = place.near().await;
-    assert_eq!(near.map(true).await.unwrap().identity().id, before.identity().id);
+    let mut own = near.map(true).await.unwrap();
+    assert_eq!(own.identity().id, before.identity().id);
     revoke(&place, reader.principal, &[Permission::ServiceRead]).await;
-    let after = mapped_anew(&near, &before).await;
+    tokio::time::timeout(LONG, own.moved()).await.unwrap().unwrap();
+    let after = own.clone();
     near.object("list").push("", &4u64).await.unwrap();
     assert_eq!(after.open::<Vec<u64>>("list").unwrap().load().unwrap(), [1, 2, 3, 4]);
     assert_eq!(before.open::<Vec<u64>>("list").unwrap().load().unwrap(), [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_a_segment_mapped_comes_along_although_its_connection_was_lost_meanwhile() {
+    let mut place = Place::new().await;
+    let socket = format!("unix://{}/commy.sock", place.dir.path().display());
+    let reader = place.hostile("reading", READ, None).await;
+    let options = commy_client::Options::new().patience(LONG);
+    let key = commy_client::Credentials::Key(place.daemon.key.clone().unwrap());
+    let client = options.connect(&socket, key).await.unwrap();
+    let mut own = client.service("acme", "near").map(true).await.unwrap();
+    let before = own.clone();
+    place.restart();
+    revoke(&place, reader.principal, &[Permission::ServiceRead]).await;
+    tokio::time::timeout(LONG, own.run(|segment| segment.open::<Vec<u64>>("list")?.push(4))).await.unwrap().unwrap();
+    tokio::time::timeout(LONG, async {
+        while !before.is_retired() {
+            tokio::task::yield_now().await;
+        }
+        own.run(|segment| segment.open::<Vec<u64>>("list")?.push(5)).await.unwrap();
+    })
+    .await
+    .unwrap();
+    assert_ne!(own.identity().id, before.identity().id);
+    assert_eq!(place.near().await.object("list").get::<Vec<u64>>("").await.unwrap(), Some(vec![1, 2, 3, 4, 5]));
 }

@@ -393,6 +393,13 @@ impl Connection {
                 Err(failure) => Doing::Done(Err(failure)),
             },
             Call::Unwatch(unwatch) => Doing::Done(self.watches.remove(unwatch.watch)),
+            Call::Map(_) => match self.session.allow(&request).and_then(|()| self.session.service(&request)) {
+                Ok((row, service)) => match self.watches.add_mapped(id, encoding, row, service) {
+                    Ok(()) => self.session.begin(request),
+                    Err(failure) => Doing::Done(Err(failure)),
+                },
+                Err(failure) => Doing::Done(Err(failure)),
+            },
             _ => self.session.begin(request),
         };
         match doing {

@@ -3,6 +3,8 @@
 //! A watch has what its client knows, a version and where in the ring of changes, and a mark that is set when there may be
 //! more. When the connection comes to it, it looks at the object: so what is kept for a watch is the same
 //! however much happens, and one that is too slow finds in the ring how much it has missed.
+//!
+//! Who has asked for a segment is told when that is not the service's any more: another mark.
 
 use super::session::Session;
 use crate::failure::{Result, fail, of_library};
@@ -11,7 +13,7 @@ use crate::server::Shared;
 use crate::services::{HELD, Object, Service, Waker, held};
 use commy::Operation;
 use commy::dynamic::{Changes, Path};
-use commy_wire::{Change, ChangeKind, Code, Encoding, Event, Reply, Watch as Asked};
+use commy_wire::{Change, ChangeKind, Code, Encoding, Event, Permission, Reply, Watch as Asked};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -36,6 +38,14 @@ struct Watch {
     follows: Follows,
 }
 
+/// A segment that was asked for.
+struct Mapped {
+    row: Arc<ServiceRow>,
+    service: Arc<Service>,
+    encoding: Encoding,
+    waker: Arc<Waker>,
+}
+
 /// What a watch tells of.
 enum Follows {
     /// The newest value, if it has another version than this and is another than that of this hash.
@@ -48,6 +58,7 @@ enum Follows {
 pub struct Watches {
     shared: Arc<Shared>,
     all: BTreeMap<u64, Watch>,
+    mapped: BTreeMap<u64, Mapped>,
     wake: Arc<Notify>,
     over: Vec<(u64, Encoding, Event)>,
 }
@@ -60,7 +71,13 @@ impl Drop for Watches {
 
 impl Watches {
     pub fn new(shared: Arc<Shared>) -> Watches {
-        Watches { shared, all: BTreeMap::new(), wake: Arc::new(Notify::new()), over: Vec::new() }
+        Watches {
+            shared,
+            all: BTreeMap::new(),
+            mapped: BTreeMap::new(),
+            wake: Arc::new(Notify::new()),
+            over: Vec::new(),
+        }
     }
 
     /// Tells when there may be something to tell.
@@ -77,13 +94,7 @@ impl Watches {
         service: Arc<Service>,
         asked: &Asked,
     ) -> Result<Reply> {
-        let limit = self.shared.config.limits.watches;
-        if self.all.len() >= limit {
-            return Err(fail(Code::TooMany, format!("the connection has {limit} watches already")));
-        }
-        if self.all.contains_key(&id) {
-            return Err(fail(Code::BadRequest, "there is a watch of that number already"));
-        }
+        self.check_number(id)?;
         let mut object = service.object(&asked.object)?;
         if let Err(commy::Error::Removed { .. }) = object.dynamic().len("") {
             service.forget(&object);
@@ -111,6 +122,34 @@ impl Watches {
         Ok(Reply::Watching { version, every_change })
     }
 
+    /// Whether there can be one more, of that number.
+    fn check_number(&self, id: u64) -> Result<()> {
+        let limit = self.shared.config.limits.watches;
+        if self.all.len() + self.mapped.len() >= limit {
+            return Err(fail(Code::TooMany, format!("the connection has {limit} watches already")));
+        }
+        if self.all.contains_key(&id) || self.mapped.contains_key(&id) {
+            return Err(fail(Code::BadRequest, "there is a watch of that number already"));
+        }
+        Ok(())
+    }
+
+    /// Has the client told when the segment for which it asks is not the service's any more.
+    pub fn add_mapped(
+        &mut self,
+        id: u64,
+        encoding: Encoding,
+        row: Arc<ServiceRow>,
+        service: Arc<Service>,
+    ) -> Result<()> {
+        self.check_number(id)?;
+        let waker = Waker::new(self.wake.clone());
+        service.mapped().join(&waker);
+        self.mapped.insert(id, Mapped { row, service, encoding, waker });
+        self.wake.notify_one();
+        Ok(())
+    }
+
     /// Ends a watch.
     pub fn remove(&mut self, id: u64) -> Result<Reply> {
         match self.all.remove(&id) {
@@ -118,12 +157,22 @@ impl Watches {
                 self.shared.metrics.watches.fetch_sub(1, Relaxed);
                 Ok(Reply::Done {})
             }
+            None if self.mapped.remove(&id).is_some() => Ok(Reply::Done {}),
             None => Err(fail(Code::NotFound, "there is no watch of that number")),
         }
     }
 
     /// Ends those that are not allowed any more.
     pub fn recheck(&mut self, session: &mut Session) {
+        let over = &mut self.over;
+        self.mapped.retain(|id, mapped| {
+            let may = session.permissions(mapped.row.node()).has(Permission::ServiceRead);
+            if !may && !mapped.service.is_gone() {
+                let message = "ServiceRead was revoked".into();
+                over.push((*id, mapped.encoding, Event::Ended { code: Code::Denied, message }));
+            }
+            may
+        });
         let may = |watch: &Watch| session.may_read(&watch.row, watch.object.dynamic().name());
         let denied = self.all.iter().filter(|(_, watch)| !may(watch)).map(|(id, _)| *id);
         for id in denied.collect::<Vec<_>>() {
@@ -142,6 +191,17 @@ impl Watches {
 
     /// What is told of watches that have ended.
     pub fn take_over(&mut self) -> Vec<(u64, Encoding, Event)> {
+        let over = &mut self.over;
+        self.mapped.retain(|id, mapped| {
+            let event = match &mapped.service {
+                _ if !mapped.waker.take() => return true,
+                service if service.is_gone() => Event::Removed {},
+                service if service.has_moved() => Event::Moved {},
+                _ => return true,
+            };
+            over.push((*id, mapped.encoding, event));
+            false
+        });
         std::mem::take(&mut self.over)
     }
 

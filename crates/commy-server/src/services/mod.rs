@@ -13,6 +13,7 @@ mod rotation;
 mod scan;
 mod size;
 
+use hub::Hub;
 pub use hub::Waker;
 pub use object::{HELD, Object};
 pub use operations::held;
@@ -64,6 +65,8 @@ pub struct Service {
     moving: AtomicBool,
     /// and this is that.
     successor: OnceLock<Arc<Service>>,
+    /// Those who have its segment mapped and a connection.
+    mapped: Hub,
     /// Bytes that an answer may have.
     frame: usize,
     /// Told when somebody waits for an object.
@@ -81,9 +84,20 @@ impl Service {
             gone: AtomicBool::new(false),
             moving: AtomicBool::new(false),
             successor: OnceLock::new(),
+            mapped: Hub::new(awaited.clone()),
             frame,
             awaited,
         }
+    }
+
+    /// Those who are told when it is another segment, or gone.
+    pub fn mapped(&self) -> &Hub {
+        &self.mapped
+    }
+
+    /// Whether it was deleted.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
     }
 
     /// Whether it is another segment by now.
@@ -367,6 +381,7 @@ impl Services {
             service.gone.store(true, Ordering::Release);
             let objects = std::mem::take(&mut *service.objects.write().unwrap_or_else(PoisonError::into_inner));
             objects.values().for_each(|object| object.hub().wake());
+            service.mapped.wake();
         }
         remove(&self.path(id));
         remove(&self.path(id).with_extension("next"));

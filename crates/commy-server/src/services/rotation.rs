@@ -109,6 +109,7 @@ impl Services {
         drop(deleted);
         let objects = service.objects.read().unwrap_or_else(PoisonError::into_inner);
         objects.values().for_each(|object| object.hub().wake());
+        service.mapped.wake();
         Ok(())
     }
 }
