@@ -90,3 +90,35 @@ fn the_published_schema_is_that_of_the_messages() {
     }
     assert!(std::fs::read_to_string(path).unwrap() == schema, "run it with COMMY_BLESS=1 and look at the difference");
 }
+
+/// All names that a schema allows for a kind of thing.
+fn names(schema: &Value, found: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| match (name.as_str(), value) {
+            ("const", Value::String(one)) => drop(found.insert(one.clone())),
+            ("enum", Value::Array(all)) => found.extend(all.iter().filter_map(|one| one.as_str().map(str::to_owned))),
+            (_, value) => names(value, found),
+        }),
+        Value::Array(all) => all.iter().for_each(|value| names(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_page_on_the_protocol_names_each_kind_of_request_and_each_code_and_its_requests_are_some() {
+    let page = std::fs::read_to_string(place("../../docs/PROTOCOL.md")).unwrap();
+    for kind in Call::KINDS {
+        let family = kind.split('_').next().unwrap();
+        assert!(page.contains(&format!("`{kind}`")) || page.contains(&format!("`{family}_*`")), "{kind}");
+    }
+    let (schema, mut codes) = (commy_wire::schema(), BTreeSet::new());
+    names(&schema["message"]["$defs"]["Code"], &mut codes);
+    assert!(codes.len() > 15, "{codes:?}");
+    let missing: Vec<_> = codes.iter().filter(|code| !page.contains(&format!("`{code}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let requests: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("-> ")).collect();
+    assert!(!requests.is_empty());
+    for request in requests {
+        decode::<Request>(Encoding::Json, request.as_bytes()).unwrap_or_else(|error| panic!("{request}: {error}"));
+    }
+}
