@@ -328,6 +328,11 @@ impl Player {
         Player { name: role.into(), child, input, lines, reader }
     }
 
+    /// Its role.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
