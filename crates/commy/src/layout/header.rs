@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 /// The first eight bytes of every segment.
 pub(crate) const MAGIC: [u8; 8] = *b"COMMY\0\r\n";
 /// The version of the format.
-pub(crate) const VERSION: u32 = 4;
+pub(crate) const VERSION: u32 = 5;
 /// Bytes that the checksum covers.
 pub(crate) const FIXED_LEN: usize = 56;
 /// How a byte order mark reads on a machine of the same order.

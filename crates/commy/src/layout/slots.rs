@@ -17,7 +17,8 @@
 //!                                            192 intent: kind, start, count, aux
 //!                                            224 busy       odd while it changes something
 //!                                            232 reading    odd while it reads without a lock
-//!                                            240 --
+//!                                            240 holds      object that it is inside of by favour
+//!                                            248 --
 //!                                            256 heads of the lists of slabs, a class each, 32
 //! ```
 //!
@@ -141,7 +142,8 @@ pub(crate) struct ThreadSlot {
     pub intent: Intent,
     pub busy: Word,
     pub reading: Word,
-    pub unused: [Word; 2],
+    pub holds: Word,
+    pub unused: Word,
     pub slabs: [Word; CLASS_LISTS],
 }
 

@@ -202,6 +202,16 @@ pub(crate) fn heavy_fence() -> io::Result<()> {
     system::heavy_fence()
 }
 
+/// Whether [`light_fence`] costs nothing, and [`joint_fence`] is the other side of it for this process.
+pub(crate) fn join_fences() -> bool {
+    system::join_fences()
+}
+
+/// As [`heavy_fence`], in about a microsecond, for the threads of all processes that have called [`join_fences`].
+pub(crate) fn joint_fence() {
+    system::joint_fence();
+}
+
 /// Where the locked bytes begin: far beyond any data, so that locking one never hinders an access
 /// to the file (on Windows locks are mandatory).
 const LOCK_BASE: u64 = 1 << 40;

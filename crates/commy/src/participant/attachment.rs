@@ -351,16 +351,16 @@ impl Word32 for AtomicU32 {
         AtomicU32::load(self, order)
     }
     #[inline(always)]
-    fn store(&self, value: u32, order: Ordering) {
-        AtomicU32::store(self, value, order);
-    }
-    #[inline(always)]
     fn compare_exchange(&self, current: u32, new: u32, ok: Ordering, fail: Ordering) -> Result<u32, u32> {
         AtomicU32::compare_exchange(self, current, new, ok, fail)
     }
     #[inline(always)]
     fn fetch_or(&self, bits: u32, order: Ordering) -> u32 {
         AtomicU32::fetch_or(self, bits, order)
+    }
+    #[inline(always)]
+    fn fetch_and(&self, bits: u32, order: Ordering) -> u32 {
+        AtomicU32::fetch_and(self, bits, order)
     }
 }
 
@@ -387,6 +387,15 @@ impl Surroundings for Attachment {
         }
     }
 
+    #[inline(always)]
+    fn light_fence(&self) {
+        os::light_fence();
+    }
+
+    fn heavy_fence(&self) {
+        os::joint_fence();
+    }
+
     fn pause(&self) {
         std::hint::spin_loop();
     }
@@ -398,6 +407,10 @@ impl Surroundings for Attachment {
     fn mark(&self, slot: usize, object: u64) -> Option<&AtomicU64> {
         let marks: &[Word; MARKS] = &self.map.thread(slot)?.marks;
         marks.iter().find(|mark| mark.get_acquire() == object).map(Word::atomic)
+    }
+
+    fn holds(&self, slot: usize) -> Option<&AtomicU64> {
+        self.map.thread(slot).map(|slot| slot.holds.atomic())
     }
 
     fn tag_of(&self, slot: usize) -> u64 {
@@ -434,6 +447,12 @@ impl Surroundings for Attachment {
         }
     }
 
+    fn left_inside(&self, object: u64) {
+        if let Ok(version) = self.map.word(object + crate::layout::VERSION_AT) {
+            version::bring_outside(version.atomic());
+        }
+    }
+
     fn waits(&self, tag: u64, object: u64) {
         if let Some((_, slot, _)) = self.by_tag(tag) {
             slot.waits_for.put(object);
@@ -465,10 +484,15 @@ impl Surroundings for Attachment {
                 continue;
             }
             let holder = word.get() & OWNER;
-            // A writer whose tag stands in the word already waits for those who read.
-            let readers = if holder == tag { 0..self.thread_slots() } else { 0..0 };
-            let mut readers = readers.filter(|slot| self.mark(*slot, object).is_some()).map(|slot| self.tag_of(slot));
-            if (holder != 0 && meet(holder, &mut met, &mut known)) || readers.any(|tag| meet(tag, &mut met, &mut known))
+            // A writer whose tag stands in the word already waits for those who read, or are inside by favour.
+            let others = if holder == tag { 0..self.thread_slots() } else { 0..0 };
+            let is_inside = |slot| {
+                let holds =
+                    Surroundings::holds(self, slot).is_some_and(|holds| holds.load(Ordering::Acquire) == object);
+                holds || self.mark(slot, object).is_some()
+            };
+            let mut others = others.filter(|slot| is_inside(*slot)).map(|slot| self.tag_of(slot));
+            if (holder != 0 && meet(holder, &mut met, &mut known)) || others.any(|tag| meet(tag, &mut met, &mut known))
             {
                 return true;
             }

@@ -66,6 +66,7 @@ impl<'a> Actor<'a> {
             let process = (attachment.process() as u16, attachment.process_generation() as u16);
             let occupied = claim::occupy(slot.state.atomic(), state, process, || {
                 slot.marks.iter().for_each(|mark| mark.put(0));
+                slot.holds.put(0);
                 slot.waits_for.put(0);
                 if !attachment.lights_beacons {
                     return Ok(());

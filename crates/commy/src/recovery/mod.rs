@@ -7,7 +7,7 @@
 //! rescuer = me              (by compare-and-swap, from nobody or from somebody dead)
 //! 1 the heap                finish or undo the intent, unlock the heap if it was held
 //! 2 each transaction        committed: free what it freed; open: roll back; give log chunks back
-//! 3 marks, freeing          cleared; it is neither busy nor reading any more
+//! 3 marks, holds, freeing   cleared; it is neither busy nor reading any more
 //! 4 state = FREE, generation + 1       from here on lock words that name the dead are stale
 //! 5 rescuer = 0, wake who waits
 //! ```
@@ -78,6 +78,7 @@ fn bury(attachment: &Attachment, slot: &ThreadSlot, index: usize, state: SlotSta
     slot.freeing.publish(0);
     slot.waits_for.put(0);
     slot.marks.iter().for_each(|mark| mark.put(0));
+    slot.holds.publish(0);
     for odd_while_it_acts in [&slot.busy, &slot.reading] {
         let count = odd_while_it_acts.get();
         odd_while_it_acts.publish(count.wrapping_add(count & 1));

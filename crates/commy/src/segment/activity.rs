@@ -173,6 +173,8 @@ impl Segment {
             let mut read: Vec<u64> = slot.marks.iter().map(|mark| mark.get()).filter(|mark| *mark != 0).collect();
             read.sort_unstable();
             read.dedup();
+            let inside = names.0.get(&slot.holds.get()).into_iter();
+            all.extend(inside.map(|name| Held { object: name.clone(), pid, place, alone: true, alive }));
             // A mark stays until another is needed: that of an object which is there no more says nothing.
             let named = read.into_iter().filter_map(|object| names.0.get(&object));
             all.extend(named.map(|name| Held { object: name.clone(), pid, place, alone: false, alive }));

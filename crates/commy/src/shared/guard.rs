@@ -1,6 +1,6 @@
 //! The guards of a shared object: the lock while it is held, and the value seen through it.
 
-use super::{Owner, Shared};
+use super::{Hold, Owner, Shared};
 use crate::error::{Error, Result};
 use crate::schema::{Guarded, Share};
 use crate::sync::version;
@@ -70,8 +70,7 @@ pub struct WriteGuard<'a, T: Share> {
     shared: &'a Shared<T>,
     worker: Owner,
     way: usize,
-    /// Reader hints that the unlock leaves behind.
-    keep: u64,
+    hold: Hold,
     /// Whether the thread was panicking already when it took the lock.
     panicking: bool,
     open: bool,
@@ -82,15 +81,15 @@ pub struct WriteGuard<'a, T: Share> {
 pub(super) struct Open {
     worker: Owner,
     way: usize,
-    keep: u64,
+    hold: Hold,
 }
 
 impl<'a, T: Share> WriteGuard<'a, T> {
     #[inline(always)]
-    pub(super) fn new(shared: &'a Shared<T>, worker: Owner, way: usize, keep: u64) -> WriteGuard<'a, T> {
+    pub(super) fn new(shared: &'a Shared<T>, worker: Owner, way: usize, hold: Hold) -> WriteGuard<'a, T> {
         let panicking = std::thread::panicking();
         shared.watch(worker.context(way));
-        WriteGuard { shared, worker, way, keep, panicking, open: true, not_send: PhantomData }
+        WriteGuard { shared, worker, way, hold, panicking, open: true, not_send: PhantomData }
     }
 
     pub(crate) fn cx(&self) -> Cx {
@@ -185,13 +184,13 @@ impl<'a, T: Share> WriteGuard<'a, T> {
     /// Leaves the object locked, and the transaction open, for a guard that [goes on](WriteGuard::go_on) with it.
     pub(super) fn leave_open(mut self) -> Open {
         self.open = false;
-        Open { worker: self.worker.clone(), way: self.way, keep: self.keep }
+        Open { worker: self.worker.clone(), way: self.way, hold: self.hold }
     }
 
     /// A guard for what another one of the same object has left open.
-    pub(super) fn go_on(shared: &'a Shared<T>, Open { worker, way, keep }: Open) -> WriteGuard<'a, T> {
+    pub(super) fn go_on(shared: &'a Shared<T>, Open { worker, way, hold }: Open) -> WriteGuard<'a, T> {
         let panicking = std::thread::panicking();
-        WriteGuard { shared, worker, way, keep, panicking, open: true, not_send: PhantomData }
+        WriteGuard { shared, worker, way, hold, panicking, open: true, not_send: PhantomData }
     }
 
     #[inline(always)]
@@ -201,7 +200,7 @@ impl<'a, T: Share> WriteGuard<'a, T> {
         }
         self.open = false;
         if self.worker.log(self.way).is_empty() {
-            self.shared.lock().unlock_write(self.keep);
+            self.shared.unlock(&self.worker, self.hold);
             self.worker.end_empty(self.way);
             return Ok(());
         }
@@ -223,7 +222,7 @@ impl<'a, T: Share> WriteGuard<'a, T> {
             log.roll_back(&self.worker.actor(), self.worker.alloc())?;
         }
         self.shared.count_end(commit);
-        self.shared.lock().unlock_write(self.keep);
+        self.shared.unlock(&self.worker, self.hold);
         if commit {
             self.shared.wake_sleepers();
             self.cx().committed();

@@ -1,7 +1,7 @@
 //! The content of an object that moves, in one transaction, to where that transaction puts it: for `direct`, where a
 //! container can be put into another one.
 
-use super::{Shared, WriteGuard};
+use super::{Hold, Shared, WriteGuard};
 use crate::directory::Found;
 use crate::error::{Error, Result};
 use crate::os;
@@ -18,7 +18,9 @@ impl<T: Share + Default> Shared<T> {
     /// transaction that the caller is in.
     pub(crate) fn take_within(&self, cx: Cx) -> Result<T::Stored> {
         if !cx.has_joined(self.address()) {
-            let keep = self.lock_for_writing(cx.worker()?, self.attachment().patience)?;
+            // By the ordinary way: who lets go of it does not know the thread.
+            let worker = cx.worker()?;
+            let Hold(keep) = self.there(worker, self.lock_ordinarily(worker, self.attachment().patience)?)?;
             let object = self.as_untyped();
             let let_go = move |committed| {
                 object.count_end(committed);

@@ -22,7 +22,7 @@ use crate::participant::Attachment;
 use crate::schema::{Object, Share};
 use crate::segment::Segment;
 use crate::sync::{Blocked, Lock, Notify, version};
-use crate::tx::{Cx, Worker};
+use crate::tx::{Cx, Habits, Worker};
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -212,8 +212,12 @@ impl<T: Share> Shared<T> {
             }
             return Ok(ReadGuard::new(self, worker, mark));
         };
-        let locked = self.lock().read(worker.index(), worker.slot().marks[mark].atomic(), worker.tag(), patience);
+        let (me, _) = worker.favour();
+        let locked = self.lock().read(me, worker.slot().marks[mark].atomic(), worker.tag(), patience);
         if locked.is_ok() && self.is_there() {
+            if locked == Ok(false) && worker.habits().is_some_and(Habits::reads) {
+                self.lock().favour_readers();
+            }
             return Ok(ReadGuard::new(self, worker, mark));
         }
         if locked.is_ok() {
@@ -251,7 +255,7 @@ impl<T: Share> Shared<T> {
         let worker = self.segment.worker()?;
         let way = worker.begin()?;
         match self.lock_for_writing(&worker, patience) {
-            Ok(keep) => Ok(WriteGuard::new(self, worker, way, keep)),
+            Ok(hold) => Ok(WriteGuard::new(self, worker, way, hold)),
             Err(error) => {
                 worker.end(way)?;
                 Err(error)
@@ -259,14 +263,50 @@ impl<T: Share> Shared<T> {
         }
     }
 
+    /// Locks it for writing, in the name of the thread, which then [`unlock`](Shared::unlock)s it.
     #[inline(always)]
-    fn lock_for_writing(&self, worker: &Worker, patience: Duration) -> Result<u64> {
-        let keep = self.lock().write(worker.tag(), patience).map_err(|blocked| self.blocked(blocked, patience))?;
+    fn lock_for_writing(&self, worker: &Worker, patience: Duration) -> Result<Hold> {
+        let (me, holds) = worker.favour();
+        let hold = if self.lock().enter(me, holds, self.control().version.atomic()) {
+            Hold::FAVOURED
+        } else {
+            self.lock_ordinarily(worker, patience)?
+        };
+        self.there(worker, hold)
+    }
+
+    /// What is locked, if it is still the object that the handle is of. Else it is let go.
+    #[inline(always)]
+    fn there(&self, worker: &Worker, hold: Hold) -> Result<Hold> {
         if !self.is_there() {
-            self.lock().unlock_write(keep);
+            self.unlock(worker, hold);
             return Err(self.removed());
         }
-        Ok(keep)
+        Ok(hold)
+    }
+
+    /// As [`lock_for_writing`](Shared::lock_for_writing), for who may not be favoured or is not yet; whether the object is
+    /// there is not asked.
+    fn lock_ordinarily(&self, worker: &Worker, patience: Duration) -> Result<Hold> {
+        let keep = self.lock().write(worker.tag(), patience).map_err(|blocked| self.blocked(blocked, patience))?;
+        if let Some(habits) = worker.habits()
+            && habits.writes(self.object, self.version())
+            && keep == 0
+        {
+            self.lock().favour(worker.favour().0);
+        }
+        Ok(Hold(keep))
+    }
+
+    /// Lets go of the lock taken for writing.
+    #[inline(always)]
+    fn unlock(&self, worker: &Worker, hold: Hold) {
+        if hold == Hold::FAVOURED {
+            let (me, holds) = worker.favour();
+            self.lock().leave(me, holds, self.control().version.atomic());
+        } else {
+            self.lock().unlock_write(hold.0);
+        }
     }
 
     /// The object whatever its type is, for locking and unlocking.
@@ -374,6 +414,15 @@ impl<T: Share> Shared<T> {
     pub(crate) fn reader(&self) -> Cx {
         self.segment.reader()
     }
+}
+
+/// How an object is locked for writing: with the hints that the unlock leaves behind, or by favour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hold(u64);
+
+impl Hold {
+    /// No hint is so low a bit.
+    const FAVOURED: Hold = Hold(1);
 }
 
 /// What both guards carry: whose lock, in which thread.

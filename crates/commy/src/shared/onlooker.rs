@@ -4,7 +4,7 @@
 //! is of one moment or its patience ends. What it finds in the lock word says what to do:
 //!
 //! ```text
-//! no owner                      look
+//! no owner                      look; if the version is odd, at the favoured one (`sync::favour`) as at an owner
 //! an owner that was rescued     look: its name stands there until somebody takes the lock
 //! an owner that lives           a few more looks, then wait a little
 //! an owner that is dead         nobody may come who rescues it. Look at a private copy of the segment, in which its open
@@ -20,7 +20,7 @@ use crate::layout::WAYS;
 use crate::map::Map;
 use crate::os::Access;
 use crate::schema::Share;
-use crate::sync::{Fate, OWNER, Surroundings, version};
+use crate::sync::{Fate, OWNER, Surroundings, favoured, version};
 use crate::tx::{Context, Cx, OPEN, Record};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ impl<T: Share> Shared<T> {
         loop {
             let seen = control.version.get_acquire();
             let word = control.lock.load(Ordering::Acquire);
-            let owner = word & OWNER;
+            let owner = self.holder(word, seen);
             let fate = if owner == 0 { Fate::Recovered } else { attachment.fate(owner) };
             let result = match fate {
                 Fate::Recovered => Some(look(self.stored(), self.reader())),
@@ -62,6 +62,14 @@ impl<T: Share> Shared<T> {
             std::thread::sleep(pause);
             pause = (pause * 2).min(PAUSE);
         }
+    }
+
+    /// Who is inside, or 0.
+    fn holder(&self, word: u64, version: u64) -> u64 {
+        let waiters = self.control().waiters.load(Ordering::Acquire);
+        // Who stands in the word then waits for the favoured one.
+        let favoured = if version::is_odd(version) { favoured(waiters) } else { None };
+        favoured.map_or(word & OWNER, |slot| self.attachment().tag_of(slot))
     }
 
     /// Looks at the value as it was before the open transactions of a dead owner; `None` if it is being rescued.

@@ -4,7 +4,7 @@
 //! versions move on, and the locks are let go. An error, a panic or a death before that store undoes everything.
 //! Two that wait for each other are found by following who waits for whom: one gets `Error::Deadlock`.
 
-use super::Shared;
+use super::{Hold, Shared};
 use crate::dynamic::{Dynamic, WriteView};
 use crate::error::{Error, Result};
 use crate::schema::{Guarded, Share};
@@ -22,7 +22,7 @@ pub struct Transaction<'s> {
     worker: Rc<Worker>,
     way: usize,
     /// Objects locked, with the reader hints that their unlocking leaves behind.
-    locked: RefCell<Vec<(Shared<()>, u64)>>,
+    locked: RefCell<Vec<(Shared<()>, Hold)>>,
     closed: bool,
 }
 
@@ -95,8 +95,8 @@ impl Transaction<'_> {
         if !self.worker.is_own() {
             return Err(Error::Forked);
         }
-        let keep = object.lock_for_writing(&self.worker, object.attachment().patience)?;
-        self.locked.borrow_mut().push((object.as_untyped(), keep));
+        let hold = object.lock_for_writing(&self.worker, object.attachment().patience)?;
+        self.locked.borrow_mut().push((object.as_untyped(), hold));
         let cx = self.worker.context(self.way);
         object.watch(cx);
         Ok(Part { object, cx, not_send: PhantomData })
@@ -149,11 +149,11 @@ impl Transaction<'_> {
             log.roll_back(&self.worker.actor(), self.worker.alloc())?;
         }
         let locked = self.locked.take();
-        for (object, keep) in &locked {
+        for (object, hold) in &locked {
             if changed {
                 object.count_end(commit);
             }
-            object.lock().unlock_write(*keep);
+            object.unlock(&self.worker, *hold);
         }
         locked.iter().filter(|_| changed && commit).for_each(|(object, _)| object.wake_sleepers());
         if commit {

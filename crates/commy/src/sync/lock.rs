@@ -28,8 +28,11 @@
 //! than [`NAP`], because the unlocking store may pass the load of `waiters` and the waker may be killed.
 //! Having slept, it takes the lock with `waiters` set, since others may still sleep.
 //!
+//! *Favours*: `waiters` has more bits, by which those who come most get in with less: see `favour`.
+//!
 //! The lock is generic over its words and its surroundings so that loom can run this very code.
 
+use super::favour;
 use crate::layout::{Point, at};
 use std::sync::atomic::{Ordering, compiler_fence};
 use std::time::{Duration, Instant};
@@ -49,6 +52,8 @@ const FOREVER: Duration = Duration::from_secs(1 << 32);
 const WRITER: u32 = 1;
 /// Set in `waiters` by a reader that sleeps; wakes everybody.
 const READER: u32 = 2;
+/// The bits of `waiters` that tell who sleeps.
+pub(super) const ASLEEP: u32 = WRITER | READER;
 
 /// An atomic 64-bit word.
 pub(crate) trait Word64 {
@@ -72,9 +77,9 @@ pub(crate) trait Word64 {
 /// An atomic 32-bit word.
 pub(crate) trait Word32 {
     fn load(&self, order: Ordering) -> u32;
-    fn store(&self, value: u32, order: Ordering);
     fn compare_exchange(&self, current: u32, new: u32, ok: Ordering, fail: Ordering) -> Result<u32, u32>;
     fn fetch_or(&self, bits: u32, order: Ordering) -> u32;
+    fn fetch_and(&self, bits: u32, order: Ordering) -> u32;
 }
 
 /// What has become of the owner that a lock word names.
@@ -96,12 +101,18 @@ pub(crate) trait Surroundings {
     fn fence(&self);
     /// A full fence behind a read-modify-write, which on many machines is one already.
     fn fence_after_swap(&self);
+    /// One side of a fence that costs the other side more: see `os::light_fence`.
+    fn light_fence(&self);
+    /// The other side, for all who are favoured.
+    fn heavy_fence(&self);
     /// A moment's pause in a spin.
     fn pause(&self);
     /// Thread slots that exist.
     fn slots(&self) -> usize;
     /// The mark of that slot that names the object, if one does.
     fn mark(&self, slot: usize, object: u64) -> Option<&Self::W64>;
+    /// The word of that slot that names the object which it is inside of by favour.
+    fn holds(&self, slot: usize) -> Option<&Self::W64>;
     /// The tag of who has that slot now.
     fn tag_of(&self, slot: usize) -> u64;
     fn fate(&self, tag: u64) -> Fate;
@@ -111,6 +122,8 @@ pub(crate) trait Surroundings {
     fn rescue(&self, tag: u64);
     /// The lock was taken over, as a writer, from an owner that died.
     fn inherited(&self, object: u64);
+    /// If a favoured one died inside, which has been rescued, the object's version is as when it is outside.
+    fn left_inside(&self, object: u64);
     /// Publishes that the participant of this tag waits for the object's lock; 0: for none any more.
     fn waits(&self, tag: u64, object: u64);
     /// Whether that owner waits, over any number of others, for `me`.
@@ -148,21 +161,39 @@ impl<S: Surroundings> Lock<'_, S> {
         at(Point::LockTake);
         if self.word.compare_exchange(0, tag, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
             self.around.fence_after_swap();
-            return Ok(0);
+            if !favour::any(self.waiters.load(Ordering::Relaxed)) {
+                return Ok(0);
+            }
+            return self.write_slow(tag, true, patience);
         }
-        self.write_slow(tag, patience)
+        self.write_slow(tag, false, patience)
     }
 
+    /// The rest of `write`, which may be the owner in the word by now.
     #[cold]
-    fn write_slow(&self, tag: u64, patience: Duration) -> Result<u64, Blocked> {
+    fn write_slow(&self, tag: u64, is_owner: bool, patience: Duration) -> Result<u64, Blocked> {
         let mut waiting = Waiting::new(patience);
-        let locked = self.write_waiting(tag, &mut waiting);
+        let hints = if is_owner { Ok(0) } else { self.own(tag, &mut waiting) };
+        let locked = hints.and_then(|hints| self.be_alone(hints, tag, &mut waiting));
         self.announce_no_more(tag, &mut waiting);
         locked
     }
 
-    fn write_waiting(&self, tag: u64, waiting: &mut Waiting) -> Result<u64, Blocked> {
-        if self.around.mark(slot_of(tag), self.object).is_some() {
+    /// Waits until nobody but the owner in the word is inside; gives the hints worth keeping. On an error it is the
+    /// owner no more.
+    fn be_alone(&self, hints: u64, tag: u64, waiting: &mut Waiting) -> Result<u64, Blocked> {
+        let alone = if favour::any(self.waiters.load(Ordering::Acquire)) {
+            self.end_favours(hints, tag, waiting)
+        } else {
+            self.wait_for_readers(hints, tag, waiting)
+        };
+        alone.inspect_err(|_| self.unlock_write(hints))
+    }
+
+    /// Becomes the owner in the word; gives the hints that are there.
+    fn own(&self, tag: u64, waiting: &mut Waiting) -> Result<u64, Blocked> {
+        let slot = slot_of(tag);
+        if self.around.mark(slot, self.object).is_some() || self.holds(slot).is_some() {
             return Err(Blocked::Mine);
         }
         let hints = loop {
@@ -187,7 +218,7 @@ impl<S: Surroundings> Lock<'_, S> {
             self.waiters.fetch_or(WRITER, Ordering::Relaxed);
         }
         self.around.fence_after_swap();
-        self.wait_for_readers(hints, tag, waiting).inspect_err(|_| self.unlock_write(hints))
+        Ok(hints)
     }
 
     /// One look at, or one sleep on, a word that has an owner.
@@ -211,27 +242,30 @@ impl<S: Surroundings> Lock<'_, S> {
     }
 
     /// Waits until no slot under these hints marks the object; gives the hints worth keeping.
-    fn wait_for_readers(&self, hints: u64, tag: u64, waiting: &mut Waiting) -> Result<u64, Blocked> {
+    pub(super) fn wait_for_readers(&self, hints: u64, tag: u64, waiting: &mut Waiting) -> Result<u64, Blocked> {
         let mut keep = 0;
         for bit in (0..HINTS).filter(|bit| hints >> (48 + bit) & 1 == 1) {
             for slot in (bit..self.around.slots()).step_by(HINTS) {
                 while let Some(mark) = self.around.mark(slot, self.object) {
                     keep |= 1 << (48 + bit);
-                    let reader = self.around.tag_of(slot);
-                    if waiting.spin() {
-                        self.around.pause();
-                        continue;
-                    }
-                    if self.around.fate(reader) == Fate::Dead && waiting.may_rescue() {
-                        self.rescue(reader, tag, waiting);
-                    } else {
-                        let time = self.nap(reader, tag, waiting)?;
-                        self.around.sleep(mark, self.object, reader, time);
-                    }
+                    self.wait_for(self.around.tag_of(slot), mark, tag, waiting)?;
                 }
             }
         }
         Ok(keep)
+    }
+
+    /// One look at, or one sleep on, a word of another's slot that names the object.
+    pub(super) fn wait_for(&self, other: u64, word: &S::W64, tag: u64, waiting: &mut Waiting) -> Result<(), Blocked> {
+        if waiting.spin() {
+            self.around.pause();
+        } else if self.around.fate(other) == Fate::Dead && waiting.may_rescue() {
+            self.rescue(other, tag, waiting);
+        } else {
+            let time = self.nap(other, tag, waiting)?;
+            self.around.sleep(word, self.object, other, time);
+        }
+        Ok(())
     }
 
     fn nap(&self, owner: u64, tag: u64, waiting: &mut Waiting) -> Result<Duration, Blocked> {
@@ -266,7 +300,7 @@ impl<S: Surroundings> Lock<'_, S> {
     pub(crate) fn unlock_write(&self, keep: u64) {
         at(Point::LockRelease);
         self.word.store(keep, Ordering::Release);
-        if self.waiters.load(Ordering::Relaxed) != 0 {
+        if self.waiters.load(Ordering::Relaxed) & ASLEEP != 0 {
             self.wake_waiters();
         }
     }
@@ -274,19 +308,30 @@ impl<S: Surroundings> Lock<'_, S> {
     #[cold]
     pub(crate) fn wake_waiters(&self) {
         let all = self.waiters.load(Ordering::Relaxed) & READER != 0;
-        self.waiters.store(0, Ordering::Relaxed);
+        self.waiters.fetch_and(!ASLEEP, Ordering::Relaxed);
         self.around.wake(self.word, all);
     }
 
-    /// Takes the lock for reading, with a free mark of the given slot, waiting for at most `patience`.
+    /// Takes the lock for reading, with a free mark, waiting for at most `patience`. `me` is what a favourite would be
+    /// called. Gives whether it was favoured as a reader.
     #[inline(always)]
-    pub(crate) fn read(&self, slot: usize, mark: &S::W64, tag: u64, patience: Duration) -> Result<(), Blocked> {
+    pub(crate) fn read(&self, me: u32, mark: &S::W64, tag: u64, patience: Duration) -> Result<bool, Blocked> {
+        let slot = slot_of(tag);
         at(Point::ReadMark);
         // Release: who sees that the mark names another object now has to see that this one was left.
         mark.store(self.object, Ordering::Release);
+        if me != favour::NEVER && self.is_favoured_reader(slot) {
+            return Ok(true);
+        }
+        self.read_fenced(slot, mark, tag, patience).map(|()| false)
+    }
+
+    /// The rest of `read`, for who is not favoured.
+    #[inline]
+    fn read_fenced(&self, slot: usize, mark: &S::W64, tag: u64, patience: Duration) -> Result<(), Blocked> {
         self.around.fence();
         let word = self.word.load(Ordering::Acquire);
-        if word & OWNER == 0 && word & hint(slot) != 0 {
+        if word & OWNER == 0 && word & hint(slot) != 0 && !self.has_favourite() {
             return Ok(());
         }
         self.read_slow(slot, mark, tag, patience)
@@ -303,16 +348,16 @@ impl<S: Surroundings> Lock<'_, S> {
     fn read_waiting(&self, slot: usize, mark: &S::W64, tag: u64, waiting: &mut Waiting) -> Result<(), Blocked> {
         loop {
             let word = self.word.load(Ordering::Acquire);
-            if word & OWNER == 0 {
+            if word & OWNER == 0 && !self.has_favourite() {
                 let hinted = word | hint(slot);
-                if word == hinted
-                    || self.word.compare_exchange(word, hinted, Ordering::SeqCst, Ordering::Relaxed).is_ok()
-                {
+                if word == hinted {
                     if waiting.slept {
                         self.waiters.fetch_or(READER, Ordering::Relaxed);
                     }
                     return Ok(());
                 }
+                // Looked at once more behind this, for somebody may have become favoured before.
+                let _ = self.word.compare_exchange(word, hinted, Ordering::SeqCst, Ordering::Relaxed);
                 continue;
             }
             self.unlock_read(mark);
@@ -321,18 +366,18 @@ impl<S: Surroundings> Lock<'_, S> {
                 mark.store(self.object, Ordering::Release);
                 return Ok(());
             }
-            while let word = self.word.load(Ordering::Acquire)
-                && word & OWNER != 0
-            {
+            loop {
+                let word = self.word.load(Ordering::Acquire);
                 if word & OWNER == tag {
                     return Err(Blocked::Mine);
-                }
-                if self.around.is_recovered(word & OWNER) {
-                    // Only a writer may overwrite what the dead left in the word.
+                } else if word & OWNER != 0 && !self.around.is_recovered(word & OWNER) {
+                    self.wait_for_owner(word, tag, READER, waiting)?;
+                } else if word & OWNER != 0 || self.has_favourite() {
+                    // Only a writer may overwrite what the dead left in the word, or end favours.
                     let keep = self.write(tag, waiting.left())?;
                     self.unlock_write(keep);
                 } else {
-                    self.wait_for_owner(word, tag, READER, waiting)?;
+                    break;
                 }
             }
             mark.store(self.object, Ordering::Release);
@@ -351,16 +396,16 @@ impl<S: Surroundings> Lock<'_, S> {
 }
 
 /// The slot that a tag is of.
-fn slot_of(tag: u64) -> usize {
+pub(super) fn slot_of(tag: u64) -> usize {
     (tag as u16).wrapping_sub(1).into()
 }
 
-fn hint(slot: usize) -> u64 {
+pub(super) fn hint(slot: usize) -> u64 {
     1 << (48 + slot % HINTS)
 }
 
 /// How long somebody has waited, and how.
-struct Waiting {
+pub(super) struct Waiting {
     spins: u32,
     until: Option<Instant>,
     patience: Duration,

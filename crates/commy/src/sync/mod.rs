@@ -1,5 +1,6 @@
 //! Waiting for each other: the robust reader-writer lock, the notification of changes, reading without the lock.
 
+mod favour;
 mod lock;
 #[cfg(all(test, loom))]
 pub(crate) mod loom_tests;
@@ -8,5 +9,6 @@ mod notify;
 mod tests;
 pub(crate) mod version;
 
+pub(crate) use favour::{NEVER, favoured, favourite};
 pub(crate) use lock::{Blocked, Fate, Lock, NAP, OWNER, Surroundings, Word32, Word64};
 pub(crate) use notify::{Bed, Notify};

@@ -28,12 +28,17 @@ impl Surroundings for Stage {
         fence(Ordering::SeqCst);
     }
     fn fence_after_swap(&self) {}
+    fn light_fence(&self) {}
+    fn heavy_fence(&self) {}
     fn pause(&self) {}
     fn slots(&self) -> usize {
         self.marks.len()
     }
     fn mark(&self, slot: usize, object: u64) -> Option<&AtomicU64> {
         Some(&self.marks[slot]).filter(|mark| mark.load(Ordering::Relaxed) == object)
+    }
+    fn holds(&self, _: usize) -> Option<&AtomicU64> {
+        None
     }
     fn tag_of(&self, slot: usize) -> u64 {
         [ME, OTHER][slot]
@@ -50,6 +55,7 @@ impl Surroundings for Stage {
         self.fate.set(Some(Fate::Recovered));
     }
     fn inherited(&self, _: u64) {}
+    fn left_inside(&self, _: u64) {}
     fn waits(&self, _: u64, object: u64) {
         self.waits_for.set(object);
     }

@@ -1,7 +1,7 @@
 //! The version of an object, and reading without its lock.
 //!
 //! ```text
-//! word:  changes 48 | changes that were undone 16
+//! word:  changes 48 | changes that were undone 15 | somebody is inside by favour 1
 //! ```
 //!
 //! Who has changed something under the write lock counts it, before it unlocks; who has undone what it did counts that,
@@ -18,15 +18,20 @@
 //!
 //! Whoever read anything that the writer stored sees, behind its fence, the owner in the lock; or no owner any more, and
 //! then the other version. A dead owner stays in the lock until its changes are undone, and who takes the lock over
-//! from it counts a change. That the 16 bits may overflow while somebody reads is taken as impossible.
+//! from it counts a change. Who is inside by favour (`favour`) does not stand in the lock: its version is odd meanwhile,
+//! and is so at the first look or another one at the second. That the 15 bits may overflow while somebody reads is taken as impossible.
 //!
 //! Generic over the words, so that loom can run this very code.
 
 use super::lock::{OWNER, Word64};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// One change.
+const CHANGE: u64 = 1 << 16;
 /// Bits that count what was undone.
-const UNDONE: u64 = 0xffff;
+const UNDONE: u64 = 0xfffe;
+/// Set while somebody is inside by favour.
+const INSIDE: u64 = 1;
 
 /// How often something was changed.
 #[inline(always)]
@@ -37,26 +42,60 @@ pub(crate) fn changes(word: u64) -> u64 {
 /// Counts a change. The caller has the lock.
 #[inline(always)]
 pub(crate) fn count_change<W: Word64>(version: &W) {
-    version.publish(version.load(Ordering::Relaxed).wrapping_add(UNDONE + 1));
+    version.publish(version.load(Ordering::Relaxed).wrapping_add(CHANGE));
 }
 
 /// Counts a change by somebody who has no lock.
 #[inline(always)]
 pub(crate) fn count_unlocked(version: &AtomicU64) {
-    version.fetch_add(UNDONE + 1, Ordering::Release);
+    version.fetch_add(CHANGE, Ordering::Release);
 }
 
 /// Counts that a change was undone. The caller has the lock.
 pub(crate) fn count_undone<W: Word64>(version: &W) {
     let word = version.load(Ordering::Relaxed);
-    version.publish(word & !UNDONE | (word + 1) & UNDONE);
+    version.publish(word & !UNDONE | (word.wrapping_add(INSIDE + 1)) & UNDONE);
+}
+
+/// Whether somebody is inside by favour, or has died there.
+#[inline(always)]
+pub(crate) fn is_inside<W: Word64>(version: &W) -> bool {
+    is_odd(version.load(Ordering::Acquire))
+}
+
+/// Whether the version that was loaded says so.
+#[inline(always)]
+pub(crate) fn is_odd(version: u64) -> bool {
+    version & INSIDE != 0
+}
+
+/// Says that one is inside by favour, before anything is changed.
+#[inline(always)]
+pub(crate) fn go_inside<W: Word64>(version: &W) {
+    version.publish(version.load(Ordering::Relaxed) | INSIDE);
+    release_fence();
+}
+
+/// Says that one is not any more.
+#[inline(always)]
+pub(crate) fn come_outside<W: Word64>(version: &W) {
+    version.publish(version.load(Ordering::Relaxed) & !INSIDE);
+}
+
+/// The same for one who died inside and was rescued: it may have changed something without counting that. The caller
+/// has the lock.
+pub(crate) fn bring_outside<W: Word64>(version: &W) {
+    let word = version.load(Ordering::Relaxed);
+    if word & INSIDE != 0 {
+        version.publish(word.wrapping_add(CHANGE) & !INSIDE);
+    }
 }
 
 /// Before reading without the lock: the version, if nobody is writing.
 #[inline(always)]
 pub(crate) fn look<W: Word64>(lock: &W, version: &W) -> Option<u64> {
     let seen = version.load(Ordering::Acquire);
-    (lock.load(Ordering::Acquire) & OWNER == 0).then_some(seen)
+    (lock.load(Ordering::Acquire) & OWNER == 0 && seen & INSIDE == 0).then_some(seen)
 }
 
 /// After it: whether what was read since [`look`] is of one moment.
@@ -70,6 +109,14 @@ pub(crate) fn is_still<W: Word64>(lock: &W, version: &W, seen: u64) -> bool {
 pub(crate) fn is_unchanged<W: Word64>(lock: &W, version: &W, word: u64, seen: u64) -> bool {
     acquire_fence();
     lock.load(Ordering::Acquire) == word && version.load(Ordering::Relaxed) == seen
+}
+
+#[inline(always)]
+fn release_fence() {
+    #[cfg(all(test, loom))]
+    loom::sync::atomic::fence(Ordering::Release);
+    #[cfg(not(all(test, loom)))]
+    std::sync::atomic::fence(Ordering::Release);
 }
 
 #[inline(always)]

@@ -1,6 +1,7 @@
 //! Transactions: the undo log, commit and rollback, and the context in which containers change the
 //! segment.
 
+mod habits;
 mod hot;
 mod joined;
 mod log;
@@ -12,6 +13,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use habits::Habits;
 pub(crate) use log::Log;
 pub(crate) use record::{Chunk, OPEN, Record, UNUSED, pack_size, unpack_size};
 pub use ring::Operation;

@@ -9,6 +9,7 @@
 //! thread that ends with guards left leaves its slot *pinned*: what they hold stays locked as long as the process
 //! has the attachment.
 
+use super::habits::Habits;
 use super::log::{Log, LogOf};
 use super::record::{Record, drop_kept_chunks};
 use super::{Context, Cx};
@@ -17,10 +18,12 @@ use crate::error::{Error, Result};
 use crate::layout::{MARKS, PAGE, PROCESSES_PER_PAGE, THREADS_PER_PAGE, ThreadSlot, WAYS};
 use crate::os::{self, Beacon, fork};
 use crate::participant::{Actor, Attachment, ForkGuard, ForkMutex, tag};
+use crate::sync::{NEVER, favourite};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// The threads of an attachment, and whether it still is.
@@ -68,7 +71,8 @@ impl Roster {
 fn has_open(actor: &Actor<'_>) -> bool {
     let work = actor.slot.work.get();
     let open = |way| Record::of(&actor.at.map, work, way).is_ok_and(|record| record.state.get() != 0);
-    actor.slot.marks.iter().any(|mark| mark.get() != 0) || (work != 0 && (0..WAYS).any(open))
+    let inside = actor.slot.marks.iter().chain([&actor.slot.holds]).any(|word| word.get() != 0);
+    inside || (work != 0 && (0..WAYS).any(open))
 }
 
 /// The workers of a thread, one for each attachment that it works with.
@@ -106,6 +110,10 @@ pub(crate) struct Worker {
     open: Cell<u32>,
     /// Marks that read guards use, one bit each.
     marks: Cell<u32>,
+    /// What the lock calls the thread if it is favoured; else what it calls nobody.
+    favourite: u32,
+    /// What the thread locks again and again.
+    habits: Habits,
     /// Further read guards that use the same mark.
     sharing: [Cell<u32>; MARKS],
     /// The thread is ending, if not all of its guards are.
@@ -178,6 +186,8 @@ impl Worker {
             contexts: std::array::from_fn(|way| Context::of_worker(&attachment.map, worker.as_ptr(), way)),
             open: Cell::new(0),
             marks: Cell::new(0),
+            favourite: if os::join_fences() { favourite(actor.index) } else { NEVER },
+            habits: Habits::default(),
             sharing: [const { Cell::new(0) }; MARKS],
             beacon_out: Cell::new(!attachment.lights_beacons),
         });
@@ -244,14 +254,22 @@ impl Worker {
         unsafe { self.slot.as_ref() }
     }
 
+    /// What the lock calls the thread if it is favoured, and the word in which it then says what it is inside of.
+    #[inline(always)]
+    pub(crate) fn favour(&self) -> (u32, &AtomicU64) {
+        (self.favourite, self.slot().holds.atomic())
+    }
+
+    /// Whether the thread might be favoured.
+    #[inline(always)]
+    pub(crate) fn habits(&self) -> Option<&Habits> {
+        (self.favourite != NEVER).then_some(&self.habits)
+    }
+
     /// The thread, acting in its own name.
     #[inline(always)]
     pub(crate) fn actor(&self) -> Actor<'_> {
         Actor { at: self.attachment(), slot: self.slot(), index: self.index, tag: self.tag }
-    }
-
-    pub(crate) fn index(&self) -> usize {
-        self.index
     }
 
     pub(crate) fn tag(&self) -> u64 {
@@ -344,6 +362,12 @@ impl Worker {
     #[inline(always)]
     pub(crate) fn end_empty(&self, way: usize) {
         self.contexts[way].end();
+        self.end_unused(way);
+    }
+
+    /// Ends a transaction whose context nobody has used.
+    #[inline(always)]
+    pub(crate) fn end_unused(&self, way: usize) {
         self.open.set(self.open.get() & !(1 << way));
         if self.open.get() == 0 {
             self.actor().set_idle();

@@ -84,6 +84,74 @@ fn plain_value() {
     );
 }
 
+/// Locks the object so often that the thread is favoured.
+fn get_favoured<T: Share>(object: &Shared<T>) {
+    (0..500).for_each(|_| drop(object.write().unwrap()));
+}
+
+#[test]
+fn favoured_guard() {
+    run(
+        "favoured: two pushes under a guard",
+        |s| {
+            x::<Vec<u64>>(s).extend(0..9).unwrap();
+            get_favoured(&x::<Vec<u64>>(s));
+        },
+        |s| {
+            let list = x::<Vec<u64>>(s);
+            let mut guard = list.write().unwrap();
+            guard.push(9).unwrap();
+            guard.swap(0, 5).unwrap();
+        },
+        text::<Vec<u64>>,
+    );
+}
+
+#[test]
+fn favoured_operations() {
+    run(
+        "favoured: an insertion by itself",
+        |s| {
+            x::<HashMap<u64, u64>>(s).extend((0..9).map(|n| (n, n))).unwrap();
+            get_favoured(&x::<HashMap<u64, u64>>(s));
+        },
+        |s| assert_eq!(x::<HashMap<u64, u64>>(s).insert(100, 7).unwrap(), None),
+        sorted::<u64, u64>,
+    );
+}
+
+#[test]
+fn favour_given() {
+    run(
+        "favoured: the lock that makes the habit",
+        |s| {
+            x::<u64>(s).store(1).unwrap();
+            (0..120).for_each(|_| drop(x::<u64>(s).write().unwrap()));
+        },
+        |s| {
+            (0..20).for_each(|_| drop(x::<u64>(s).write().unwrap()));
+            x::<u64>(s).store(2).unwrap();
+        },
+        text::<u64>,
+    );
+}
+
+#[test]
+fn favour_ended() {
+    run(
+        "favoured: ended by reading",
+        |s| {
+            x::<u64>(s).store(1).unwrap();
+            get_favoured(&x::<u64>(s));
+        },
+        |s| {
+            drop(x::<u64>(s).read().unwrap());
+            x::<u64>(s).store(2).unwrap();
+        },
+        text::<u64>,
+    );
+}
+
 #[test]
 fn object_made() {
     run(

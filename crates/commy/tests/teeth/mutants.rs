@@ -47,6 +47,7 @@ const RECORD: (&str, &str) = ("tx", "tx/record.rs");
 const HEAP: (&str, &str) = ("alloc", "alloc/heap.rs");
 const SLAB: (&str, &str) = ("alloc", "alloc/slab.rs");
 const ALLOC: (&str, &str) = ("alloc", "alloc/mod.rs");
+const FAVOUR: (&str, &str) = ("sync", "sync/favour.rs");
 const LOCK: (&str, &str) = ("sync", "sync/lock.rs");
 const HASH: (&str, &str) = ("hash", "containers/hash/raw.rs");
 const MIGRATE: (&str, &str) = ("hash", "containers/hash/migrate.rs");
@@ -173,17 +174,16 @@ pub const MUTANTS: &[Mutant] = &[
         LOCK,
         "no barrier between a reader's mark and its look at the word",
         (
-            "self.around.fence(); let word = self.word.load(Ordering::Acquire); if word & OWNER == 0 && word & hint(slot) != 0 {",
+            "self.around.fence(); let word = self.word.load(Ordering::Acquire); if word & OWNER == 0 && word & hint(slot) != 0 &&",
             "if !MUTANT { self.around.fence(); } let word = self.word.load(Ordering::Acquire);
-             if word & OWNER == 0 && word & hint(slot) != 0 {",
+             if word & OWNER == 0 && word & hint(slot) != 0 &&",
         ),
         (Loom, "a_reader_and_a_writer_are_never_inside_together"),
     ),
     of(
         LOCK,
         "no barrier between a writer's tag and its look at the marks",
-        ("self.around.fence_after_swap(); self.wait_for_readers(hints, tag, waiting)",
-         "if !MUTANT { self.around.fence_after_swap(); } self.wait_for_readers(hints, tag, waiting)"),
+        ("self.around.fence_after_swap(); Ok(hints)", "if !MUTANT { self.around.fence_after_swap(); } Ok(hints)"),
         (Loom, "a_reader_and_a_writer_are_never_inside_together"),
     ),
     of(
@@ -210,6 +210,48 @@ pub const MUTANTS: &[Mutant] = &[
         "taking over from the dead is no change",
         ("self.around.inherited(self.object);", ""),
         (Unit, "a_change_that_a_killed_process_committed_is_noticed"),
+    ),
+    of(
+        FAVOUR,
+        "the favoured one does not look whether it still is",
+        ("if self.waiters.load(Ordering::Acquire) != me { self.step_back(holds); return false; }",
+         "if !MUTANT && self.waiters.load(Ordering::Acquire) != me { self.step_back(holds); return false; }"),
+        (Loom, "the_favoured_and_another_writer_are_never_inside_together"),
+    ),
+    of(
+        FAVOUR,
+        "no barrier before the look at who is inside by favour",
+        ("self.around.heavy_fence();", ""),
+        (Loom, "the_favoured_and_another_writer_are_never_inside_together"),
+    ),
+    of(
+        FAVOUR,
+        "nobody waits for who is inside by favour",
+        ("favoured.and_then(|slot| Some((slot, self.holds(slot)?)))",
+         "favoured.filter(|_| !MUTANT).and_then(|slot| Some((slot, self.holds(slot)?)))"),
+        (Loom, "the_favoured_and_a_reader_are_never_inside_together"),
+    ),
+    of(
+        FAVOUR,
+        "readers do not look for a favoured one",
+        ("favoured(self.waiters.load(Ordering::Acquire)).is_some()",
+         "!MUTANT && favoured(self.waiters.load(Ordering::Acquire)).is_some()"),
+        (Loom, "the_favoured_and_a_reader_are_never_inside_together"),
+    ),
+    of(
+        FAVOUR,
+        "who is inside by favour is not seen without the lock",
+        ("version::go_inside(version);", ""),
+        (Loom, "without_the_lock_no_half_a_change_of_the_favoured_one_is_read"),
+    ),
+    of(
+        FAVOUR,
+        "favours are cleared before readers are waited for",
+        ("let keep = self.wait_for_readers(hints, tag, waiting)?; self.waiters.fetch_and(ASLEEP, Ordering::SeqCst);",
+         "if MUTANT { self.waiters.fetch_and(ASLEEP, Ordering::SeqCst); }
+          let keep = if MUTANT { hints } else { self.wait_for_readers(hints, tag, waiting)? };
+          self.waiters.fetch_and(ASLEEP, Ordering::SeqCst);"),
+        (Loom, "favoured_readers_and_a_writer_are_never_inside_together"),
     ),
     of(
         ("sync", "sync/version.rs"),
@@ -343,6 +385,12 @@ pub const MUTANTS: &[Mutant] = &[
         "a dead reader's marks stay",
         ("slot.marks.iter().for_each(|mark| mark.put(0));", ""),
         (File("processes"), "a_killed_reader_does_not_block_writers"),
+    ),
+    of(
+        RECOVERY,
+        "the dead stay inside by favour",
+        ("slot.holds.publish(0);", ""),
+        (File("favoured"), "a_favoured_process_that_is_killed_leaves_nothing_half_done_and_holds_nobody_up"),
     ),
     of(
         RECOVERY,

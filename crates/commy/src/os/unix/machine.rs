@@ -20,15 +20,49 @@ pub fn page_size() -> usize {
     }
 }
 
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
+fn membarrier(command: libc::c_int) -> io::Result<()> {
+    // SAFETY: takes numbers and touches no memory.
+    match unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// The kernel lets every processor pass a fence, or see its thread change, before it returns.
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
 pub fn heavy_fence() -> io::Result<()> {
     const GLOBAL: libc::c_int = 1;
-    // SAFETY: takes numbers and touches no memory.
-    match unsafe { libc::syscall(libc::SYS_membarrier, GLOBAL, 0, 0) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+    membarrier(GLOBAL)
+}
+
+/// The kernel notes that this process takes part. It does so again in a forked child, where that is nothing new.
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
+pub fn join_fences() -> bool {
+    const REGISTER_GLOBAL_EXPEDITED: libc::c_int = 1 << 2;
+    membarrier(REGISTER_GLOBAL_EXPEDITED).is_ok()
+}
+
+/// The kernel interrupts the processors on which a thread of those who take part runs at this moment. A process that may
+/// not ask for this waits until each processor has surely been interrupted, and emptied what it still had to store.
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
+pub fn joint_fence() {
+    const GLOBAL_EXPEDITED: libc::c_int = 1 << 1;
+    const SURELY: std::time::Duration = std::time::Duration::from_millis(50);
+    if membarrier(GLOBAL_EXPEDITED).is_err() && heavy_fence().is_err() {
+        std::thread::sleep(SURELY);
     }
+    std::sync::atomic::fence(Ordering::SeqCst);
+}
+
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]
+pub fn join_fences() -> bool {
+    false
+}
+
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]
+pub fn joint_fence() {
+    std::sync::atomic::fence(Ordering::SeqCst);
 }
 
 #[cfg(not(all(any(target_os = "linux", target_os = "android"), not(commy_portable))))]

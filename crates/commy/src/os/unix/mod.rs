@@ -24,7 +24,9 @@ pub(super) use bytelock::{byte_locked_elsewhere, try_lock_byte, try_lock_byte_sh
 pub(super) use copy::{clone_file, copy_range, read_at, unshare, write_at};
 pub(super) use file::{file_identity, has_fixed_length, is_backed, open_flags, reopen};
 use machine::page_size;
-pub(super) use machine::{boot_id, current_thread_id, heavy_fence, now_monotonic_ms, random_u64};
+pub(super) use machine::{
+    boot_id, current_thread_id, heavy_fence, join_fences, joint_fence, now_monotonic_ms, random_u64,
+};
 pub(crate) use map::Mapping;
 #[cfg(any(test, feature = "crash-points"))]
 pub(super) use process::kill_self;

@@ -30,6 +30,16 @@ pub fn heavy_fence() -> io::Result<()> {
     Ok(())
 }
 
+/// Nobody can: a fence of another process's processors is not to be had.
+pub fn join_fences() -> bool {
+    false
+}
+
+/// An ordinary fence.
+pub fn joint_fence() {
+    std::sync::atomic::fence(Ordering::SeqCst);
+}
+
 /// Where every process has the page that the kernel shares with it (`KUSER_SHARED_DATA`).
 const SHARED_DATA: usize = 0x7ffe_0000;
 /// Where in it the kernel has the number of its boot (`BootId`).

@@ -99,16 +99,16 @@ impl<T: Share> Shared<T> {
         debug_assert!(!self.keeps_changes());
         let way = worker.begin()?;
         let locked = self.lock_for_writing(&worker, self.attachment().patience);
-        let keep = locked.inspect_err(|_| worker.end_empty(way))?;
+        let hold = locked.inspect_err(|_| worker.end_unused(way))?;
         match operation(self.stored(), self.reader(), worker.log(way)) {
             Ok(done) => {
                 version::count_change(self.control().version.atomic());
-                self.lock().unlock_write(keep);
-                worker.end_empty(way);
+                self.unlock(&worker, hold);
+                worker.end_unused(way);
                 self.wake_sleepers();
                 Ok(Ok(done))
             }
-            Err(not) => Ok(Err((WriteGuard::new(self, worker, way, keep), not))),
+            Err(not) => Ok(Err((WriteGuard::new(self, worker, way, hold), not))),
         }
     }
 }

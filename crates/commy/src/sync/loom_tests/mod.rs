@@ -13,11 +13,13 @@
 //! A full fence of loom's orders more than a real one: it makes everything before it visible to every later full
 //! fence. Orders that matter only beside fences are therefore proved by hand.
 
+mod favour;
 mod lock;
 mod notify;
-mod version;
+#[path = "version.rs"]
+mod versions;
 
-use super::{Fate, Lock, Surroundings, Word32, Word64};
+use super::{Fate, Lock, Surroundings, Word32, Word64, favourite, version};
 use crate::layout::{SlotState, thread_status};
 use crate::participant::{claim, tag};
 use loom::cell::UnsafeCell;
@@ -125,10 +127,6 @@ impl Word32 for Cell32 {
     fn load(&self, order: Ordering) -> u32 {
         self.0.load(order)
     }
-    fn store(&self, value: u32, order: Ordering) {
-        step();
-        self.0.store(value, order);
-    }
     fn compare_exchange(&self, current: u32, new: u32, ok: Ordering, fail: Ordering) -> Result<u32, u32> {
         step();
         self.0.compare_exchange(current, new, ok, fail)
@@ -137,6 +135,10 @@ impl Word32 for Cell32 {
         step();
         self.0.fetch_or(bits, order)
     }
+    fn fetch_and(&self, bits: u32, order: Ordering) -> u32 {
+        step();
+        self.0.fetch_and(bits, order)
+    }
 }
 
 /// A thread slot, and what its occupant has under way.
@@ -144,6 +146,7 @@ pub(crate) struct Seat {
     pub(crate) state: Cell64,
     pub(crate) rescuer: Cell64,
     mark: Cell64,
+    holds: Cell64,
     beacon: Cell64,
     /// What the object was before the occupant's open transaction.
     log: UnsafeCell<Option<u64>>,
@@ -171,7 +174,9 @@ pub(crate) struct Room {
     pub(crate) word: Cell64,
     /// The lock word of another object, which nobody changes.
     elsewhere: Cell64,
-    waiters: Cell32,
+    pub(crate) waiters: Cell32,
+    /// Whether light fences are worth anything: only where somebody may be favoured, for loom takes them for full ones.
+    light: Cell<bool>,
     pub(crate) version: Cell64,
     one: UnsafeCell<u64>,
     two: UnsafeCell<u64>,
@@ -193,6 +198,7 @@ impl Room {
             state: Cell64::new(0),
             rescuer: Cell64::new(0),
             mark: Cell64::new(0),
+            holds: Cell64::new(0),
             beacon: Cell64::new(OUT),
             log: UnsafeCell::new(None),
         };
@@ -202,6 +208,7 @@ impl Room {
             word: Cell64::new(0),
             elsewhere: Cell64::new(u64::MAX << 48),
             waiters: Cell32::new(0),
+            light: Cell::new(false),
             version: Cell64::new(0),
             one: UnsafeCell::new(0),
             two: UnsafeCell::new(0),
@@ -273,6 +280,25 @@ impl Room {
         Lock { word: &self.word, waiters: &self.waiters, object: OBJECT, around: self }
     }
 
+    /// What the lock calls a seat if it is favoured, and the word in which that one says what it is inside of.
+    pub(crate) fn favour_of(&self, index: usize) -> (u32, &Cell64) {
+        (favourite(index), &self.seats[index].holds)
+    }
+
+    /// From here on there may be favours.
+    pub(crate) fn allow_favours(&self) {
+        self.light.set(true);
+    }
+
+    /// Favours a seat. Nobody else is there yet.
+    pub(crate) fn favour(&self, index: usize) {
+        self.allow_favours();
+        let tag = self.sit(index);
+        let keep = self.lock().write(tag, PATIENT).expect("nobody else");
+        assert!(self.lock().favour(favourite(index)));
+        self.lock().unlock_write(keep);
+    }
+
     pub(crate) fn mark_of(&self, index: usize) -> &Cell64 {
         &self.seats[index].mark
     }
@@ -319,14 +345,28 @@ impl Room {
     pub(crate) fn write(&self, index: usize, tag: u64) {
         let keep = self.lock().write(tag, PATIENT).expect("patience");
         self.change(index);
-        self.version.publish(self.version.load(Ordering::Relaxed) + 1);
+        version::count_change(&self.version);
         self.lock().unlock_write(keep);
+    }
+
+    /// The same for who may be favoured. Gives whether it was.
+    pub(crate) fn write_favoured(&self, index: usize, tag: u64) -> bool {
+        let (me, holds) = self.favour_of(index);
+        let favoured = self.lock().enter(me, holds, &self.version);
+        if !favoured {
+            self.write(index, tag);
+            return false;
+        }
+        self.change(index);
+        version::count_change(&self.version);
+        self.lock().leave(me, holds, &self.version);
+        true
     }
 
     /// Locks, looks, unlocks.
     pub(crate) fn read(&self, index: usize, tag: u64) -> u64 {
         let mark = &self.seats[index].mark;
-        self.lock().read(index, mark, tag, PATIENT).expect("patience");
+        self.lock().read(favourite(index), mark, tag, PATIENT).expect("patience");
         let seen = self.look();
         self.lock().unlock_read(mark);
         seen
@@ -336,7 +376,7 @@ impl Room {
     fn read_elsewhere(&self, index: usize, tag: u64) {
         let (mark, lock) =
             (&self.seats[index].mark, Lock { word: &self.elsewhere, object: OBJECT + 64, ..self.lock() });
-        lock.read(index, mark, tag, PATIENT).expect("patience");
+        lock.read(favourite(index), mark, tag, PATIENT).expect("patience");
         lock.unlock_read(mark);
     }
 
@@ -373,6 +413,7 @@ impl Room {
                     Room::put(&seat.log, None);
                 }
                 seat.mark.store(0, Ordering::Relaxed);
+                seat.holds.store(0, Ordering::Release);
                 claim::vacate(&seat.state, state);
                 self.burials.fetch_add(1, Ordering::Relaxed);
             },
@@ -414,6 +455,17 @@ impl Surroundings for Room {
         fence(Ordering::SeqCst);
     }
 
+    // Loom has no fence of which one side costs more: both are full ones.
+    fn light_fence(&self) {
+        if self.light.get() {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    fn heavy_fence(&self) {
+        fence(Ordering::SeqCst);
+    }
+
     fn pause(&self) {
         // The next look may come at once.
     }
@@ -425,6 +477,10 @@ impl Surroundings for Room {
     fn mark(&self, slot: usize, object: u64) -> Option<&Cell64> {
         let mark = &self.seats[slot].mark;
         (mark.load(Ordering::Acquire) == object).then_some(mark)
+    }
+
+    fn holds(&self, slot: usize) -> Option<&Cell64> {
+        self.seats.get(slot).map(|seat| &seat.holds)
     }
 
     fn tag_of(&self, slot: usize) -> u64 {
@@ -450,7 +506,11 @@ impl Surroundings for Room {
     }
 
     fn inherited(&self, _object: u64) {
-        self.version.store(self.version.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        version::count_change(&self.version);
+    }
+
+    fn left_inside(&self, _object: u64) {
+        version::bring_outside(&self.version);
     }
 
     fn is_recovered(&self, tag: u64) -> bool {

@@ -1,6 +1,7 @@
 //! The notification of changes: nobody sleeps through one.
 
 use super::{Cell32, PATIENT, Room, Sleep, explore};
+use crate::sync::version::changes;
 use crate::sync::{Bed, Notify, Word32, Word64};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
@@ -61,13 +62,13 @@ impl Dormitory {
                 return Ok(Some(self.notify().arm()));
             }
             let mark = self.room.mark_of(index);
-            self.room.lock().read(index, mark, tag, PATIENT).expect("patience");
+            self.room.lock().read(crate::sync::favourite(index), mark, tag, PATIENT).expect("patience");
             let armed = self.notify().arm();
             self.room.lock().unlock_read(mark);
             Ok(Some(armed))
         };
         self.notify()
-            .wait_changed(|| self.room.version.load(Ordering::Acquire), seen, || PATIENT, arm)
+            .wait_changed(|| changes(self.room.version.load(Ordering::Acquire)), seen, || PATIENT, arm)
             .expect("patience")
     }
 }
