@@ -29,7 +29,11 @@ const NO_HANDLES: [&str; 2] = ["Options", "ReadGuard"];
 
 /// Methods of handles that change nothing but what dies with the process or its guard, or that are another one's other
 /// form, which this names.
-const CHANGE_NOTHING: [(&str, &str); 52] = [
+const CHANGE_NOTHING: [(&str, &str); 56] = [
+    ("Segment::activity", ""),
+    ("Segment::is_retired", ""),
+    ("Segment::retire", "one store, after which nobody changes anything: tests/retired"),
+    ("Segment::reinstate", "one store, that takes it back"),
     ("Objects::dynamic", ""),
     ("Shared::name", ""),
     ("Shared::segment", ""),
