@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+/// Calls that are not counted: so many that the thread is favoured, as who does it again and again is.
+const WARM: u64 = 600;
+
 static STEPS: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn on_trap(_: libc::c_int) {
@@ -34,8 +37,8 @@ fn steps(work: impl FnOnce()) -> u64 {
 
 /// The median over calls of `work` with 0, 1, .., after some that are not counted.
 fn median(mut work: impl FnMut(u64)) -> u64 {
-    (0..64).for_each(&mut work);
-    let mut counts: Vec<u64> = (64..95).map(|i| steps(|| work(i))).collect();
+    (0..WARM).for_each(&mut work);
+    let mut counts: Vec<u64> = (WARM..WARM + 31).map(|i| steps(|| work(i))).collect();
     counts.sort_unstable();
     counts[counts.len() / 2] - steps(|| {})
 }
@@ -88,7 +91,7 @@ fn measure() -> Vec<(&'static str, u64)> {
             }),
         ),
     ];
-    let keys: Vec<String> = (0..200).map(text).collect();
+    let keys: Vec<String> = (0..WARM + 31).map(text).collect();
     let find = |i: u64| assert!(texts.read().unwrap().contains_key(keys[i as usize].as_str()));
     all.push(("read guard and look-up of a string", median(find)));
     let mut vector = vector.write().unwrap();
