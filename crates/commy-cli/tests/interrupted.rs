@@ -5,12 +5,24 @@ mod desk;
 
 use desk::Desk;
 use std::io::Write;
-use std::process::Child;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 fn interrupt(child: &Child) {
     let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+}
+
+/// Lets a command heed interrupts, which who runs these tests in the background may have it ignore.
+fn heeding(command: &mut Command) -> &mut Command {
+    // SAFETY: sets a signal's action to the default, which may be done between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            Ok(())
+        })
+    }
 }
 
 /// Runs a command again and again, each time interrupted later, until it comes to its end; and looks each time.
@@ -21,7 +33,7 @@ fn interrupted(arguments: &[&str], input: &[u8], prepare: impl Fn(&Desk), look: 
         let desk = Desk::new();
         prepare(&desk);
         let begin = Instant::now();
-        let mut child = desk.command(arguments).spawn().unwrap();
+        let mut child = heeding(&mut desk.command(arguments)).spawn().unwrap();
         let mut to = child.stdin.take().unwrap();
         let pause = whole * (round % 20) / 20;
         let ended = std::thread::scope(|scope| {
