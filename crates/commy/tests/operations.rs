@@ -326,3 +326,37 @@ fn operations_do_what_those_of_std_do() {
     queue.clear().unwrap();
     assert!(queue.is_empty().unwrap());
 }
+
+/// Short texts are copied in another way than long ones.
+#[test]
+fn a_copy_of_a_text_is_never_half_of_another_one() {
+    let (_folder, _, segment) = segment(1 << 26);
+    let hashed: Shared<HashMap<u32, String>> = segment.open_or_create("hashed").expect("a map");
+    let ordered: Shared<BTreeMap<u32, String>> = segment.open_or_create("ordered").expect("a map");
+    let text =
+        |n: usize| char::from(b'a' + (n % 26) as u8).to_string().repeat([0, 3, 4095, 4096, 4097, 200_000][n % 6]);
+    let is_one = |text: &str| text.bytes().all(|byte| byte == text.as_bytes()[0]);
+    for n in 0..12 {
+        hashed.insert(1, text(n)).expect("room");
+        ordered.insert(1, text(n)).expect("room");
+        assert_eq!(hashed.get(&1).expect("get"), Some(text(n)));
+        assert_eq!(ordered.get(&1).expect("get"), Some(text(n)));
+    }
+    assert_eq!((hashed.get(&2).expect("get"), ordered.get(&2).expect("get")), (None, None));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let both = [hashed.get(&1).expect("get"), ordered.get(&1).expect("get")];
+                    assert!(both.iter().flatten().all(|text| is_one(text)), "half of one and half of another");
+                }
+            });
+        }
+        for n in 0..3000 {
+            hashed.insert(1, text(n)).expect("room");
+            ordered.insert(1, text(n)).expect("room");
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}

@@ -87,6 +87,24 @@ pub trait Share: Sized + 'static {
     /// `stored` lies in the segment of `cx`, or is a copy of what does.
     unsafe fn load(stored: *const Self::Stored, cx: Cx) -> Result<Self>;
 
+    /// Whether [`load_soon`](Share::load_soon) ever gives a copy.
+    #[doc(hidden)]
+    const SOON: bool = !Self::OWNS;
+
+    /// As [`load`](Share::load), if that takes little time and memory whatever is found there; else `None`.
+    ///
+    /// # Safety
+    /// As for `load`.
+    #[doc(hidden)]
+    #[inline(always)]
+    unsafe fn load_soon(stored: *const Self::Stored, cx: Cx) -> Result<Option<Self>> {
+        if Self::OWNS {
+            return Ok(None);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { Self::load(stored, cx) }.map(Some)
+    }
+
     /// Moves values into slots in a row, as [`into_stored`](Share::into_stored) does one by one.
     ///
     /// # Safety

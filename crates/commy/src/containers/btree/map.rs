@@ -83,6 +83,17 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
         place.map(|place| unsafe { V::load(place.leaf.value(place.index), self.tree().cx) }).transpose()
     }
 
+    /// The same as [`Share::load_soon`] is.
+    #[inline]
+    pub(crate) fn load_value_soon<Q: ?Sized>(&self, key: &Q) -> Result<Option<Option<V>>>
+    where
+        K: Lookup<Q>,
+    {
+        let place = self.find_unlocked(key);
+        // SAFETY: the value of an entry that was found, in the map.
+        place.map(|place| unsafe { V::load_soon(place.leaf.value(place.index), self.tree().cx) }).transpose()
+    }
+
     /// Overwrites the value of a key that is there, without a transaction: by one store. Gives the old value; an error
     /// if there is no such key, or values are not overwritten so.
     pub(crate) fn replace_at_once(&self, key: K, value: V) -> std::result::Result<V, (K, V)>

@@ -111,6 +111,17 @@ impl<K: Key, V: Share> HashMapView<K, V> {
         raw.find_unlocked(key, true).map(|slot| unsafe { V::load(&raw const (*slot).value, raw.cx) }).transpose()
     }
 
+    /// The same as [`Share::load_soon`] is.
+    #[inline(always)]
+    pub(crate) fn load_value_soon<Q: ?Sized>(&self, key: &Q) -> Result<Option<Option<V>>>
+    where
+        K: Lookup<Q>,
+    {
+        let raw = self.raw();
+        // SAFETY: the value of a slot that was found, in the map.
+        raw.find_unlocked(key, true).map(|slot| unsafe { V::load_soon(&raw const (*slot).value, raw.cx) }).transpose()
+    }
+
     /// Copies of the entries of the next home groups, at least `many` unless the end comes before, and where to go
     /// on; also without the lock.
     pub(crate) fn load_page(&self, cursor: u64, many: usize) -> Result<(Vec<(K, V)>, Option<u64>)> {

@@ -22,6 +22,8 @@ use std::ops::{Deref, RangeBounds};
 use std::ptr;
 
 const SHAPE: Shape = Shape::of::<u8>();
+/// Bytes that are copied without asking meanwhile whether that is of use.
+const SHORT: usize = 4096;
 
 /// A `String` in a segment, seen in place by who may change it. Dereferences to `str`.
 ///
@@ -66,6 +68,12 @@ unsafe fn text<'a>(header: *const VecHeader, cx: Cx) -> &'a str {
             None => "",
         }
     }
+}
+
+/// The text of bytes that were copied from there.
+#[inline(always)]
+fn text_of(bytes: Vec<u8>, first: *const u8, cx: Cx) -> Result<String> {
+    String::from_utf8(bytes).map_err(|_| Error::corrupt(cx.offset_of(first), "a string that is not UTF-8"))
 }
 
 impl Guarded for String {
@@ -113,10 +121,26 @@ impl Share for String {
         // SAFETY: the caller's promise.
         unsafe {
             let slots = (*stored).checked_new::<u8>(cx)?;
-            let bytes = load_bytes(slots.first.cast_const(), slots.len, cx)?;
-            String::from_utf8(bytes)
-                .map_err(|_| Error::corrupt(cx.offset_of(slots.first), "a string that is not UTF-8"))
+            text_of(load_bytes(slots.first.cast_const(), slots.len, cx)?, slots.first, cx)
         }
+    }
+
+    const SOON: bool = true;
+
+    #[inline]
+    unsafe fn load_soon(stored: *const VecHeader, cx: Cx) -> Result<Option<String>> {
+        // SAFETY: the caller's promise.
+        let slots = unsafe { (*stored).checked_new::<u8>(cx)? };
+        if slots.len > SHORT {
+            return Ok(None);
+        }
+        let mut bytes = Vec::with_capacity(slots.len);
+        // SAFETY: so many bytes lie there, in the map; there is room for them, and then they are there.
+        unsafe {
+            ptr::copy_nonoverlapping(slots.first.cast_const(), bytes.as_mut_ptr(), slots.len);
+            bytes.set_len(slots.len);
+        }
+        text_of(bytes, slots.first, cx).map(Some)
     }
 
     unsafe fn drop_stored(stored: *mut VecHeader, cx: Cx) -> Result<()> {

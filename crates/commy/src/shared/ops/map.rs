@@ -37,7 +37,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        if is_small::<V>() { self.peek(|view| view.load_value(key)) } else { self.survey(|view| view.load_value(key)) }
+        self.copy_of(|view| view.load_value_soon(key), |view| view.load_value(key))
     }
 
     /// A page of a walk through all entries: copies of some of them, at least `many` unless the end comes before, and
@@ -163,7 +163,7 @@ impl<K: Key + Lookup<K> + Ord, V: Share> Shared<BTreeMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        if is_small::<V>() { self.peek(|view| view.load_value(key)) } else { self.survey(|view| view.load_value(key)) }
+        self.copy_of(|view| view.load_value_soon(key), |view| view.load_value(key))
     }
 
     /// Copies of up to `many` entries behind a key, or from the first on, in order and of one moment: a page of a longer

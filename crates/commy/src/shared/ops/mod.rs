@@ -66,6 +66,23 @@ impl<T: Guarded> Shared<T> {
         self.at_once(|stored, cx| read(unsafe { T::target(stored, cx) }))
     }
 
+    /// A copy of a part of the value without the lock: if that is there, it is given `soon`, or in as much time as it takes.
+    #[inline(always)]
+    fn copy_of<V: Share>(
+        &self,
+        soon: impl Fn(&T::Target) -> Result<Option<Option<V>>>,
+        later: impl Fn(&T::Target) -> Result<Option<V>>,
+    ) -> Result<Option<V>> {
+        if !V::SOON {
+            return self.survey(later);
+        }
+        match self.peek(soon)? {
+            None => Ok(None),
+            Some(None) => self.survey(later),
+            Some(value) => Ok(value),
+        }
+    }
+
     /// The same for what takes as long as the value is large.
     pub(crate) fn survey<R>(&self, read: impl Fn(&T::Target) -> Result<R>) -> Result<R> {
         // SAFETY: as in `peek`.
