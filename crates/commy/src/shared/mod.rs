@@ -21,7 +21,7 @@ use crate::layout::{VALUE_AT, is_whole, store_whole};
 use crate::participant::Attachment;
 use crate::schema::{Object, Share};
 use crate::segment::Segment;
-use crate::sync::{Blocked, Lock, Notify, version};
+use crate::sync::{Blocked, Lock, Notify, Taken, version};
 use crate::tx::{Cx, Habits, Worker};
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -288,14 +288,17 @@ impl<T: Share> Shared<T> {
     /// As [`lock_for_writing`](Shared::lock_for_writing), for who may not be favoured or is not yet; whether the object is
     /// there is not asked.
     fn lock_ordinarily(&self, worker: &Worker, patience: Duration) -> Result<Hold> {
-        let keep = self.lock().write(worker.tag(), patience).map_err(|blocked| self.blocked(blocked, patience))?;
-        if let Some(habits) = worker.habits()
-            && habits.writes(self.object, self.version())
-            && keep == 0
-        {
-            self.lock().favour(worker.favour().0);
+        let (lock, habits) = (self.lock(), worker.habits());
+        let taken = lock.take(worker.tag());
+        if taken == Taken::Alone {
+            if habits.is_some_and(|habits| habits.writes(self.object, self.version())) {
+                lock.favour(worker.favour().0);
+            }
+            return Ok(Hold(0));
         }
-        Ok(Hold(keep))
+        habits.into_iter().for_each(|habits| habits.met_others(self.object));
+        let keep = lock.write_slow(worker.tag(), taken, patience);
+        keep.map(Hold).map_err(|blocked| self.blocked(blocked, patience))
     }
 
     /// Lets go of the lock taken for writing.

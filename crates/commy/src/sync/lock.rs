@@ -145,6 +145,17 @@ pub(crate) enum Blocked {
     Mine,
 }
 
+/// What came of trying to become the owner in the word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is, and nobody else is inside.
+    Alone,
+    /// It is, but somebody may be inside by favour.
+    Owner,
+    /// There are others, or hints of them.
+    Not,
+}
+
 /// A lock: its two words, the object they belong to, and the surroundings.
 pub(crate) struct Lock<'a, S: Surroundings> {
     pub word: &'a S::W64,
@@ -158,22 +169,28 @@ impl<S: Surroundings> Lock<'_, S> {
     /// `unlock_write` shall leave behind.
     #[inline(always)]
     pub(crate) fn write(&self, tag: u64, patience: Duration) -> Result<u64, Blocked> {
-        at(Point::LockTake);
-        if self.word.compare_exchange(0, tag, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
-            self.around.fence_after_swap();
-            if !favour::any(self.waiters.load(Ordering::Relaxed)) {
-                return Ok(0);
-            }
-            return self.write_slow(tag, true, patience);
+        match self.take(tag) {
+            Taken::Alone => Ok(0),
+            taken => self.write_slow(tag, taken, patience),
         }
-        self.write_slow(tag, false, patience)
     }
 
-    /// The rest of `write`, which may be the owner in the word by now.
+    /// The beginning of `write`, which is all of it where nobody else is, or was.
+    #[inline(always)]
+    pub(crate) fn take(&self, tag: u64) -> Taken {
+        at(Point::LockTake);
+        if self.word.compare_exchange(0, tag, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            return Taken::Not;
+        }
+        self.around.fence_after_swap();
+        if favour::any(self.waiters.load(Ordering::Relaxed)) { Taken::Owner } else { Taken::Alone }
+    }
+
+    /// The rest of `write`.
     #[cold]
-    fn write_slow(&self, tag: u64, is_owner: bool, patience: Duration) -> Result<u64, Blocked> {
+    pub(crate) fn write_slow(&self, tag: u64, taken: Taken, patience: Duration) -> Result<u64, Blocked> {
         let mut waiting = Waiting::new(patience);
-        let hints = if is_owner { Ok(0) } else { self.own(tag, &mut waiting) };
+        let hints = if taken == Taken::Owner { Ok(0) } else { self.own(tag, &mut waiting) };
         let locked = hints.and_then(|hints| self.be_alone(hints, tag, &mut waiting));
         self.announce_no_more(tag, &mut waiting);
         locked

@@ -10,5 +10,5 @@ mod tests;
 pub(crate) mod version;
 
 pub(crate) use favour::{NEVER, favoured, favourite};
-pub(crate) use lock::{Blocked, Fate, Lock, NAP, OWNER, Surroundings, Word32, Word64};
+pub(crate) use lock::{Blocked, Fate, Lock, NAP, OWNER, Surroundings, Taken, Word32, Word64};
 pub(crate) use notify::{Bed, Notify};

@@ -1,7 +1,7 @@
 //! What a thread locks again and again: so it is seen what it should be favoured for (`sync::favour`).
 //!
 //! For each of a few objects, the ones it locked last, a thread counts how often it has locked them by the ordinary way
-//! since somebody else was seen to change them. At the limit it asks for the favour. Who has it locks without coming by here; so
+//! since somebody else was met there, or seen to have changed them. At the limit it asks for the favour. Who has it locks without coming by here; so
 //! coming again soon means that somebody took it away, and then the limit is twice as high the next time.
 
 use std::cell::Cell;
@@ -31,11 +31,21 @@ pub(crate) struct Habits {
 }
 
 impl Habits {
-    /// Notes that an object, which was changed so often by now, was locked for writing by the ordinary way. Whether that
-    /// has become a habit.
+    #[inline(always)]
+    fn of(&self, object: u64) -> &Habit {
+        &self.places[(object / 64) as usize % PLACES]
+    }
+
+    /// Notes that others were in the lock of an object.
+    pub(crate) fn met_others(&self, object: u64) {
+        self.of(object).count.set(0);
+    }
+
+    /// Notes that an object, which was changed so often by now, was locked for writing by the ordinary way, without
+    /// meeting others. Whether that has become a habit.
     #[inline(always)]
     pub(crate) fn writes(&self, object: u64, changes: u64) -> bool {
-        let habit = &self.places[(object / 64) as usize % PLACES];
+        let habit = self.of(object);
         // At most the own change since the last time.
         let again = habit.object.get() == object && changes.wrapping_sub(habit.changes.get()) <= 1;
         habit.changes.set(changes);
