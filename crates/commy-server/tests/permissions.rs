@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{ENCODINGS, Place, Raw, grant};
+use common::{ENCODINGS, Place, Raw, grant, size};
 use commy_client::Client;
 use commy_wire::Permission::{Operator, ServiceCreate, ServiceDelete, ServiceRead, ServiceWrite, TenantAdmin};
 use commy_wire::*;
@@ -446,4 +446,38 @@ async fn an_object_made_anew_under_an_old_name_has_none_of_the_old_grants() {
     place.grant(principal, "acme/orders/a/stock", &[ServiceRead]).await;
     assert_eq!(service.remove_object("none").await.unwrap_err().code(), Some(Code::NotFound));
     assert_eq!(seen.get::<u8>("").await.unwrap(), Some(7));
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_told_of_a_segment_before_the_answer_that_gives_it() {
+    let place = Place::new().await;
+    let operator = place.operator().await;
+    let _ = operator.call(None, Call::TenantCreate(Tenant { tenant: "acme".into() })).await;
+    operator.service("acme", "near").create(Mode::Shared, None).await.unwrap();
+    let (reader, key) = place.principal(Some("acme"), "reader").await;
+    place.grant(reader, "acme", &[ServiceRead]).await;
+    let (other, others_key) = place.principal(Some("acme"), "other").await;
+    let map = |id| Request { id, service: Some("acme/near".into()), call: Call::Map(Map { write: false }) };
+    let mut raw = Raw::with_key(&place, &key).await;
+    let (mut answered, mut moved) = (1, 0);
+    for _ in 0..size("COMMY_MOVES", 20) {
+        // One that was given it may not have it any more, so it moves, somewhere between these requests.
+        place.grant(other, "acme", &[ServiceRead]).await;
+        let given = Raw::with_key(&place, &others_key).await.ask(&map(2)).await;
+        assert_eq!(code(given), None);
+        place.revoke(other, "acme", &[ServiceRead]).await;
+        let before = moved;
+        while moved == before {
+            let id = answered + 1;
+            assert!(raw.send(encode(Encoding::Json, &map(id)), false).await);
+            while answered < id {
+                match raw.next().await {
+                    Some(Message::Reply { id: of, result: Reply::Mapping(_) }) if of == id => answered = id,
+                    Some(Message::Event { watch, event: Event::Moved {} }) if watch <= answered => moved += 1,
+                    message => panic!("{message:?} after the answer {answered}"),
+                }
+            }
+        }
+    }
 }

@@ -346,6 +346,7 @@ impl Connection {
     }
 
     async fn answer(&mut self, id: u64, encoding: Encoding, done: Result<Reply>) -> Result<(), End> {
+        let is_given = done.is_ok();
         let message = match done {
             Ok(result) => Message::Reply { id, result },
             Err(failure) => {
@@ -359,7 +360,13 @@ impl Connection {
         if length > limit {
             answer = frame(encoding, &Message::Error(Failure { id: Some(id), ..too_large(length, limit) }));
         }
-        self.write(answer).await
+        self.write(answer).await?;
+        if self.watches.answered(id, is_given) {
+            // What changed meanwhile.
+            self.watches.recheck(&mut self.session);
+            self.tell().await?;
+        }
+        Ok(())
     }
 
     /// Takes a frame from the client.

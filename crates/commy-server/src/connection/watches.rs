@@ -44,6 +44,8 @@ struct Mapped {
     service: Arc<Service>,
     encoding: Encoding,
     waker: Arc<Waker>,
+    /// Nothing is told before the client has the answer: it could not know what that is of.
+    answered: bool,
 }
 
 /// What a watch tells of.
@@ -145,9 +147,18 @@ impl Watches {
         self.check_number(id)?;
         let waker = Waker::new(self.wake.clone());
         service.mapped().join(&waker);
-        self.mapped.insert(id, Mapped { row, service, encoding, waker });
-        self.wake.notify_one();
+        self.mapped.insert(id, Mapped { row, service, encoding, waker, answered: false });
         Ok(())
+    }
+
+    /// Notes that a request for a segment was answered. Tells whether there may be something to tell of that now.
+    pub fn answered(&mut self, id: u64, is_given: bool) -> bool {
+        let Some(mapped) = self.mapped.get_mut(&id).filter(|mapped| !mapped.answered) else { return false };
+        mapped.answered = true;
+        if !is_given {
+            self.mapped.remove(&id);
+        }
+        is_given
     }
 
     /// Ends a watch.
@@ -166,7 +177,7 @@ impl Watches {
     pub fn recheck(&mut self, session: &mut Session) {
         let over = &mut self.over;
         self.mapped.retain(|id, mapped| {
-            let may = session.permissions(mapped.row.node()).has(Permission::ServiceRead);
+            let may = !mapped.answered || session.permissions(mapped.row.node()).has(Permission::ServiceRead);
             if !may && !mapped.service.is_gone() {
                 let message = "ServiceRead was revoked".into();
                 over.push((*id, mapped.encoding, Event::Ended { code: Code::Denied, message }));
@@ -194,7 +205,7 @@ impl Watches {
         let over = &mut self.over;
         self.mapped.retain(|id, mapped| {
             let event = match &mapped.service {
-                _ if !mapped.waker.take() => return true,
+                _ if !mapped.answered || !mapped.waker.take() => return true,
                 service if service.is_gone() => Event::Removed {},
                 service if service.has_moved() => Event::Moved {},
                 _ => return true,
