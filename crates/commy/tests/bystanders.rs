@@ -4,19 +4,20 @@
 //! ```text
 //! surveyor     does each operation a few times, and says how often it passes each crash point
 //! victim       does one operation again and again, and is killed at a point that it passes          (for real)
-//! bystanders   live through all of that: none fails, the dead keep 999 of 1000 operations waiting for no longer than
-//!              100 ms, and none for longer than a second
+//! bystanders   live through all of that: none fails, and none of their operations is kept waiting by the dead for longer
+//!              than 100 ms
 //! ```
 //!
-//! What the dead may cost begins when one is dead: what somebody alive does with a lock is his affair. And the machine
-//! may be as busy as it likes: the kernel counts how long threads had work to do and got no processor, which is
-//! taken off, of all who can be waited for (`common::waited_for_processors`), with the lateness of timers (`common::Watch`):
+//! What the dead may cost begins when one is dead, which the kernel tells at once: a victim that has a lock and gets no
+//! processor is alive, and may be waited for. And the machine may be as busy as it likes: the kernel counts how long
+//! threads had work to do and got no processor, which is taken off, of all who can be waited for
+//! (`common::waited_for_processors`), with the lateness of timers (`common::Watch`):
 //!
 //! ```text
-//! operation     |------------------------------------|  begin, end
-//! deaths                          x                     when the test learns of it; the next victim comes when all that
-//!                                                       was going on is over
-//! kept waiting                    |<---------------->|  less what the machine let wait
+//! operations    |---------------------------|   |-----|   of each who survives: that which is going on, and the next;
+//! death                          x                        of the test itself one for each object
+//! kept waiting                   |<-------->|   |<--->|   less what the machine let wait
+//! next victim                                            x    when all these are over
 //! ```
 //!
 //! Where the kernel does not count that, none may take longer than a second (`common::Watch`), which holds everywhere.
@@ -33,6 +34,7 @@ use commy::crash_points::{hits, kill_at, points};
 use commy::{Error, Segment, Shared};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 #[test]
@@ -97,6 +99,16 @@ impl Objects {
             Ok(())
         })
     }
+
+    /// What there is to do with everything that the dead may have had.
+    const LOOKS: [fn(&Objects, u64) -> commy::Result<()>; 6] = [
+        Objects::shift,
+        |at, _| at.map.write().map(drop),
+        |at, _| at.tree.write().map(drop),
+        |at, _| at.note.write().map(drop),
+        |at, n| at.block.store(vec![n as u8; 50_000]),
+        |at, _| at.segment.objects().map(drop),
+    ];
 
     /// Sees that all is whole; nobody is in the middle of anything.
     fn are_whole(&self) {
@@ -198,12 +210,23 @@ struct Slow {
 }
 
 impl Slow {
-    /// How long the last death before its end may have kept it waiting.
-    fn kept_waiting(&self, deaths: &[Duration]) -> Duration {
-        let last = deaths.iter().rev().find(|death| **death < self.end);
-        let since = last.map_or(self.end, |death| self.begin.max(*death));
-        (self.end - since).saturating_sub(self.waited)
+    /// How long a death may have kept it waiting.
+    fn kept_waiting(&self, death: Duration) -> Duration {
+        self.end.saturating_sub(self.begin.max(death)).saturating_sub(self.waited)
     }
+}
+
+/// Waits for a child to be dead, and says when that was. Somebody has to wait for the child all the same.
+fn moment_of_death(pid: u32) -> JoinHandle<Duration> {
+    std::thread::spawn(move || {
+        // SAFETY: zeros are a `siginfo_t`, which is filled; the child belongs to this process.
+        let seen = unsafe {
+            let mut facts: libc::siginfo_t = std::mem::zeroed();
+            libc::waitid(libc::P_PID, pid, &raw mut facts, libc::WEXITED | libc::WNOWAIT)
+        };
+        assert_eq!(seen, 0, "waitid: {}", std::io::Error::last_os_error());
+        machine_time()
+    })
 }
 
 /// Does an operation next to these processes. Says so if it was slow.
@@ -230,7 +253,8 @@ fn stand_by(stage: &Stage, mut act: impl FnMut() -> commy::Result<()>) {
     let (asked, dismissed) = stage.asked_and_dismissed();
     let (mut many, mut answered) = (0u64, 0);
     while !dismissed.load(Ordering::Relaxed) {
-        let watch = Watch::start();
+        // What these want to know of is behind what was going on when they asked.
+        let (watch, wanted) = (Watch::start(), asked.load(Ordering::Relaxed));
         let (done, slow) = timed(&survivors, &mut act);
         if let Err(error) = done {
             return stage.say(format!("failed: {error}"));
@@ -242,8 +266,7 @@ fn stand_by(stage: &Stage, mut act: impl FnMut() -> commy::Result<()>) {
             stage.say(format!("slow {} {} {}", begin.as_nanos(), end.as_nanos(), waited.as_nanos()));
         }
         many += 1;
-        // What was going on when it was asked is over now.
-        while answered < asked.load(Ordering::Relaxed) {
+        while answered < wanted {
             answered += 1;
             stage.say("alive");
         }
@@ -346,38 +369,51 @@ fn whoever_is_killed_at_whatever_point_the_bystanders_notice_nothing() {
     survivors.push(std::process::id());
     let told = survivors.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
     bystanders.iter_mut().for_each(|bystander| bystander.say(&told));
-    let (mut operations, mut missed, mut slow, mut deaths) = (0, 0, Vec::new(), Vec::new());
+    let (mut operations, mut missed, mut slow, mut longest) = (0, 0, 0, Duration::ZERO);
+    let mut worst = ("nobody".to_string(), Duration::ZERO);
     for (number, (operation, point, skip)) in kills.iter().enumerate() {
         let mut victim = Player::start("victim", &[text(&path), operation, point, &skip.to_string()]);
-        let all = Watch::start();
+        let death = moment_of_death(victim.pid());
+        let (all, mut beside) = (Watch::start(), Vec::new());
         for round in 0.. {
             let watch = Watch::start();
             let (done, late) = timed(&survivors, || objects.shift(round));
             done.expect("a transaction");
             assert!(watch.is_within(SOON), "{operation} at {point} {skip}: waited for {:?}", watch.elapsed());
-            slow.extend(late);
+            beside.extend(late);
             operations += 1;
-            if !victim.is_running() {
+            if death.is_finished() {
                 break;
             }
             if all.elapsed() > LIFE {
                 // What it meets depends on what the others do.
-                victim.kill();
+                victim.kill_only();
                 missed += 1;
                 break;
             }
             std::thread::sleep(Duration::from_micros(200));
         }
+        let death = death.join().expect("a death");
         assert!(victim.was_killed(), "{operation} at {point} {skip}: not killed");
-        deaths.push(machine_time());
-        // Somebody looks at everything that the dead may have had.
-        let (done, late) = timed(&survivors, || objects.shift(number as u64));
-        done.expect("a transaction");
-        slow.extend(late);
+        for look in Objects::LOOKS {
+            let (done, late) = timed(&survivors, || look(&objects, number as u64));
+            done.expect("what the dead had");
+            beside.extend(late);
+            operations += 1;
+        }
         // The next victim lives only when nobody is left who was there at this death: so no slowness of its own counts.
         bystanders.iter_mut().for_each(|bystander| bystander.say("still there?"));
         for bystander in &mut bystanders {
-            hear_until(bystander, "alive", &mut slow);
+            hear_until(bystander, "alive", &mut beside);
+        }
+        for one in beside {
+            slow += 1;
+            longest = longest.max(one.end - one.begin);
+            let kept = one.kept_waiting(death);
+            assert!(kept <= BOUND, "{operation} at {point} {skip}: {} was kept waiting for {kept:?}", one.who);
+            if kept > worst.1 {
+                worst = (one.who, kept);
+            }
         }
         if number % 8 == 7 {
             objects.segment.recover().expect("recover");
@@ -386,22 +422,17 @@ fn whoever_is_killed_at_whatever_point_the_bystanders_notice_nothing() {
     }
     for mut bystander in bystanders {
         bystander.dismiss();
-        operations += hear_until(&mut bystander, "done", &mut slow);
+        operations += hear_until(&mut bystander, "done", &mut Vec::new());
         bystander.end_well();
     }
     objects.segment.recover().expect("recover");
     objects.are_whole();
-    let over = slow.iter().filter(|slow| slow.kept_waiting(&deaths) > BOUND).count() as u64;
-    let worst = slow.iter().max_by_key(|slow| slow.kept_waiting(&deaths));
-    let (who, worst) = worst.map_or(("nobody", Duration::ZERO), |slow| (&slow.who, slow.kept_waiting(&deaths)));
     println!(
-        "{} kills, {missed} of them elsewhere; {operations} operations beside them, {} of them took longer than {BOUND:?}, \
-         the longest {:?}; the dead cost {over} more than that, at most {who} {worst:?}",
+        "{} kills, {missed} of them elsewhere; {operations} operations beside them, {slow} of them took longer than {BOUND:?}, \
+         the longest {longest:?}; of these the dead kept {} waiting for at most {:?}",
         kills.len(),
-        slow.len(),
-        slow.iter().map(|slow| slow.end - slow.begin).max().unwrap_or_default()
+        worst.0,
+        worst.1
     );
-    assert!(worst <= SOON, "{who} waited for {worst:?} beyond what the machine let all wait");
-    assert!(over * 1000 <= operations, "{over} of {operations} operations waited too long for the dead");
     assert!(missed * 2 <= kills.len(), "{missed} of {} did not come to their points", kills.len());
 }
