@@ -12,9 +12,14 @@
 use super::dead::{mark_beacons, overwrite_dead};
 use super::stepper::{self, Image, Trace};
 use commy::{Options, Segment};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+const PAGE: usize = 4096;
+/// The pages of process slots and of thread slots.
+const PROCESSES: usize = 1;
+const THREADS: usize = 2;
 
 type Result<T, E = commy::Error> = std::result::Result<T, E>;
 
@@ -66,28 +71,44 @@ fn recoveries_wanted() -> u64 {
 /// that there is one counts: its name has the generation of its process. And a segment's id is as good as any other if
 /// the checksum says that it is whole.
 fn digest(image: &[u8]) -> u64 {
+    image.chunks(PAGE).enumerate().fold(0, |sum, (number, page)| join(sum, page_digest(number, page)))
+}
+
+/// One digest of two.
+fn join(sum: u64, of_page: u64) -> u64 {
+    (sum ^ of_page).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+}
+
+/// What tells a page of that number from others.
+fn page_digest(number: usize, page: &[u8]) -> u64 {
     const ATTACHMENTS: usize = 120 / 8;
     const COUNTS: std::ops::Range<usize> = 192 / 8..216 / 8;
-    const PROCESSES: std::ops::Range<usize> = 4096 / 8..8192 / 8;
-    const THREADS: std::ops::Range<usize> = 8192 / 8..12288 / 8;
     const RESCUER: usize = 136 / 8;
     const ID: std::ops::Range<usize> = 24 / 8..40 / 8;
     const CHECKSUM: usize = 56 / 8;
-    let (words, _) = image.as_chunks::<8>();
-    let fixed = image.iter().take(CHECKSUM * 8);
+    let (words, _) = page.as_chunks::<8>();
+    let fixed = page.iter().take(CHECKSUM * 8);
     let sum =
-        fixed.fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
-    let is_whole = words.get(CHECKSUM).is_some_and(|word| u64::from_le_bytes(*word) == sum);
-    let counts = |at: &usize| {
-        let names_it = is_whole && (ID.contains(at) || *at == CHECKSUM);
-        *at != ATTACHMENTS && !COUNTS.contains(at) && !PROCESSES.contains(at) && !names_it
+        || fixed.fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+    let is_whole = number == 0 && words.get(CHECKSUM).is_some_and(|word| u64::from_le_bytes(*word) == sum());
+    let means = |at: usize, word: u64| match number {
+        0 if at == ATTACHMENTS || COUNTS.contains(&at) => 0,
+        0 if is_whole && (ID.contains(&at) || at == CHECKSUM) => 0,
+        PROCESSES => 0,
+        THREADS if at % (512 / 8) == RESCUER => u64::from(word != 0),
+        _ => word,
     };
-    words.iter().enumerate().filter(|(at, _)| counts(at)).fold(0, |hash: u64, (at, word)| {
-        let is_rescuer = THREADS.contains(&at) && at % (512 / 8) == RESCUER;
-        let word = u64::from_le_bytes(*word);
-        let word = if is_rescuer { u64::from(word != 0) } else { word };
-        (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
-    })
+    words.iter().enumerate().fold(0, |hash, (at, word)| join(hash, means(at, u64::from_le_bytes(*word))))
+}
+
+/// What tells images apart that differ in what is dead, too. Runs repeat each other's images for the most part, and share
+/// most pages from one to the next: so each page is looked at once, and what is dead is only asked of images that are new.
+fn rough_digest(image: &Image, known: &mut HashMap<*const u8, u64>) -> u64 {
+    let digests = image.pages().iter().enumerate().map(|(number, page)| {
+        // The run that the image is of keeps the page where it is.
+        *known.entry(page.as_ptr()).or_insert_with(|| page_digest(number, &page[..]))
+    });
+    digests.fold(image.len() as u64, join)
 }
 
 fn look(segment: &Segment, observe: &dyn Fn(&Segment) -> String) -> Outcome {
@@ -179,7 +200,7 @@ impl Case<'_> {
     /// Judges the images of an operation and those of their recoveries.
     fn explore(&self, operation: &Trace, allowed: &[Outcome]) -> Report {
         let mut report = Report { steps: operation.steps, ..Report::default() };
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         let mut wanted = recoveries_wanted();
         let mut queue: Vec<Found> = Vec::new();
         collect(operation, &[], &mut seen, &mut queue);
@@ -255,12 +276,24 @@ fn digests(trace: &Trace) -> Vec<u64> {
     digests
 }
 
-fn collect(trace: &Trace, history: &[String], seen: &mut HashSet<u64>, queue: &mut Vec<Found>) {
+/// Images that are known by now, by their digests.
+#[derive(Default)]
+struct Seen {
+    roughly: HashSet<u64>,
+    without_dead: HashSet<u64>,
+}
+
+fn collect(trace: &Trace, history: &[String], seen: &mut Seen, queue: &mut Vec<Found>) {
+    let mut known = HashMap::new();
     for (number, image) in trace.images().enumerate() {
+        // Of the operation itself every image is judged.
+        let is_first = history.is_empty();
+        if !seen.roughly.insert(rough_digest(&image, &mut known)) && !is_first {
+            continue;
+        }
         let mut bytes = as_killed(&image);
         overwrite_dead(&mut bytes);
-        // Of the operation itself every image is judged.
-        if seen.insert(digest(&bytes)) || history.is_empty() {
+        if seen.without_dead.insert(digest(&bytes)) || is_first {
             let history = [history, &[format!("{} of {}", number + 1, trace.len())]].concat();
             queue.push(Found { image, history });
         }

@@ -41,7 +41,7 @@ const LET_PASS: u8 = 0;
 const HAND_OVER: u8 = 1;
 
 /// A page's content. Images share what is alike in them.
-type Page = Rc<[u8; PAGE]>;
+pub type Page = Rc<[u8; PAGE]>;
 
 /// One state of a file: what is in it, up to the size that its header says, and how long it is.
 #[derive(Clone)]
@@ -56,6 +56,16 @@ impl Image {
         let mut bytes: Vec<u8> = self.pages.iter().flat_map(|page| page.iter().copied()).collect();
         bytes.resize(self.len, 0);
         bytes
+    }
+
+    /// The pages of it.
+    pub fn pages(&self) -> &[Page] {
+        &self.pages
+    }
+
+    /// How long the file is.
+    pub fn len(&self) -> usize {
+        self.len
     }
 }
 
