@@ -6,7 +6,7 @@ mod common;
 
 use common::{LONG, Watch};
 use commy::crash_points::{hits, kill_at, points};
-use commy::{Error, Segment, Shared};
+use commy::{Error, FreeListAllocator, Segment, Shared, SharedString, SharedVec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -89,6 +89,7 @@ fn child() {
         Some(point) => shrink(Path::new(path), point, skip.parse().unwrap()),
         None if point.starts_with("remove ") => remove(Path::new(path), &point[7..], skip.parse().unwrap()),
         None if point.starts_with("copy ") => copy(Path::new(path), &point[5..], skip.parse().unwrap()),
+        None if point.starts_with("move ") => move_once(Path::new(path), &point[5..], skip.parse().unwrap()),
         None => {
             kill_at(point, skip.parse().unwrap());
             work(Path::new(path));
@@ -330,6 +331,67 @@ fn killed_while_it_makes_a_copy_a_process_has_nobody_pause() {
             }
         }
     }
+}
+
+/// Two files, the texts in the one, the list that they move to in the other.
+fn two_files(folder: &Path) -> (FreeListAllocator, FreeListAllocator) {
+    // SAFETY: nothing is lent.
+    let open = |name| unsafe { FreeListAllocator::open(folder.join(name), 1 << 20).unwrap() };
+    (open("from.commy"), open("to.commy"))
+}
+
+/// Puts a text of one file into a container of another, killed on the way.
+fn move_once(folder: &Path, point: &str, skip: u64) {
+    let (from, to) = two_files(folder);
+    let text = SharedString::named_in(&from, "text");
+    let mut list: SharedVec<SharedString> = SharedVec::named_in(&to, "list");
+    kill_at(point, skip);
+    list.push(text).unwrap();
+}
+
+#[test]
+fn killed_while_it_moves_a_text_between_two_files_a_process_leaves_it_in_one_or_both() {
+    if std::env::var(ROLE).is_ok() {
+        return;
+    }
+    const TEXT: &str = "a text that takes a block of its own";
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = two_files(dir.path());
+    let mut text = SharedString::named_in(&from, "text");
+    let mut list: SharedVec<String> = SharedVec::named_in(&to, "list");
+    let mut set_up = || {
+        text.store(TEXT).unwrap();
+        list.store(Vec::new()).unwrap();
+        [&from, &to].map(|file| file.segment().stats().unwrap().allocated)
+    };
+    let in_use = set_up();
+    let (mut kills, mut in_both) = (0, 0);
+    for point in points() {
+        // Farther and farther, until it is not killed any more.
+        for skip in 0.. {
+            let status = spawn(dir.path(), &format!("move {point}"), skip).wait().unwrap();
+            assert_ne!(status.code(), Some(101), "{point} {skip}: a panic");
+            for file in [&from, &to] {
+                file.segment().recover().unwrap();
+                assert_eq!(file.segment().check().unwrap(), [], "{point} {skip}");
+            }
+            let text = SharedString::named_in(&from, "text").from_utf8().unwrap();
+            let list = SharedVec::<String>::named_in(&to, "list").load().unwrap();
+            let found = (text, list);
+            let places = (found.0 == TEXT, found.1 == [TEXT]);
+            assert!(places.0 || places.1, "{point} {skip}: it is lost: {found:?}");
+            assert!((places.0 || found.0.is_empty()) && (places.1 || found.1.is_empty()), "{point} {skip}: {found:?}");
+            assert_eq!(set_up(), in_use, "{point} {skip}: blocks leaked");
+            if status.success() {
+                assert_eq!(places, (false, true), "it moved");
+                break;
+            }
+            kills += 1;
+            in_both += u32::from(places == (true, true));
+        }
+    }
+    println!("killed {kills} times, {in_both} of them between the two commits");
+    assert!(in_both > 0, "it was never killed between the two commits");
 }
 
 #[test]

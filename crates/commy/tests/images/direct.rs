@@ -1,8 +1,10 @@
 //! What is done through an allocator: raw blocks, containers that are counted, and texts that move into others.
 
-use crate::scenarios::run;
-use commy::{FreeListAllocator, Segment, SharedHashMap, SharedString, SharedVecDeque};
+use crate::judge::{Scenario, judge};
+use crate::scenarios::{SMALL, print, run};
+use commy::{FreeListAllocator, Segment, Shared, SharedHashMap, SharedString, SharedVecDeque};
 use std::alloc::Layout;
+use std::collections::HashMap;
 use std::time::Duration;
 
 fn allocator(segment: &Segment) -> FreeListAllocator {
@@ -48,18 +50,37 @@ fn a_text_that_moves_into_a_map() {
     run("direct: a text that moves into a map", prepare, act, left);
 }
 
+fn with_a_text(segment: &Segment) {
+    left(segment);
+    SharedString::named_in(&allocator(segment), "text").store("text").expect("room");
+}
+
 #[test]
 fn a_named_text_that_moves_into_a_map() {
-    let prepare = |segment: &Segment| {
-        left(segment);
-        SharedString::named_in(&allocator(segment), "text").store("text").expect("room");
-    };
     let act = |segment: &Segment| {
         let allocator = allocator(segment);
         let mut map: SharedHashMap<i32, SharedString> = SharedHashMap::named_in(&allocator, "map");
         map.insert(1, SharedString::named_in(&allocator, "text"));
     };
-    run("direct: a named text that moves into a map", prepare, act, left);
+    run("direct: a named text that moves into a map", with_a_text, act, left);
+}
+
+/// Where no commit is shared, as between files: the content is copied there, and then taken from here.
+#[test]
+fn a_named_text_that_moves_by_two_commits_is_in_one_place_or_in_both() {
+    let act = |segment: &Segment| {
+        let without_allocator = Segment::open(segment.path()).expect("the same file");
+        let map: Shared<HashMap<i32, SharedString>> = without_allocator.open("map").expect("the map");
+        map.insert(1, SharedString::named_in(&allocator(segment), "text")).expect("room");
+    };
+    let copied = |segment: &Segment| {
+        SharedHashMap::<i32, String>::named_in(&allocator(segment), "map").insert(1, "text".into());
+    };
+    let name = "direct: a named text that moves by two commits";
+    let (prepare, between): (_, &[&dyn Fn(&Segment)]) = (&with_a_text, &[&copied]);
+    let report = judge(&Scenario { name, sizes: SMALL, prepare, act: &act, between, observe: &left });
+    assert_eq!(report.found, 3, "it was killed before, between and after");
+    print(name, &report);
 }
 
 #[test]

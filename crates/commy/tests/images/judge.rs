@@ -31,8 +31,10 @@ pub struct Scenario<'a> {
     pub sizes: (u64, u64),
     /// What is there before.
     pub prepare: &'a dyn Fn(&Segment),
-    /// The operation; all of it is one atomic step.
+    /// The operation; all of it is one atomic step, unless it says what is between its steps.
     pub act: &'a dyn Fn(&Segment),
+    /// What makes, of what is there before, what a kill between two commits of the operation may leave.
+    pub between: &'a [&'a dyn Fn(&Segment)],
     /// The content, as text.
     pub observe: &'a dyn Fn(&Segment) -> String,
 }
@@ -46,6 +48,8 @@ pub struct Report {
     pub recoveries: u64,
     /// The most rescuers, one after another, of whom each was killed.
     pub depth: usize,
+    /// How many of the contents that there may be were found.
+    pub found: usize,
 }
 
 /// What a whole segment looks like.
@@ -119,17 +123,27 @@ fn look(segment: &Segment, observe: &dyn Fn(&Segment) -> String) -> Outcome {
 /// Judges a scenario with an attachment that is there before and stays. Panics at the first violation.
 pub fn judge(scenario: &Scenario<'_>) -> Report {
     let dir = folder();
-    let path = dir.path().join("worker.commy");
-    let (initial, max) = scenario.sizes;
-    let segment = Segment::options().initial_size(initial).max_size(max).create(&path).expect("create");
-    (scenario.prepare)(&segment);
-    let before = look(&segment, scenario.observe);
-    let trace = stepper::run(&path, || (scenario.act)(&segment));
-    let after = look(&segment, scenario.observe);
+    let prepared = |name: &str| {
+        let (initial, max) = scenario.sizes;
+        let options = Segment::options().initial_size(initial).max_size(max);
+        let segment = options.create(dir.path().join(name)).expect("create");
+        (scenario.prepare)(&segment);
+        segment
+    };
+    let segment = prepared("worker.commy");
+    let mut allowed = vec![look(&segment, scenario.observe)];
+    let trace = stepper::run(segment.path(), || (scenario.act)(&segment));
+    allowed.push(look(&segment, scenario.observe));
     drop(segment);
+    for between in scenario.between {
+        let segment = prepared("between.commy");
+        between(&segment);
+        allowed.push(look(&segment, scenario.observe));
+        std::fs::remove_file(segment.path()).expect("remove a file");
+    }
     let open = |path: &Path| patient().open(path);
     let case = Case { name: scenario.name, dir: dir.path(), open: &open, observe: scenario.observe };
-    case.explore(&trace, &[before, after])
+    case.explore(&trace, &allowed)
 }
 
 /// Judges what is done to a file that nobody has open, whatever it is; all who come open it by `open`.
@@ -201,6 +215,7 @@ impl Case<'_> {
     fn explore(&self, operation: &Trace, allowed: &[Outcome]) -> Report {
         let mut report = Report { steps: operation.steps, ..Report::default() };
         let mut seen = Seen::default();
+        let mut found = HashSet::new();
         let mut wanted = recoveries_wanted();
         let mut queue: Vec<Found> = Vec::new();
         collect(operation, &[], &mut seen, &mut queue);
@@ -214,7 +229,7 @@ impl Case<'_> {
             overwrite_dead(&mut without_dead);
             for (what, image) in [("image", &bytes), ("what lives of image", &without_dead)] {
                 match self.recover(image) {
-                    Ok(outcome) if allowed.contains(&outcome) => {}
+                    Ok(outcome) if allowed.contains(&outcome) => drop(found.insert(outcome.content)),
                     other => self.report_violation(what, image, &history, allowed, &other),
                 }
             }
@@ -232,6 +247,7 @@ impl Case<'_> {
                 collect(&trace, &history, &mut seen, &mut queue);
             }
         }
+        report.found = found.len();
         report
     }
 

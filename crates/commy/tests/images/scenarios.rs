@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const SMALL: (u64, u64) = (64 << 10, 16 << 20);
+pub(crate) const SMALL: (u64, u64) = (64 << 10, 16 << 20);
 
 /// Judges a scenario and prints what was done.
 pub(crate) fn run(
@@ -26,7 +26,8 @@ pub(crate) fn run_sized(
     act: impl Fn(&Segment),
     observe: impl Fn(&Segment) -> String,
 ) {
-    print(name, &judge(&Scenario { name, sizes, prepare: &prepare, act: &act, observe: &observe }));
+    let scenario = Scenario { name, sizes, prepare: &prepare, act: &act, between: &[], observe: &observe };
+    print(name, &judge(&scenario));
 }
 
 /// Prints what was done.
