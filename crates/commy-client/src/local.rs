@@ -166,7 +166,11 @@ async fn follow(service: Service, write: bool, news: Arc<Notify>, mut told: Told
                     });
                     break;
                 }
-                Err(Error::Failed(failure)) if matches!(failure.code, Code::Denied | Code::NotFound) => return,
+                Err(Error::Failed(failure))
+                    if matches!(failure.code, Code::Denied | Code::NotFound | Code::Corrupt) =>
+                {
+                    return;
+                }
                 Err(Error::Closed(_)) => return,
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }

@@ -9,6 +9,16 @@ pub fn fail(code: Code, message: impl Into<String>) -> Failure {
     Failure::new(code, message)
 }
 
+/// Whether it says that a segment is damaged, so that trying again does not help.
+#[cfg(unix)]
+pub fn is_damage(error: &commy::Error) -> bool {
+    use commy::Error as E;
+    matches!(
+        error,
+        E::NotASegment { .. } | E::Incompatible { .. } | E::Truncated { .. } | E::Unclean { .. } | E::Corrupt { .. }
+    )
+}
+
 /// What the library says, for clients: paths of the server are not theirs to know.
 pub fn of_library(error: commy::Error) -> Failure {
     use commy::Error as E;

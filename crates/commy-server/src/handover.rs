@@ -116,7 +116,11 @@ async fn hand_over(mut stream: UnixStream, shared: &Shared) -> io::Result<()> {
     if !ticket.holder.may_have_it(&policy) {
         return Err(refused("the permission was revoked"));
     }
-    let service = shared.services.get(row).map_err(|failure| io::Error::other(failure.message))?;
+    // The ticket may be from before the service moved away from its holder, who was forgotten then.
+    let failed = |failure: commy_wire::Failure| io::Error::other(failure.message);
+    shared.catalog.note_holder(&ticket.holder).await.map_err(failed)?;
+    let service = shared.services.get(row).map_err(failed)?;
+    service.usable().map_err(failed)?;
     let file = service.open_again(ticket.holder.writes)?;
     if let Some(pid) = peer.pid() {
         shared.processes.add(pid as u64, ticket.holder);

@@ -4,8 +4,8 @@
 //! change of what is granted all of them are looked at.
 
 use crate::catalog::{Audited, By, Holder};
-use crate::policy::Policy;
 use crate::server::Shared;
+use commy_wire::Code;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,9 +31,10 @@ impl Processes {
     }
 
     /// Forgets, and gives, those of a service that have what these were given.
-    fn take(&self, service: u64, revoked: &[Holder]) -> HashSet<u64> {
+    fn take(&self, service: u64, revoked: &[(Holder, i64)]) -> HashSet<u64> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_one = |at: &(u64, u64), holder: &Holder| at.0 == service && revoked.contains(holder);
+        let is_revoked = |holder: &Holder| revoked.iter().any(|(one, _)| one == holder);
+        let is_one = |at: &(u64, u64), holder: &Holder| at.0 == service && is_revoked(holder);
         all.extract_if(|at, holder| is_one(at, holder)).map(|((_, pid), _)| pid).collect()
     }
 }
@@ -42,8 +43,7 @@ impl Processes {
 pub async fn serve(shared: Arc<Shared>) {
     let mut news = shared.catalog.news();
     loop {
-        let policy = shared.catalog.policy();
-        let all_moved = look(&shared, &policy).await;
+        let all_moved = look(&shared).await;
         let next = async { if all_moved { std::future::pending().await } else { tokio::time::sleep(AGAIN).await } };
         tokio::select! {
             changed = news.changed() => if changed.is_err() { return },
@@ -53,12 +53,14 @@ pub async fn serve(shared: Arc<Shared>) {
 }
 
 /// Looks at all who were given a segment. Tells whether all who may not have it have been left behind.
-async fn look(shared: &Arc<Shared>, policy: &Policy) -> bool {
+async fn look(shared: &Arc<Shared>) -> bool {
     // What could not be read is read again.
     let Ok(holders) = shared.catalog.holders().await else { return false };
-    let mut revoked: HashMap<u64, Vec<Holder>> = HashMap::new();
-    for holder in holders.into_iter().filter(|holder| !holder.may_have_it(policy)) {
-        revoked.entry(holder.service).or_default().push(holder);
+    // After that, so that nobody is judged by what was granted before it was given the segment.
+    let policy = shared.catalog.policy();
+    let mut revoked: HashMap<u64, Vec<(Holder, i64)>> = HashMap::new();
+    for (holder, given) in holders.into_iter().filter(|(holder, _)| !holder.may_have_it(&policy)) {
+        revoked.entry(holder.service).or_default().push((holder, given));
     }
     let mut all_moved = true;
     for (service, holders) in revoked {
@@ -70,13 +72,15 @@ async fn look(shared: &Arc<Shared>, policy: &Policy) -> bool {
         match moved.await {
             Ok(Ok(())) => {
                 for holder in &holders {
-                    let by = By { principal: Some(holder.principal), action: "rotate" };
+                    let by = By { principal: Some(holder.0.principal), action: "rotate" };
                     let detail = format!("number {service}, away from what the principal has mapped");
                     let audited = Audited { tenant: Some(tenant), subject: name.clone(), detail };
                     all_moved &= shared.catalog.remove_holder(&by, &audited, holder).await.is_ok();
                 }
                 tracing::info!(service, "moved to another segment, away from who may not have it any more");
             }
+            // It is closed, and nobody has it any more.
+            Ok(Err(failure)) if failure.code == Code::Corrupt => {}
             failed => {
                 all_moved = false;
                 tracing::error!(?failed, service, "could not be moved away from who may not have it any more");

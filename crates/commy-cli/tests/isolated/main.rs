@@ -7,6 +7,7 @@
 #[path = "../daemon/mod.rs"]
 mod daemon;
 mod hostile;
+mod killed;
 mod moving;
 mod place;
 

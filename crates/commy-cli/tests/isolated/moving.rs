@@ -6,10 +6,13 @@ use commy_client::wire::{At, Call, Grant, Mode, ObjectCreate, Permission, Subjec
 use commy_client::{Service, Update};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Between two pushes: so slow that the quota is enough for as long as tests wait for anything.
+pub const PACE: Duration = Duration::from_millis(1);
 
 /// Takes permissions away from a principal.
-async fn revoke(place: &Place, principal: u64, permissions: &[Permission]) {
+pub async fn revoke(place: &Place, principal: u64, permissions: &[Permission]) {
     let grant = Grant {
         to: Subject::Principal(principal),
         at: At { tenant: Some("acme".into()), service: Some("near".into()), object: None },
@@ -27,7 +30,7 @@ async fn push_near(service: Service, stop: Arc<AtomicBool>) -> (u64, u32) {
         near.run(|segment| segment.open::<Vec<u64>>("near")?.push(pushed)).await.unwrap();
         pushed += 1;
         moves += u32::from(std::mem::replace(&mut id, near.identity().id) != id);
-        tokio::task::yield_now().await;
+        tokio::time::sleep(PACE).await;
     }
     (pushed, moves)
 }
@@ -38,6 +41,7 @@ async fn push_far(service: Service, stop: Arc<AtomicBool>) -> u64 {
     while !stop.load(Ordering::Relaxed) {
         far.push("", &pushed).await.unwrap();
         pushed += 1;
+        tokio::time::sleep(PACE).await;
     }
     pushed
 }

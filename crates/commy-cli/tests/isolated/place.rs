@@ -35,7 +35,7 @@ pub const WRITE: &[Permission] = &[Permission::ServiceRead, Permission::ServiceW
 pub struct Place {
     pub dir: tempfile::TempDir,
     pub daemon: Daemon,
-    operator: String,
+    pub operator: String,
 }
 
 impl Place {
@@ -82,7 +82,7 @@ impl Place {
     }
 
     /// A new principal with these permissions at the service, and its key.
-    async fn principal(&self, permissions: &[Permission]) -> (u64, String) {
+    pub async fn principal(&self, permissions: &[Permission]) -> (u64, String) {
         let client = self.client().await;
         let create = PrincipalCreate { name: "other".into(), tenant: None, kind: PrincipalKind::Key };
         let Reply::Principal(made) = client.call(None, Call::PrincipalCreate(create)).await.unwrap() else { panic!() };

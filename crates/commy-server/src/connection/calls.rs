@@ -92,7 +92,8 @@ impl Session {
                 Doing::Done(Ok(Reply::Services(seen.collect())))
             }
             Call::ServiceDelete(_) => {
-                let (row, _) = self.service(&request)?;
+                // One that cannot be opened, too.
+                let row = self.row(&request)?;
                 let (shared, by) = (self.shared.clone(), self.by(request.call.kind()));
                 self.to_the_end(async move {
                     shared.catalog.delete_service(&by, row.tenant, row.id, &row.name).await?;

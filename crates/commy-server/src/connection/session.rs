@@ -33,6 +33,12 @@ struct Known {
     open: Option<Arc<Service>>,
 }
 
+impl Known {
+    fn row(&self, name: &str) -> Result<Arc<ServiceRow>> {
+        self.row.clone().ok_or_else(|| fail(Code::NotFound, format!("there is no service {name}")))
+    }
+}
+
 /// A client that has shown who it is.
 pub struct Session {
     pub shared: Arc<Shared>,
@@ -205,6 +211,15 @@ impl Session {
         fail(Code::Denied, format!("{action} was not granted: it needs {needed}"))
     }
 
+    /// What the catalog has of the service that an allowed request names.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub fn row(&mut self, request: &Request) -> Result<Arc<ServiceRow>> {
+        let name = named(request)?;
+        self.known(name)?.row(name)
+    }
+
     /// The service that an allowed request names, opened.
     ///
     /// # Errors
@@ -213,11 +228,12 @@ impl Session {
         let name = named(request)?;
         let shared = self.shared.clone();
         let known = self.known(name)?;
-        let row = known.row.clone().ok_or_else(|| fail(Code::NotFound, format!("there is no service {name}")))?;
+        let row = known.row(name)?;
         let service = match &known.open {
             Some(open) if !open.has_moved() => open.clone(),
             _ => known.open.insert(shared.services.get(&row)?).clone(),
         };
+        service.usable()?;
         Ok((row, service))
     }
 

@@ -178,7 +178,7 @@ impl Watches {
         let over = &mut self.over;
         self.mapped.retain(|id, mapped| {
             let may = !mapped.answered || session.permissions(mapped.row.node()).has(Permission::ServiceRead);
-            if !may && !mapped.service.is_gone() {
+            if !may && mapped.service.over().is_none() {
                 let message = "ServiceRead was revoked".into();
                 over.push((*id, mapped.encoding, Event::Ended { code: Code::Denied, message }));
             }
@@ -204,11 +204,14 @@ impl Watches {
     pub fn take_over(&mut self) -> Vec<(u64, Encoding, Event)> {
         let over = &mut self.over;
         self.mapped.retain(|id, mapped| {
-            let event = match &mapped.service {
-                _ if !mapped.answered || !mapped.waker.take() => return true,
-                service if service.is_gone() => Event::Removed {},
-                service if service.has_moved() => Event::Moved {},
-                _ => return true,
+            if !mapped.answered || !mapped.waker.take() {
+                return true;
+            }
+            let event = match mapped.service.over() {
+                Some(over) if over.code == Code::NotFound => Event::Removed {},
+                Some(over) => Event::Ended { code: over.code, message: over.message.clone() },
+                None if mapped.service.has_moved() => Event::Moved {},
+                None => return true,
             };
             over.push((*id, mapped.encoding, event));
             false
@@ -224,7 +227,11 @@ impl Watches {
             if !watch.waker.take() {
                 continue;
             }
-            let looked = if watch.service.has_moved() { watch.follow() } else { Ok(()) };
+            let looked = match watch.service.over() {
+                Some(over) if over.code != Code::NotFound => Err(commy::Error::other(over.clone())),
+                _ if watch.service.has_moved() => watch.follow(),
+                _ => Ok(()),
+            };
             let looked = looked.and_then(|()| if watch.object.is_held() { Err(held()) } else { watch.look() });
             watch.object.note_lock(&looked);
             let (id, encoding) = (*id, watch.encoding);

@@ -17,9 +17,9 @@ mod keeper;
 pub use keeper::keep;
 
 use crate::config::Config;
-use crate::failure::{Result, fail, of_library};
+use crate::failure::{Result, fail, is_damage, of_library};
 use crate::policy::ServiceRow;
-use crate::services::remove;
+use crate::services::{ENDING, insist, remove};
 use commy::Segment;
 use commy_wire::Code;
 use keeper::Keeper;
@@ -131,8 +131,9 @@ impl Memories {
             Ok(_) => {}
             Err(error) => tracing::error!(%error, service = row.id, "memory that an earlier server left"),
         }
-        // Nobody is waited for: this server was not there when they began.
-        let _ = Segment::retire(&memory.0, name, Duration::ZERO, |_| false);
+        // Whoever is in a transaction ends it, or it would be missing from the copy. Who may not have the memory any more is not
+        // known here, so nobody is waited for longer than the honest ones.
+        let _ = Segment::retire(&memory.0, name, ENDING, |_| true);
         self.succeed(&memory.0, row, options)
     }
 
@@ -142,7 +143,7 @@ impl Memories {
     /// What the library says; then there is nothing new.
     pub fn succeed(&self, old: &File, row: &ServiceRow, options: &commy::Options) -> Opened {
         let name = name(row);
-        match self.copy(old, row, options, &name) {
+        match insist(|| self.copy(old, row, options, &name)) {
             Err(error) if is_damage(&error) => {
                 tracing::error!(%error, service = row.id, "damaged memory; the last checkpoint takes its place");
                 self.restore(row, options, &name)
@@ -245,13 +246,4 @@ impl Memories {
 /// What stands for a path in messages.
 fn name(row: &ServiceRow) -> String {
     format!("service {}", row.id)
-}
-
-/// Whether nothing but another copy helps.
-fn is_damage(error: &commy::Error) -> bool {
-    use commy::Error as E;
-    matches!(
-        error,
-        E::NotASegment { .. } | E::Incompatible { .. } | E::Truncated { .. } | E::Unclean { .. } | E::Corrupt { .. }
-    )
 }

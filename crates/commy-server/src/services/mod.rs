@@ -17,6 +17,8 @@ use hub::Hub;
 pub use hub::Waker;
 pub use object::{HELD, Object};
 pub use operations::held;
+#[cfg(target_os = "linux")]
+pub(crate) use rotation::{ENDING, insist};
 pub use size::too_large;
 
 use crate::config::Config;
@@ -27,7 +29,7 @@ use crate::policy::{Policy, ServiceRow};
 use commy::Segment;
 #[cfg(target_os = "linux")]
 use commy_wire::Mode;
-use commy_wire::{Code, ObjectInfo};
+use commy_wire::{Code, Failure, ObjectInfo};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,8 +61,8 @@ pub struct Service {
     #[cfg_attr(not(unix), expect(dead_code, reason = "there are no segments in memory"))]
     saved: Mutex<Option<u64>>,
     objects: RwLock<HashMap<String, Arc<Object>>>,
-    /// It was deleted: what still has it finds nothing.
-    gone: AtomicBool,
+    /// Why nobody finds anything in it any more: it was deleted, or closed since it is damaged.
+    over: OnceLock<Failure>,
     /// It is being moved to another segment,
     moving: AtomicBool,
     /// and this is that.
@@ -81,7 +83,7 @@ impl Service {
             home,
             saved: Mutex::default(),
             objects: RwLock::default(),
-            gone: AtomicBool::new(false),
+            over: OnceLock::new(),
             moving: AtomicBool::new(false),
             successor: OnceLock::new(),
             mapped: Hub::new(awaited.clone()),
@@ -90,14 +92,30 @@ impl Service {
         }
     }
 
-    /// Those who are told when it is another segment, or gone.
+    /// Those who are told when it is another segment, or over.
     pub fn mapped(&self) -> &Hub {
         &self.mapped
     }
 
-    /// Whether it was deleted.
-    pub fn is_gone(&self) -> bool {
-        self.gone.load(Ordering::Acquire)
+    /// Why nobody finds anything in it any more, if that is so.
+    pub fn over(&self) -> Option<&Failure> {
+        self.over.get()
+    }
+
+    /// That it can be used.
+    ///
+    /// # Errors
+    /// Why it is [over](Service::over).
+    pub fn usable(&self) -> Result<()> {
+        self.over().map_or(Ok(()), |failure| Err(failure.clone()))
+    }
+
+    /// Ends it for all who still have it.
+    fn end(&self, failure: Failure) {
+        let _ = self.over.set(failure);
+        let objects = std::mem::take(&mut *self.objects.write().unwrap_or_else(PoisonError::into_inner));
+        objects.values().for_each(|object| object.hub().wake());
+        self.mapped.wake();
     }
 
     /// Whether it is another segment by now.
@@ -150,9 +168,7 @@ impl Service {
     /// # Errors
     /// [`Code::NotFound`].
     pub fn object(&self, name: &str) -> Result<Arc<Object>> {
-        if self.gone.load(Ordering::Acquire) {
-            return Err(fail(Code::NotFound, "the service was deleted"));
-        }
+        self.usable()?;
         let known = self.objects.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         if let Some(object) = known {
             return Ok(object);
@@ -260,6 +276,8 @@ pub struct Services {
     open: RwLock<HashMap<u64, Arc<Service>>>,
     /// Those that were deleted. One is opened or deleted at a time.
     deleted: Mutex<HashSet<u64>>,
+    /// Those that cannot be moved away from who may not have them, and why; see [`rotation`].
+    closed: Mutex<HashMap<u64, Failure>>,
     /// One is moved at a time.
     #[cfg(unix)]
     rotating: Mutex<()>,
@@ -273,6 +291,11 @@ pub struct Services {
 
 /// What files of services end with.
 const ENDINGS: [&str; 4] = ["commy", "checkpoint", "next", "partial"];
+
+/// What is said of a service that was deleted.
+fn deleted_failure() -> Failure {
+    fail(Code::NotFound, "the service was deleted")
+}
 
 /// The service that a file is of.
 fn service_of(path: &Path) -> Option<u64> {
@@ -316,6 +339,7 @@ impl Services {
             folder,
             open: RwLock::default(),
             deleted: Mutex::default(),
+            closed: Mutex::default(),
             #[cfg(unix)]
             rotating: Mutex::default(),
             frame: config.limits.frame,
@@ -347,7 +371,10 @@ impl Services {
         }
         // Who has not heard of it yet must not make its file again.
         if deleted.contains(&row.id) {
-            return Err(fail(Code::NotFound, "the service was deleted"));
+            return Err(deleted_failure());
+        }
+        if let Some(failure) = self.closed.lock().unwrap_or_else(PoisonError::into_inner).get(&row.id) {
+            return Err(failure.clone());
         }
         let service = Arc::new(self.open(row)?);
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(row.id, service.clone());
@@ -378,10 +405,7 @@ impl Services {
             if let Ok(file) = service.open_again(true) {
                 let _ = Segment::retire(&file, service.segment.path(), Duration::ZERO, |_| false);
             }
-            service.gone.store(true, Ordering::Release);
-            let objects = std::mem::take(&mut *service.objects.write().unwrap_or_else(PoisonError::into_inner));
-            objects.values().for_each(|object| object.hub().wake());
-            service.mapped.wake();
+            service.end(deleted_failure());
         }
         remove(&self.path(id));
         remove(&self.path(id).with_extension("next"));
