@@ -94,13 +94,13 @@ pub(super) fn stand_still<W: Word64, B, E>(
 pub(crate) struct Still<'a>(&'a Actor<'a>);
 
 impl Actor<'_> {
-    /// Says that the thread is about to change something. Waits while others have it pause, for at most `patience`;
+    /// Says that the thread is about to change something. Waits while others have it pause, for at most `patience()`;
     /// `holds` tells whether it has guards.
     #[inline(always)]
-    pub(crate) fn set_busy(&self, holds: impl Fn() -> bool, patience: Duration) -> Result<()> {
+    pub(crate) fn set_busy(&self, holds: impl Fn() -> bool, patience: impl Fn() -> Duration) -> Result<()> {
         match self.announce() {
             0 => Ok(()),
-            seen => self.pause(seen, holds(), patience),
+            seen => self.pause(seen, holds(), patience()),
         }
     }
 

@@ -213,6 +213,12 @@ impl Segment {
         Worker::current(&self.0.0.attachment, &self.0.0.roster)
     }
 
+    /// The calling thread's worker, if it is the one that it used last.
+    #[inline(always)]
+    pub(crate) fn latest_worker(&self) -> Option<&Worker> {
+        Worker::latest(&self.0.0.attachment)
+    }
+
     /// Lets the calling thread follow offsets without a lock, until what it gives is dropped.
     #[inline(always)]
     pub(crate) fn unlocked(&self) -> Result<Unlocked<'_>> {
@@ -222,10 +228,8 @@ impl Segment {
     /// The context for reading.
     #[inline(always)]
     pub(crate) fn reader(&self) -> Cx {
-        match &self.0.0.reader.0 {
-            Some(context) => Cx::new(context),
-            None => unreachable!("set when the segment was attached"),
-        }
+        // SAFETY: `of` sets it before anybody has the segment.
+        Cx::new(unsafe { self.0.0.reader.0.as_ref().unwrap_unchecked() })
     }
 }
 

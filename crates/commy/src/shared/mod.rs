@@ -22,7 +22,8 @@ use crate::participant::Attachment;
 use crate::schema::{Object, Share};
 use crate::segment::Segment;
 use crate::sync::{Blocked, Lock, Notify, Taken, version};
-use crate::tx::{Cx, Habits, Worker};
+use crate::tx::{Cx, Habits, Log, Worker};
+use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -254,7 +255,7 @@ impl<T: Share> Shared<T> {
     pub fn write_for(&self, patience: Duration) -> Result<WriteGuard<'_, T>> {
         let worker = self.segment.worker()?;
         let way = worker.begin()?;
-        match self.lock_for_writing(&worker, patience) {
+        match self.lock_for_writing(&worker, patience, || ()) {
             Ok(hold) => Ok(WriteGuard::new(self, worker, way, hold)),
             Err(error) => {
                 worker.end(way)?;
@@ -263,13 +264,15 @@ impl<T: Share> Shared<T> {
         }
     }
 
-    /// Locks it for writing, in the name of the thread, which then [`unlock`](Shared::unlock)s it.
+    /// Locks it for writing, in the name of the thread, which then [`unlock`](Shared::unlock)s it. Calls `before` if that
+    /// takes more than favour.
     #[inline(always)]
-    fn lock_for_writing(&self, worker: &Worker, patience: Duration) -> Result<Hold> {
+    fn lock_for_writing(&self, worker: &Worker, patience: Duration, before: impl FnOnce()) -> Result<Hold> {
         let (me, holds) = worker.favour();
         let hold = if self.lock().enter(me, holds, self.control().version.atomic()) {
             Hold::FAVOURED
         } else {
+            before();
             self.lock_ordinarily(worker, patience)?
         };
         self.there(worker, hold)
@@ -364,14 +367,16 @@ impl<T: Share> Shared<T> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`].
     pub fn store(&self, value: T) -> Result<()> {
         if !T::OWNS && is_whole::<T::Stored>() && !self.keeps_changes() {
-            // What owns nothing is stored without an error.
-            let overwrite = |place, cx| {
-                let stored = value.into_stored(cx)?;
+            let overwrite = |place, cx, _: &Log, value: T| {
+                let stored = match value.into_stored(cx) {
+                    Ok(stored) => stored,
+                    Err(error) => return Ok(Err(error)),
+                };
                 // SAFETY: this object's value, which is locked; it has nothing to free.
                 unsafe { store_whole(place, stored) };
-                Ok(())
+                Ok(Ok(()))
             };
-            return self.by_one_store(overwrite)?;
+            return self.briefly(value, |_, _| (), overwrite, |_, never: Infallible| match never {});
         }
         let mut guard = self.write()?;
         guard.store(value)?;

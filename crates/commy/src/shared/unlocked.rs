@@ -6,6 +6,7 @@
 
 use super::Shared;
 use crate::error::Result;
+use crate::participant::Unlocked;
 use crate::schema::Share;
 use crate::sync::version;
 use crate::tx::{Context, Cx, Watch};
@@ -20,11 +21,26 @@ impl<T: Share> Shared<T> {
     /// What `look` gives for the value as it is at one moment. It takes little time whatever it meets.
     #[inline(always)]
     pub(super) fn at_once<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R> {
-        if self.attachment().is_read_only() {
-            return self.look_on(look);
-        }
+        // Of a read-only attachment no thread has a worker.
+        let Some(worker) = self.segment.latest_worker() else { return self.at_first(look) };
         let look = |_| look(self.stored(), self.reader());
-        self.attempt(look).map_or_else(|| self.again(look), Ok)
+        {
+            let _unlocked = Unlocked::begin(worker.slot());
+            if let Some(result) = self.glimpse(look) {
+                return Ok(result);
+            }
+        }
+        self.again(look)
+    }
+
+    /// The same for who may be a mere onlooker, or a thread that has just come.
+    #[inline(never)]
+    fn at_first<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R> {
+        if self.attachment().is_read_only() {
+            self.look_on(look)
+        } else {
+            self.again(|_| look(self.stored(), self.reader()))
+        }
     }
 
     /// The same for what may take long: `look` asks the context from time to time whether to go on.
@@ -41,7 +57,6 @@ impl<T: Share> Shared<T> {
         })
     }
 
-    #[inline(always)]
     fn attempt<R>(&self, look: impl Fn(u64) -> Result<R>) -> Option<R> {
         // What is freed meanwhile must not be taken away: see `participant::grace`.
         let _unlocked = self.segment.unlocked().ok()?;

@@ -81,7 +81,7 @@ struct Workers(RefCell<Vec<Rc<Worker>>>);
 impl Drop for Workers {
     fn drop(&mut self) {
         // The thread ends. A leaked guard keeps its worker, which then never ends by itself.
-        LATEST.set((0, std::ptr::null()));
+        fork::remember(0, std::ptr::null());
         for worker in self.0.get_mut().drain(..).filter(|worker| Rc::strong_count(worker) > 1) {
             worker.retire();
         }
@@ -90,8 +90,11 @@ impl Drop for Workers {
 
 thread_local! {
     static WORKERS: Workers = const { Workers(RefCell::new(Vec::new())) };
-    /// The worker that was used last, with the serial number of its attachment: it is found without a search.
-    static LATEST: Cell<(u64, *const Worker)> = const { Cell::new((0, std::ptr::null())) };
+}
+
+/// Has the thread find a worker as the [latest](Worker::latest).
+fn remember(worker: &Rc<Worker>) {
+    fork::remember(worker.serial, Rc::as_ptr(worker).cast());
 }
 
 /// A thread at work in a segment.
@@ -121,33 +124,48 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// Where the calling thread's worker is, if it is the one that the thread used last.
+    #[inline(always)]
+    fn remembered(attachment: &Attachment) -> Option<*const Worker> {
+        let (serial, latest) = fork::remembered();
+        (serial == attachment.serial).then_some(latest.cast())
+    }
+
+    /// The calling thread's worker, if it is the one that the thread used last. Lent for one call of a handle's.
+    #[inline(always)]
+    pub(crate) fn latest(attachment: &Attachment) -> Option<&Worker> {
+        // SAFETY: what is remembered is a worker in this thread's list, with the serial number of its attachment: it is
+        // forgotten when the worker is dropped, and in a forked child. Serial numbers are never used again, so it is
+        // one of this attachment, which is alive; and with it the worker, until the thread ends.
+        Worker::remembered(attachment).map(|worker| unsafe { &*worker })
+    }
+
     /// The calling thread's worker; takes a slot if it has none yet.
     #[inline(always)]
     pub(crate) fn current(attachment: &Attachment, roster: &Arc<Roster>) -> Result<Rc<Worker>> {
-        let (serial, latest) = LATEST.get();
-        // SAFETY: serial numbers are never used again, so this is a worker of the attachment, which is alive; the worker
-        // is then in the thread's list, or `LATEST` would have been cleared when it was dropped.
-        if serial == attachment.serial && unsafe { (*latest).is_own() } {
-            // SAFETY: as above; it came out of `Rc::as_ptr`.
-            return unsafe {
-                Rc::increment_strong_count(latest);
-                Ok(Rc::from_raw(latest))
-            };
+        match Worker::remembered(attachment) {
+            // SAFETY: alive, as in `latest`; it came out of `Rc::as_ptr`.
+            Some(worker) => unsafe {
+                Rc::increment_strong_count(worker);
+                Ok(Rc::from_raw(worker))
+            },
+            None => Worker::find(attachment, roster),
         }
-        Worker::find(attachment, roster)
     }
 
     /// The calling thread's slot, for a moment in which it does not end.
     #[inline(always)]
     pub(crate) fn slot_of<'a>(attachment: &'a Attachment, roster: &Arc<Roster>) -> Result<&'a ThreadSlot> {
-        let (serial, latest) = LATEST.get();
-        // SAFETY: as in `current`; slots are in the map, which lives as long as the attachment, and are all atomics.
-        if serial == attachment.serial && unsafe { (*latest).is_own() } {
-            // SAFETY: as above.
-            return Ok(unsafe { (*latest).slot.as_ref() });
+        match Worker::latest(attachment) {
+            Some(worker) => Ok(worker.slot()),
+            None => Worker::find_slot(attachment, roster),
         }
+    }
+
+    #[cold]
+    fn find_slot<'a>(attachment: &'a Attachment, roster: &Arc<Roster>) -> Result<&'a ThreadSlot> {
         let worker = Worker::find(attachment, roster)?;
-        // SAFETY: as above.
+        // SAFETY: slots are in the map, which lives as long as the attachment, and are all atomics.
         Ok(unsafe { worker.slot.as_ref() })
     }
 
@@ -159,7 +177,7 @@ impl Worker {
             workers.iter().find(|w| w.serial == attachment.serial && w.is_own()).cloned()
         });
         if let Ok(Some(worker)) = found {
-            LATEST.set((attachment.serial, Rc::as_ptr(&worker)));
+            remember(&worker);
             return Ok(worker);
         }
         Worker::start(attachment, roster)
@@ -197,7 +215,7 @@ impl Worker {
         // Without the list, as its destructor has run, the worker lives as long as the guard that it is for.
         let _ = WORKERS.try_with(|workers| {
             workers.0.borrow_mut().push(worker.clone());
-            LATEST.set((attachment.serial, Rc::as_ptr(&worker)));
+            remember(&worker);
         });
         Ok(worker)
     }
@@ -336,12 +354,20 @@ impl Worker {
     /// Opens a transaction; gives its number.
     #[inline(always)]
     pub(crate) fn begin(&self) -> Result<usize> {
+        if self.open.get() != 0 {
+            return self.begin_further();
+        }
+        self.actor().set_busy(|| self.marks.get() != 0, || self.attachment().patience)?;
+        self.open.set(1);
+        Ok(0)
+    }
+
+    /// Opens one more transaction.
+    #[cold]
+    fn begin_further(&self) -> Result<usize> {
         let way = self.open.get().trailing_ones() as usize;
         if way >= WAYS {
             return Err(Error::TooManyGuards { kind: "write", limit: WAYS });
-        }
-        if self.open.get() == 0 {
-            self.actor().set_busy(|| self.marks.get() != 0, self.attachment().patience)?;
         }
         self.open.set(self.open.get() | 1 << way);
         Ok(way)
@@ -409,8 +435,8 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if std::ptr::eq(LATEST.get().1, self) {
-            LATEST.set((0, std::ptr::null()));
+        if std::ptr::eq(fork::remembered().1, std::ptr::from_ref(self).cast()) {
+            fork::remember(0, std::ptr::null());
         }
         if !self.is_own() {
             return;
@@ -432,7 +458,7 @@ impl Drop for Worker {
             }
             state.seats.swap_remove(at);
             // While all pause, empty slabs are left to who comes next.
-            if actor.set_busy(|| false, Duration::ZERO).is_ok() {
+            if actor.set_busy(|| false, || Duration::ZERO).is_ok() {
                 let _ = self.alloc.trim(&actor);
                 actor.set_idle();
             }

@@ -42,7 +42,6 @@ impl Shape {
     }
 
     /// Bytes from the beginning of the block to the control bytes; `None` if that is out of all reason.
-    #[inline(always)]
     pub(super) fn below(self, slots: u64) -> Option<u64> {
         Some(slots.checked_mul(self.size)?.checked_add(self.align - 1)? & !(self.align - 1))
     }
@@ -182,22 +181,21 @@ impl<T> Copy for Table<T> {}
 impl<T> Table<T> {
     const SHAPE: Shape = Shape::of::<T>();
     /// Whether 16 slots fit between the beginning of the file and the first block. Then it need not be looked
-    /// at each find whether a tag belongs to a slot: only in a damaged table of less than 16 slots it does
-    /// not, and what is there is in the file anyway.
+    /// at each find whether a tag belongs to a slot: 16 of them lie in the file even where the table has fewer.
     const SMALL: bool = 16 * size_of::<T>() as u64 <= FIRST_FREE_PAGE * PAGE;
 
     /// The table with its control bytes at an offset, if it lies in the file.
     #[inline(always)]
     pub(super) fn open(file: File<'_>, control: u64, slots: u64) -> Option<Table<T>> {
-        let below = Self::SHAPE.below(slots);
-        let end = control.wrapping_add(Shape::control(slots));
+        let (padded, size) = (Shape::control(slots), size_of::<T>() as u64);
+        let below = if Self::SMALL { padded.wrapping_mul(size) } else { slots.saturating_mul(size) };
+        // No more than `MOST_SLOTS` small ones, below no more than what is reserved: nothing overflows.
         let sound = (slots.wrapping_sub(1) < MOST_SLOTS)
-            & below.is_some_and(|below| below <= control)
-            & (!Self::SMALL || control >= FIRST_FREE_PAGE * PAGE)
-            & (control < end)
-            & (end <= file.reserved)
-            & (control & (Self::SHAPE.align - 1) == 0);
-        if !sound || end > file.size.get() {
+            & (control <= file.reserved)
+            & (control & (Self::SHAPE.align - 1) == 0)
+            & (below <= control);
+        let end = control.wrapping_add(padded);
+        if !sound || end > file.reserved || end > file.size.get() {
             return None;
         }
         // SAFETY: in the file, whose base is not null.

@@ -88,15 +88,12 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         if !is_small::<K>() || !is_small::<V>() || self.keeps_changes() {
             return self.change(|view| view.insert(key, value));
         }
-        let done = self.at_a_stroke(
+        self.at_a_stroke(
             (key, value),
             |view, (key, _)| view.foresee(key),
             |view, log, (key, value)| view.insert_at_once(log, key, value),
-        )?;
-        match done {
-            Ok(old) => old,
-            Err((mut guard, (key, value))) => super::close(guard.insert(key, value), guard),
-        }
+            |view, (key, value)| view.insert(key, value),
+        )
     }
 
     /// Takes an entry out. Gives its value.
@@ -111,11 +108,12 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         if !is_small::<K>() || !is_small::<V>() || self.keeps_changes() {
             return self.change(|view| view.remove(key));
         }
-        match self.at_a_stroke(key, |view, key| view.foresee(*key), |view, log, key| view.remove_at_once(log, key))? {
-            Ok(value) => value.map(Some),
-            Err((guard, Kept::Absent)) => guard.commit().map(|()| None),
-            Err((mut guard, Kept::Else)) => super::close(guard.remove(key), guard),
-        }
+        self.at_a_stroke(
+            key,
+            |view, key| view.foresee(*key),
+            |view, log, key| view.remove_at_once(log, key).map(|value| value.map(Some)),
+            |view, kept| if kept == Kept::Absent { Ok(None) } else { view.remove(key) },
+        )
     }
 
     /// Puts all these entries in, or on an error none of them.
@@ -209,10 +207,11 @@ impl<K: Key + Lookup<K> + Ord, V: Share> Shared<BTreeMap<K, V>> {
         if !is_small::<V>() || !is_whole::<V::Stored>() || self.keeps_changes() {
             return self.change(|view| view.insert(key, value));
         }
-        match self.at_a_stroke((key, value), |_, _| (), |view, _, (key, value)| view.replace_at_once(key, value))? {
-            Ok(old) => Ok(Some(old)),
-            Err((mut guard, (key, value))) => super::close(guard.insert(key, value), guard),
-        }
+        self.change_at_once(
+            (key, value),
+            |view, (key, value)| view.replace_at_once(key, value).map(|old| Ok(Some(old))),
+            |view, (key, value)| view.insert(key, value),
+        )
     }
 
     /// Takes an entry out. Gives its value.

@@ -13,15 +13,15 @@ mod text;
 #[cfg(feature = "tokio")]
 mod tokio;
 
-use super::{Owner, Shared, WriteGuard};
+use super::{Hold, Shared, WriteGuard};
 use crate::error::Result;
 use crate::participant::Unlocked;
 use crate::schema::{Guarded, Share};
 use crate::sync::version;
-use crate::tx::{Cx, Log};
+use crate::tx::{Cx, Log, Worker};
 
-/// What came of trying to do something by a single store: it was done, or it was not.
-type Outcome<R, N> = std::result::Result<R, N>;
+/// What came of trying to do something briefly: it was done, or failed with nothing done; or it cannot be done so.
+type Outcome<R, N> = std::result::Result<Result<R>, N>;
 
 impl<T: Guarded> Shared<T> {
     /// Does one thing to the value under the lock; an error undoes it.
@@ -31,31 +31,38 @@ impl<T: Guarded> Shared<T> {
         close(operation(&mut guard), guard)
     }
 
-    /// As [`by_one_store`](Shared::by_one_store), for who wants the view.
+    /// Does one thing to the value by a single store, as [`briefly`](Shared::briefly) says.
     #[inline(always)]
-    fn change_at_once<R, N>(&self, operation: impl FnOnce(&T::Target) -> Outcome<R, N>) -> Result<Outcome<R, N>> {
-        // SAFETY: this object's value, locked for this call alone.
-        self.by_one_store(|stored, cx| operation(unsafe { T::target(stored, cx) }))
+    fn change_at_once<I, R, N>(
+        &self,
+        input: I,
+        operation: impl FnOnce(&T::Target, I) -> Outcome<R, N>,
+        otherwise: impl FnOnce(&mut T::Target, N) -> Result<R>,
+    ) -> Result<R> {
+        self.at_a_stroke(input, |_, _| (), |view, _, input| operation(view, input), otherwise)
     }
 
-    /// As [`briefly`](Shared::briefly), for who wants the view; `foresee` has something of it fetched into the cache.
+    /// Does one thing to the value at a stroke, as [`briefly`](Shared::briefly) says; `foresee` has something of it fetched
+    /// into the cache, if the lock has to be waited for.
     #[inline(always)]
     fn at_a_stroke<I, R, N>(
         &self,
         input: I,
         foresee: impl FnOnce(&T::Target, &I),
         operation: impl FnOnce(&T::Target, &Log, I) -> Outcome<R, N>,
-    ) -> Result<Outcome<R, (WriteGuard<'_, T>, N)>> {
-        let worker = self.segment.worker()?;
-        {
+        otherwise: impl FnOnce(&mut T::Target, N) -> Result<R>,
+    ) -> Result<R> {
+        let foresee = |worker: &Worker, input: &I| {
             let _unlocked = Unlocked::begin(worker.slot());
             if self.is_there() {
                 // SAFETY: this object's value, as in `peek`.
-                foresee(unsafe { T::target(self.stored(), self.reader()) }, &input);
+                foresee(unsafe { T::target(self.stored(), self.reader()) }, input);
             }
-        }
+        };
         // SAFETY: this object's value, locked for this call alone.
-        self.briefly(worker, |stored, cx, log| operation(unsafe { T::target(stored, cx) }, log, input))
+        let operation =
+            |stored: *mut T::Stored, cx, log: &Log, input| operation(unsafe { T::target(stored, cx) }, log, input);
+        self.briefly(input, foresee, operation, |mut guard, not| close(otherwise(&mut guard, not), guard))
     }
 
     /// Reads something of the value without the lock.
@@ -66,13 +73,17 @@ impl<T: Guarded> Shared<T> {
         self.at_once(|stored, cx| read(unsafe { T::target(stored, cx) }))
     }
 
-    /// A copy of a part of the value without the lock: if that is there, it is given `soon`, or in as much time as it takes.
+    /// A copy of a part of the value without the lock: what owns nothing takes little time; else, if it is there, it is given
+    /// `soon`, or in as much time as it takes.
     #[inline(always)]
     fn copy_of<V: Share>(
         &self,
         soon: impl Fn(&T::Target) -> Result<Option<Option<V>>>,
         later: impl Fn(&T::Target) -> Result<Option<V>>,
     ) -> Result<Option<V>> {
+        if !V::OWNS {
+            return self.peek(later);
+        }
         if !V::SOON {
             return self.survey(later);
         }
@@ -91,42 +102,52 @@ impl<T: Guarded> Shared<T> {
 }
 
 impl<T: Share> Shared<T> {
-    /// Does one thing to the value under the lock that is done by a single store, and so needs no log; `operation` gives
-    /// an error if it has done nothing. Not for objects with a ring of changes, where nothing is done without a note.
+    /// Does one thing to the value under the lock that `operation` does without the context of a transaction, be it by
+    /// a single store, be it at a stroke ([`Log::at_a_stroke`]); it may also fail with nothing done. What it cannot do it
+    /// leaves to `otherwise`, which gets a guard. `foresee` is called before the lock is taken, unless that is done at
+    /// once. Not for objects with a ring of changes, where nothing is done without a note.
     #[inline(always)]
-    pub(super) fn by_one_store<R, N>(
+    pub(super) fn briefly<I, R, N>(
         &self,
-        operation: impl FnOnce(*mut T::Stored, Cx) -> Outcome<R, N>,
-    ) -> Result<Outcome<R, N>> {
-        match self.briefly(self.segment.worker()?, |stored, cx, _| operation(stored, cx))? {
-            Ok(done) => Ok(Ok(done)),
-            Err((guard, not)) => guard.commit().map(|()| Err(not)),
+        input: I,
+        foresee: impl FnOnce(&Worker, &I),
+        operation: impl FnOnce(*mut T::Stored, Cx, &Log, I) -> Outcome<R, N>,
+        otherwise: impl FnOnce(WriteGuard<'_, T>, N) -> Result<R>,
+    ) -> Result<R> {
+        debug_assert!(!self.keeps_changes());
+        let found;
+        let worker = match self.segment.latest_worker() {
+            Some(worker) => worker,
+            None => {
+                found = self.segment.worker()?;
+                &*found
+            }
+        };
+        let way = worker.begin()?;
+        let locked = self.lock_for_writing(worker, self.attachment().patience, || foresee(worker, &input));
+        let hold = locked.inspect_err(|_| worker.end_unused(way))?;
+        match operation(self.stored(), self.reader(), worker.log(way), input) {
+            Ok(done) => {
+                version::count_change(self.control().version.atomic());
+                self.unlock(worker, hold);
+                worker.end_unused(way);
+                self.wake_sleepers();
+                done
+            }
+            Err(not) => self.otherwise(way, hold, not, otherwise),
         }
     }
 
-    /// Does one thing to the value under the lock that `operation` does without the context of a transaction, be it by
-    /// a single store, be it at a stroke ([`Log::at_a_stroke`]). If it has done nothing, and gives an error, the value
-    /// is left locked, for doing it otherwise. Not for objects with a ring of changes.
-    #[inline(always)]
-    fn briefly<R, N>(
+    /// Goes on with what could not be done briefly.
+    #[inline(never)]
+    fn otherwise<R, N>(
         &self,
-        worker: Owner,
-        operation: impl FnOnce(*mut T::Stored, Cx, &Log) -> Outcome<R, N>,
-    ) -> Result<Outcome<R, (WriteGuard<'_, T>, N)>> {
-        debug_assert!(!self.keeps_changes());
-        let way = worker.begin()?;
-        let locked = self.lock_for_writing(&worker, self.attachment().patience);
-        let hold = locked.inspect_err(|_| worker.end_unused(way))?;
-        match operation(self.stored(), self.reader(), worker.log(way)) {
-            Ok(done) => {
-                version::count_change(self.control().version.atomic());
-                self.unlock(&worker, hold);
-                worker.end_unused(way);
-                self.wake_sleepers();
-                Ok(Ok(done))
-            }
-            Err(not) => Ok(Err((WriteGuard::new(self, worker, way, hold), not))),
-        }
+        way: usize,
+        hold: Hold,
+        not: N,
+        otherwise: impl FnOnce(WriteGuard<'_, T>, N) -> Result<R>,
+    ) -> Result<R> {
+        otherwise(WriteGuard::new(self, self.segment.worker()?, way, hold), not)
     }
 }
 

@@ -74,10 +74,11 @@ impl<T: Share> Shared<Vec<T>> {
     #[inline]
     pub fn push(&self, element: T) -> Result<()> {
         if is_small::<T>() && !self.keeps_changes() {
-            return match self.change_at_once(|view| view.push_at_once(element))? {
-                Ok(()) => Ok(()),
-                Err(element) => self.change(|view| view.push(element)),
-            };
+            return self.change_at_once(
+                element,
+                |view, element| view.push_at_once(element).map(Ok),
+                |view, element| view.push(element),
+            );
         }
         self.change(|view| view.push(element))
     }
@@ -88,11 +89,12 @@ impl<T: Share> Shared<Vec<T>> {
     /// As [`write`](Shared::write).
     #[inline]
     pub fn pop(&self) -> Result<Option<T>> {
-        if is_small::<T>()
-            && !self.keeps_changes()
-            && let Ok(element) = self.change_at_once(|view| view.pop_at_once().ok_or(()))?
-        {
-            return Ok(Some(element));
+        if is_small::<T>() && !self.keeps_changes() {
+            return self.change_at_once(
+                (),
+                |view, ()| view.pop_at_once().map(|element| Ok(Some(element))).ok_or(()),
+                |view, ()| view.pop(),
+            );
         }
         self.change(|view| view.pop())
     }
@@ -191,10 +193,11 @@ impl<T: Share> Shared<VecDeque<T>> {
     #[inline]
     pub fn push_back(&self, element: T) -> Result<()> {
         if is_small::<T>() && !self.keeps_changes() {
-            return match self.change_at_once(|view| view.push_at_once(element, false))? {
-                Ok(()) => Ok(()),
-                Err(element) => self.change(|view| view.push_back(element)),
-            };
+            return self.change_at_once(
+                element,
+                |view, element| view.push_at_once(element, false).map(Ok),
+                |view, element| view.push_back(element),
+            );
         }
         self.change(|view| view.push_back(element))
     }
@@ -206,10 +209,11 @@ impl<T: Share> Shared<VecDeque<T>> {
     #[inline]
     pub fn push_front(&self, element: T) -> Result<()> {
         if is_small::<T>() && !self.keeps_changes() {
-            return match self.change_at_once(|view| view.push_at_once(element, true))? {
-                Ok(()) => Ok(()),
-                Err(element) => self.change(|view| view.push_front(element)),
-            };
+            return self.change_at_once(
+                element,
+                |view, element| view.push_at_once(element, true).map(Ok),
+                |view, element| view.push_front(element),
+            );
         }
         self.change(|view| view.push_front(element))
     }
@@ -223,11 +227,12 @@ impl<T: Share> Shared<VecDeque<T>> {
         if self.is_empty()? {
             return Ok(None);
         }
-        if is_small::<T>()
-            && !self.keeps_changes()
-            && let Ok(element) = self.change_at_once(|view| view.pop_at_once(false).ok_or(()))?
-        {
-            return Ok(Some(element));
+        if is_small::<T>() && !self.keeps_changes() {
+            return self.change_at_once(
+                (),
+                |view, ()| view.pop_at_once(false).map(|element| Ok(Some(element))).ok_or(()),
+                |view, ()| view.pop_back(),
+            );
         }
         self.change(|view| view.pop_back())
     }
@@ -241,11 +246,12 @@ impl<T: Share> Shared<VecDeque<T>> {
         if self.is_empty()? {
             return Ok(None);
         }
-        if is_small::<T>()
-            && !self.keeps_changes()
-            && let Ok(element) = self.change_at_once(|view| view.pop_at_once(true).ok_or(()))?
-        {
-            return Ok(Some(element));
+        if is_small::<T>() && !self.keeps_changes() {
+            return self.change_at_once(
+                (),
+                |view, ()| view.pop_at_once(true).map(|element| Ok(Some(element))).ok_or(()),
+                |view, ()| view.pop_front(),
+            );
         }
         self.change(|view| view.pop_front())
     }

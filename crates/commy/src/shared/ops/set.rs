@@ -57,15 +57,12 @@ impl<T: Key + Lookup<T> + Eq + Hash> Shared<HashSet<T>> {
         if !is_small::<T>() || self.keeps_changes() {
             return self.change(|view| view.insert(element));
         }
-        let done = self.at_a_stroke(
+        self.at_a_stroke(
             element,
             |view, element| view.foresee(element),
-            |view, log, element| view.insert_at_once(log, element),
-        )?;
-        match done {
-            Ok(inserted) => inserted.map(|()| true),
-            Err((mut guard, element)) => super::close(guard.insert(element), guard),
-        }
+            |view, log, element| view.insert_at_once(log, element).map(|done| done.map(|()| true)),
+            |view, element| view.insert(element),
+        )
     }
 
     /// Takes an element out. Gives whether it was there.
@@ -80,16 +77,12 @@ impl<T: Key + Lookup<T> + Eq + Hash> Shared<HashSet<T>> {
         if !is_small::<T>() || self.keeps_changes() {
             return self.change(|view| view.remove(element));
         }
-        let done = self.at_a_stroke(
+        self.at_a_stroke(
             element,
             |view, element| view.foresee(*element),
-            |view, log, element| view.remove_at_once(log, element),
-        )?;
-        match done {
-            Ok(removed) => removed.map(|()| true),
-            Err((guard, Kept::Absent)) => guard.commit().map(|()| false),
-            Err((mut guard, Kept::Else)) => super::close(guard.remove(element), guard),
-        }
+            |view, log, element| view.remove_at_once(log, element).map(|done| done.map(|()| true)),
+            |view, kept| if kept == Kept::Absent { Ok(false) } else { view.remove(element) },
+        )
     }
 
     /// Puts all these elements in, or on an error none of them.
