@@ -66,6 +66,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
             };
         };
         let hash = self.hash(&key);
+        table.prefetch(hash);
         // SAFETY: the keys of full slots, which hold stored keys.
         let seek = table.seek(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, &key) });
         let index = match seek {
@@ -108,8 +109,10 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         K: Lookup<Q>,
     {
         let Some(table) = self.settled().filter(|_| !K::OWNS && !V::OWNS) else { return Err(Kept::Else) };
+        let hash = self.hash(query);
+        table.prefetch(hash);
         // SAFETY: the keys of full slots, which hold stored keys.
-        let found = table.find(self.hash(query), |slot| unsafe { K::equals(self.key(slot), self.cx, query) });
+        let found = table.find(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, query) });
         let found = found.ok_or(Kept::Absent)?;
         if found.index >= table.slots() {
             return Err(Kept::Else);
