@@ -38,8 +38,8 @@ const MOST_ALIGN: usize = 4096;
 const MOST_AT_ONCE: u64 = 32;
 /// Of the limit, the part that the blocks taken at once may be.
 const PART: u64 = 1024;
-/// Elements of a chunk: their headers are a block of a slab.
-const CHUNK: usize = 64;
+/// Elements of a chunk: their headers are a block of a slab, and which of them have blocks is a word.
+const CHUNK: usize = u64::BITS as usize;
 
 /// A block as a value: the memory of a vector of bytes.
 struct Block {
@@ -107,19 +107,35 @@ pub(super) struct Blocks {
     notes: Vec<Note>,
     by_offset: Places,
     stock: [Vec<usize>; CLASSES],
-    /// Elements without a block. The first are taken first, so that other chunks become empty.
+    /// Chunks with elements without a block. The first are taken first, so that other chunks become empty.
     vacant: BTreeSet<usize>,
+    /// How many such elements there are.
+    vacancies: usize,
     /// Chunks with fewer elements than there may be; those that became empty have none.
     growing: BTreeSet<usize>,
 }
 
 /// What is known of a chunk.
+#[derive(Clone, Copy)]
 struct Chunk {
     /// The header of the first element.
     first: NonNull<VecHeader>,
-    /// Elements that it has, and those of them that have a block.
+    /// Elements that it has.
     len: usize,
-    used: usize,
+    /// A bit for each element, the lowest for the first: whether it has a block.
+    used: u64,
+}
+
+impl Chunk {
+    /// How many elements without a block it has.
+    fn vacancies(self) -> usize {
+        self.len - self.used.count_ones() as usize
+    }
+
+    /// The places of these elements.
+    fn vacant(self) -> impl Iterator<Item = usize> {
+        (0..self.len).filter(move |place| self.used >> place & 1 == 0)
+    }
 }
 
 // SAFETY: the pointers are into the map, which lives as long as the table's handle, and what is there is all words.
@@ -224,7 +240,8 @@ impl Blocks {
         if self.notes.len() + many as usize > Places::MOST {
             return Err(Error::OutOfSpace { needed: room, reason: "an allocator has at most 2^32 blocks".into() });
         }
-        let mut elements: Vec<usize> = self.vacant.iter().copied().take(many as usize).collect();
+        let vacant = |chunk: usize| self.chunks[chunk].vacant().map(move |place| chunk * CHUNK + place);
+        let mut elements: Vec<usize> = self.vacant.iter().copied().flat_map(vacant).take(many as usize).collect();
         let growing = self.growing.iter().map(|chunk| (*chunk, self.chunks[*chunk].len));
         let all = growing.chain((self.chunks.len()..).map(|chunk| (chunk, 0)));
         let new = all.flat_map(|(chunk, len)| chunk * CHUNK + len..(chunk + 1) * CHUNK);
@@ -256,21 +273,29 @@ impl Blocks {
             let number = element / CHUNK;
             if number == self.chunks.len() {
                 self.chunks.push(Chunk { first, len: 0, used: 0 });
+                self.growing.insert(number);
                 self.notes.resize(self.chunks.len() * CHUNK, Note::NONE);
             }
-            let chunk = &mut self.chunks[number];
+            let (Chunk { len, used, .. }, place) = (self.chunks[number], element % CHUNK);
             // One that grew is elsewhere; the last of its elements tells where.
-            *chunk = Chunk { first, len: chunk.len.max(element % CHUNK + 1), used: chunk.used + 1 };
-            if chunk.len < CHUNK {
-                self.growing.insert(number);
-            } else {
-                self.growing.remove(&number);
-            }
+            self.become_of(number, Chunk { first, len: len.max(place + 1), used: used | 1 << place });
             self.notes[*element] = Note { offset, room, layout: None };
-            self.vacant.remove(element);
             self.by_offset.put(offset, *element);
         }
         Ok(elements)
+    }
+
+    /// Notes what has become of a chunk.
+    fn become_of(&mut self, number: usize, now: Chunk) {
+        let before = std::mem::replace(&mut self.chunks[number], now);
+        self.vacancies = self.vacancies + now.vacancies() - before.vacancies();
+        let sort = |chunks: &mut BTreeSet<usize>, was: bool, is: bool| match (was, is) {
+            (false, true) => drop(chunks.insert(number)),
+            (true, false) => drop(chunks.remove(&number)),
+            _ => {}
+        };
+        sort(&mut self.vacant, before.vacancies() > 0, now.vacancies() > 0);
+        sort(&mut self.growing, before.len < CHUNK, now.len < CHUNK);
     }
 
     /// Gives blocks in stock back, the oldest first, but for `keep` of them.
@@ -291,10 +316,10 @@ impl Blocks {
         let Some(table) = &self.table else { return Ok(()) };
         let mut left = BTreeMap::new();
         for element in elements {
-            *left.entry(element / CHUNK).or_insert(self.chunks[element / CHUNK].used) -= 1;
+            *left.entry(element / CHUNK).or_insert(self.chunks[element / CHUNK].used) &= !(1 << (element % CHUNK));
         }
         // Room for a chunk's worth stays, for who takes and frees blocks in turn.
-        let spare = self.vacant.len() > CHUNK;
+        let spare = self.vacancies > CHUNK;
         let bare = |number: usize| spare && left[&number] == 0;
         table.change(|view| {
             for element in elements.iter().filter(|element| !bare(*element / CHUNK)) {
@@ -306,17 +331,10 @@ impl Blocks {
         for element in elements {
             self.by_offset.clear(self.notes[*element].offset);
             self.notes[*element] = Note::NONE;
-            self.vacant.insert(*element);
         }
         for (number, used) in &left {
-            self.chunks[*number].used = *used;
-            if bare(*number) {
-                self.chunks[*number].len = 0;
-                self.growing.insert(*number);
-                for element in number * CHUNK..(number + 1) * CHUNK {
-                    self.vacant.remove(&element);
-                }
-            }
+            let Chunk { first, len, .. } = self.chunks[*number];
+            self.become_of(*number, Chunk { first, len: if bare(*number) { 0 } else { len }, used: *used });
         }
         Ok(())
     }
