@@ -14,12 +14,14 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 #[test]
 fn role() {
     play(&[
         ("on small disks", on_small_disks),
+        ("on a full disk", on_a_full_disk),
         ("on a disk that lets nobody write", on_a_disk_that_lets_nobody_write),
         ("of a sparse copy", of_a_sparse_copy),
         ("below a limit of the file", below_a_limit_of_the_file),
@@ -141,6 +143,57 @@ fn on_small_disks(stage: &Stage) {
         std::fs::remove_file(&path).expect("remove");
     }
     assert!(none >= 3 && some > 20 && all > 3, "{none} disks too small for all, {some} for some, {all} for nothing");
+    stage.say("done");
+}
+
+#[test]
+fn on_a_file_system_that_is_full_no_store_meets_the_end_of_the_disk() {
+    on_a_disk("on a full disk");
+}
+
+/// A file system as disks have them: it allocates late, and needs room for its own. However little is left, what was had
+/// is there when the disk is mounted again.
+fn on_a_full_disk(stage: &Stage) {
+    if !mount_disk(stage.path(0), "size=64m", false) {
+        return stage.say("not here");
+    }
+    let (image, disk) = (stage.path(0).join("image"), stage.path(0).join("disk"));
+    File::create(&image).and_then(|image| image.set_len(24 << 20)).expect("an image");
+    std::fs::create_dir(&disk).expect("a place for the disk");
+    let (image, place) = (text(&image), text(&disk));
+    let run = |program: &str, arguments: &[&str]| {
+        let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    };
+    let mount = || run("mount", &["-o", "loop", image, place]);
+    if !run("mkfs.ext4", &["-q", image]) || !mount() {
+        return stage.say("not here");
+    }
+    let (path, rest) = (disk.join("small.commy"), disk.join("rest"));
+    let (mut some, mut all) = (0, 0);
+    for left in (0..100u64).step_by(5) {
+        let mut filler = File::create(&rest).expect("create");
+        while filler.write_all(&[1; 4096]).is_ok() {}
+        let full = filler.metadata().expect("metadata").len();
+        filler.set_len(full.saturating_sub(left * 4096)).expect("leave some room");
+        let mut model = Model::default();
+        let options = || Segment::options().initial_size(64 << 10).max_size(16 << 20);
+        match options().create(&path).and_then(|segment| work(&segment, &mut model, 100)) {
+            Ok(0) => all += 1,
+            Ok(_) => some += 1,
+            Err(Error::OutOfSpace { .. }) => {}
+            Err(error) => panic!("{left} pages left: {error}"),
+        }
+        // What is not on the disk is gone then.
+        drop(filler);
+        assert!(run("umount", &[place]) && mount(), "the disk cannot be mounted again");
+        std::fs::remove_file(&rest).expect("remove");
+        let segment = options().open_or_create(&path).unwrap_or_else(|error| panic!("{left} pages left: {error}"));
+        assert_eq!(work(&segment, &mut model, 10).expect("there is room"), 0);
+        drop(segment);
+        std::fs::remove_file(&path).expect("remove");
+    }
+    assert!(some > 3 && all > 1, "{some} disks had room for some, {all} for all");
     stage.say("done");
 }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::error::Error;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 pub const WORKERS: u64 = 8;
 const ACCOUNTS: u64 = 10;
@@ -151,7 +152,9 @@ fn texts(number: u64) -> Vec<String> {
 
 impl Objects {
     pub fn open(path: &Path, worker: u64) -> commy::Result<Objects> {
-        let segment = Segment::options().max_size(256 << 20).open_or_create(path)?;
+        // The test says who waits too long, for it knows how slow the machine is.
+        let options = Segment::options().max_size(256 << 20).lock_timeout(Duration::from_secs(600));
+        let segment = options.open_or_create(path)?;
         let funds = || (0..ACCOUNTS).map(|n| (n, MONEY));
         let elements = || (0..WORKERS).flat_map(|worker| (0..FEW).map(move |element| format!("{worker} {element}")));
         Ok(Objects {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! scratch copy of the sources     all faults are put in at once, each behind a question: is it mine that was chosen?
-//! two builds                      one for the tests, one for the model checker
+//! two builds                      one for the tests, then one for the model checker
 //! each fault                      its test passes without it, and fails, hangs or crashes with it
 //! ```
 //!
@@ -184,44 +184,44 @@ fn line(mutant: &Mutant) -> String {
     let file = match mutant.kind {
         Kind::Unit => "unit",
         Kind::Loom => "loom",
-        Kind::Images => "images",
-        Kind::File(name) => name,
+        kind => file(kind).expect("a file"),
     };
     format!("| {} | {} | {file}: `{}` |", mutant.room, mutant.what, mutant.test)
+}
+
+/// The file of `tests/` that has the test, if it is in one.
+fn file(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::File(name) => Some(name),
+        Kind::Images => Some("images"),
+        Kind::Unit | Kind::Loom => None,
+    }
 }
 
 #[test]
 fn every_fault_is_caught() {
     let Ok(room) = std::env::var("COMMY_TEETH") else { return };
-    let wanted = || MUTANTS.iter().enumerate().filter(|(_, mutant)| room == "all" || mutant.room == room);
-    let mut files: Vec<&str> = wanted()
-        .filter_map(|(_, mutant)| match mutant.kind {
-            Kind::File(name) => Some(name),
-            Kind::Images => Some("images"),
-            Kind::Unit | Kind::Loom => None,
-        })
-        .collect();
-    files.sort_unstable();
-    files.dedup();
-    let copy = scratch();
-    let plain = build(&copy, &files, "");
-    let loom = build(&copy, &[], "--cfg loom");
-    let (mut sound, mut missed) = (HashMap::new(), Vec::new());
-    for (number, mutant) in wanted() {
-        let program = match mutant.kind {
-            Kind::Unit => &plain["lib"],
-            Kind::Loom => &loom["lib"],
-            Kind::Images => &plain["images"],
-            Kind::File(name) => &plain[name],
-        };
-        let sound = sound.entry((program, mutant.test)).or_insert_with(|| passes(program, mutant, None, PATIENCE));
-        assert!(sound.0, "{} fails without any fault", mutant.test);
-        // A fault that makes a test hang is caught, too.
-        let patience = PATIENCE.min(sound.1 * 10 + PATIENCE / 10);
-        let (passed, time) = passes(program, mutant, Some(number), patience);
-        println!("{:11} {} {time:6.1?} {}", mutant.room, if passed { "MISSED" } else { "caught" }, line(mutant));
-        if passed {
-            missed.push(line(mutant));
+    let wanted: Vec<_> =
+        MUTANTS.iter().enumerate().filter(|(_, mutant)| room == "all" || mutant.room == room).collect();
+    let (loom, plain): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(_, mutant)| mutant.kind == Kind::Loom);
+    let (copy, mut missed) = (scratch(), Vec::new());
+    for (mutants, flags) in [(plain, ""), (loom, "--cfg loom")] {
+        let mut files: Vec<&str> = mutants.iter().filter_map(|(_, mutant)| file(mutant.kind)).collect();
+        files.sort_unstable();
+        files.dedup();
+        let programs = if mutants.is_empty() { HashMap::new() } else { build(&copy, &files, flags) };
+        let mut sound = HashMap::new();
+        for (number, mutant) in mutants {
+            let program = &programs[file(mutant.kind).unwrap_or("lib")];
+            let sound = sound.entry((program, mutant.test)).or_insert_with(|| passes(program, mutant, None, PATIENCE));
+            assert!(sound.0, "{} fails without any fault", mutant.test);
+            // A fault that makes a test hang is caught, too.
+            let patience = PATIENCE.min(sound.1 * 10 + PATIENCE / 10);
+            let (passed, time) = passes(program, mutant, Some(number), patience);
+            println!("{:11} {} {time:6.1?} {}", mutant.room, if passed { "MISSED" } else { "caught" }, line(mutant));
+            if passed {
+                missed.push(line(mutant));
+            }
         }
     }
     assert!(missed.is_empty(), "not caught:\n{}", missed.join("\n"));

@@ -78,6 +78,39 @@ fn keys_that_ran_over_the_end_of_the_table_are_not_lost_by_a_move() {
 }
 
 #[test]
+fn a_rollback_of_the_last_step_of_a_move_takes_back_what_ran_over_the_ends_of_the_parts() {
+    let pair = pair(64 << 20);
+    let [map, _] = pair.object::<HashMap<u64, Large>>("map");
+    let mut guard = map.write().unwrap();
+    guard.reserve(100).unwrap();
+    // All at home in the last group, of which both parts of the new table have one: they run over the ends of both.
+    let last: Vec<u64> = keys_at(guard.head(), 128, 112).take(112).collect();
+    let early: Vec<u64> = keys_at(guard.head(), 128, 16).take(2).collect();
+    last.iter().for_each(|key| assert!(guard.insert(*key, large(*key)).unwrap().is_none()));
+    assert!(guard.insert(early[0], large(early[0])).unwrap().is_none());
+    guard.commit().unwrap();
+    assert!(is_moving(&map), "all was moved in one step");
+    let before = head(&map);
+    let mut guard = map.write().unwrap();
+    assert!(guard.insert(early[1], large(early[1])).unwrap().is_none());
+    assert_eq!(guard.head().moving.get(), 0, "this was not the last step");
+    guard.rollback();
+    assert_eq!(head(&map), before);
+    let all = || last.iter().chain(&early[..1]);
+    let guard = map.read().unwrap();
+    assert_eq!((guard.len(), guard.iter().count()), (113, 113));
+    assert!(all().all(|key| guard.get(key) == Some(&large(*key))));
+    assert!(guard.get(&early[1]).is_none());
+    drop(guard);
+    let mut guard = map.write().unwrap();
+    assert!(guard.insert(early[1], large(early[1])).unwrap().is_none());
+    for key in all().chain(&early[1..]) {
+        assert_eq!(guard.remove(key).unwrap(), Some(large(*key)));
+    }
+    assert_eq!((guard.len(), guard.iter().count()), (0, 0));
+}
+
+#[test]
 fn taking_out_and_putting_in_at_constant_size_does_not_grow_the_table_for_ever() {
     let pair = pair(256 << 20);
     let [map, _] = pair.object::<HashMap<u64, u64>>("map");
