@@ -147,6 +147,13 @@ pub const MUTANTS: &[Mutant] = &[
         (File("space"), "freeing_works_on_a_full_segment"),
     ),
     of(
+        HEAP,
+        "a run is published before its pages are marked",
+        ("self.mark(start, pages); prepare(start * PAGE); target.publish(start * PAGE);",
+         "prepare(start * PAGE); target.publish(start * PAGE); self.mark(start, pages);"),
+        (Images, "a_place_more_than_a_page_has"),
+    ),
+    of(
         SLAB,
         "a slab is in the list before it says what it is",
         ("meta.info.put(info.pack()); push(heap, meta, page * PAGE, class)?;",
@@ -169,6 +176,12 @@ pub const MUTANTS: &[Mutant] = &[
              else { keep(bits); remote.fetch_and(!bits, Ordering::Release) & !bits != 0 };",
         ),
         (Loom, "what_a_dead_owner_was_collecting_is_free_once"),
+    ),
+    of(
+        SLAB,
+        "what a dead collector did is not repeated",
+        ("Slab::at(&actor.at.map, start)?.collect(actor);", ""),
+        (Images, "blocks_of_another"),
     ),
     of(
         LOCK,
