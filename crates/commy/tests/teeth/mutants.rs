@@ -269,7 +269,7 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         ("sync", "sync/version.rs"),
         "no barrier between reading and the second look",
-        ("acquire_fence(); lock.load(Ordering::Acquire) & OWNER == 0", "if !MUTANT { acquire_fence(); } lock.load(Ordering::Acquire) & OWNER == 0"),
+        ("acquire_fence(); (lock.load(Ordering::Acquire) & OWNER) |", "if !MUTANT { acquire_fence(); } (lock.load(Ordering::Acquire) & OWNER) |"),
         (Loom, "without_the_lock_no_half_a_change_is_read"),
     ),
     of(
