@@ -35,10 +35,13 @@ fn role() {
 /// Plays a role that ends well or cannot be played here.
 fn alone(role: &str, arguments: &[&str]) {
     let mut player = Player::start(role, arguments);
-    match player.hear().as_str() {
-        "done" => player.end_well(),
-        "not here" => {}
-        other => panic!("{role}: {other}"),
+    loop {
+        match player.hear().as_str() {
+            "more to do" => {}
+            "done" => return player.end_well(),
+            "not here" => return,
+            other => panic!("{role}: {other}"),
+        }
     }
 }
 
@@ -192,6 +195,8 @@ fn on_a_full_disk(stage: &Stage) {
         assert_eq!(work(&segment, &mut model, 10).expect("there is room"), 0);
         drop(segment);
         std::fs::remove_file(&path).expect("remove");
+        // On a busy machine all of them take longer than anybody waits for one word.
+        stage.say("more to do");
     }
     assert!(some > 3 && all > 1, "{some} disks had room for some, {all} for all");
     stage.say("done");
