@@ -114,6 +114,9 @@ pub enum Command {
         /// The first instead.
         #[arg(long)]
         front: bool,
+        /// On one line.
+        #[arg(long)]
+        json: bool,
     },
     /// Remove an object; with a path, take out what is there and print it.
     #[command(after_help = "Examples:\n  commy rm data.commy words hello\n  commy rm data.commy names")]
@@ -125,6 +128,9 @@ pub enum Command {
         /// An element, entry, element of a set, or option.
         #[arg(allow_hyphen_values = true)]
         path: Option<String>,
+        /// On one line.
+        #[arg(long)]
+        json: bool,
     },
     /// Write objects as lines of JSON with name, type and value: what `import` reads.
     ///
@@ -270,18 +276,18 @@ pub fn run(command: &Command) -> Result<()> {
             }
             Ok(guard.commit()?)
         }),
-        Command::Pop { file, name, at, front } => change(file, name, |dynamic| {
+        Command::Pop { file, name, at, front, json } => change(file, name, |dynamic| {
             let mut guard = dynamic.write()?;
             let taken = if *front { guard.pop_front(at)? } else { guard.pop(at)? };
             guard.commit()?;
-            reading::print(&taken.ok_or("there is nothing to take out")?.to_json(), true)
+            reading::print(&taken.ok_or("there is nothing to take out")?.to_json(), *json)
         }),
-        Command::Rm { file, name, path: None } => Ok(options().open(file)?.remove(name)?),
-        Command::Rm { file, name, path: Some(path) } => change(file, name, |dynamic| {
+        Command::Rm { file, name, path: None, .. } => Ok(options().open(file)?.remove(name)?),
+        Command::Rm { file, name, path: Some(path), json } => change(file, name, |dynamic| {
             let mut guard = dynamic.write()?;
             let taken = guard.remove(path)?;
             guard.commit()?;
-            reading::print(&taken.ok_or_else(|| format!("nothing is at {path}"))?.to_json(), true)
+            reading::print(&taken.ok_or_else(|| format!("nothing is at {path}"))?.to_json(), *json)
         }),
         Command::Export { file, names } => transfer::export(file, names),
         Command::Import { file, r#type, fill } => transfer::import(file, r#type.as_deref(), *fill),

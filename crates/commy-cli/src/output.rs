@@ -17,6 +17,10 @@ pub const GOOD: Style = AnsiColor::Green.on_default();
 pub const BAD: Style = AnsiColor::Red.on_default().bold();
 pub const NAME: Style = AnsiColor::Cyan.on_default();
 
+/// From one picture of what goes on to the next.
+const TICK: Duration = Duration::from_millis(120);
+const PERCENT: u64 = 100;
+
 /// The standard output, which leaves colours out where they are not wanted.
 pub fn out() -> anstream::AutoStream<std::io::StdoutLock<'static>> {
     anstream::AutoStream::auto(std::io::stdout().lock())
@@ -91,10 +95,19 @@ pub fn shortened(text: &str, most: usize) -> String {
 /// Does something that takes a while, and shows that it goes on.
 pub fn working<R>(what: &'static str, work: impl FnOnce() -> R) -> R {
     let spinner = ProgressBar::new_spinner().with_message(what);
-    spinner.enable_steady_tick(Duration::from_millis(120));
+    spinner.enable_steady_tick(TICK);
     let result = work();
     spinner.finish_and_clear();
     result
+}
+
+/// Does something that tells how far it has come, done of all, and shows that. Telling it waits for nobody, not even for a
+/// terminal that was stopped: another thread draws.
+pub fn advancing<R>(what: &'static str, work: impl FnOnce(&mut dyn FnMut(u64, u64)) -> R) -> Result<R> {
+    let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {percent:>3} %")?;
+    let bar = ProgressBar::new(PERCENT).with_style(style).with_message(what).with_finish(ProgressFinish::AndClear);
+    bar.enable_steady_tick(TICK);
+    Ok(work(&mut |done, all| bar.set_position(done.saturating_mul(PERCENT) / all.max(1))))
 }
 
 /// A bar for so many steps, which are named. It goes when it is dropped.

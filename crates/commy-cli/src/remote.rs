@@ -71,19 +71,19 @@ pub fn run(url: &str, command: &Command) -> Result<()> {
                 let object = object(&client, name)?;
                 as_either(value, async |json| object.push(at, &json).await).await
             }
-            Command::Pop { name, at, front, .. } => {
+            Command::Pop { name, at, front, json, .. } => {
                 let object = object(&client, name)?;
                 let wait = std::time::Duration::ZERO;
                 let taken = if *front { object.pop_front::<Json>(at, wait).await? } else { object.pop(at).await? };
-                print(&taken.ok_or("there is nothing to take out")?, true)
+                print(&taken.ok_or("there is nothing to take out")?, *json)
             }
             Command::Rm { name, path: None, .. } => {
                 let object = object(&client, name)?;
                 Ok(object.service().remove_object(object.name()).await?)
             }
-            Command::Rm { name, path: Some(path), .. } => {
+            Command::Rm { name, path: Some(path), json, .. } => {
                 let taken = object(&client, name)?.remove::<Json>(path).await?;
-                print(&taken.ok_or_else(|| format!("nothing is at {path}"))?, true)
+                print(&taken.ok_or_else(|| format!("nothing is at {path}"))?, *json)
             }
             _ => Err("this command works on files only".into()),
         }

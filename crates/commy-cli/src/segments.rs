@@ -110,7 +110,7 @@ pub fn run(command: &Command) -> Result<ExitCode> {
         Command::Check { file, json } => return check(file, *json),
         Command::Snapshot { file, to, json } => {
             let segment = options().open(file)?;
-            output::working("copying", || segment.snapshot(to))?;
+            output::advancing("copying", |progress| segment.snapshot_with(to, progress))??;
             let size = std::fs::metadata(to)?.len();
             if *json {
                 output::json(&json!({ "copy": to.display().to_string(), "size": size }))?;
@@ -147,7 +147,7 @@ pub fn run(command: &Command) -> Result<ExitCode> {
 
 fn check(file: &Path, as_json: bool) -> Result<ExitCode> {
     let segment = options().open(file)?;
-    let findings = output::working("checking", || segment.check())?;
+    let findings = output::advancing("checking", |progress| segment.check_with(progress))??;
     for finding in &findings {
         if as_json {
             output::json(&json!({ "place": finding.place, "offset": finding.offset, "what": finding.what }))?;
@@ -238,8 +238,8 @@ fn restore(file: &Path, from: &Path, (replace, in_use): (bool, bool)) -> Result<
     let interrupted = Half(half.0.clone());
     interrupt::on_interrupt(move || interrupted.remove())?;
     let snapshot = options().open(from)?;
-    output::working("copying", || snapshot.snapshot(&half.0))?;
-    let findings = output::working("checking", || options().open(&half.0)?.check())?;
+    output::advancing("copying", |progress| snapshot.snapshot_with(&half.0, progress))??;
+    let findings = output::advancing("checking", |progress| options().open(&half.0)?.check_with(progress))??;
     if let Some(finding) = findings.first() {
         return Err(format!("{} is damaged ({finding}); nothing was changed", from.display()).into());
     }

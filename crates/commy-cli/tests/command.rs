@@ -33,8 +33,8 @@ fn objects_cannot_be_made_read_and_changed_from_the_command_line() {
     assert_eq!(desk.good(&["get", "--json", "s", "jobs/waiting"]), waiting);
     desk.good(&["insert", "s", "names", "", "Grace"]);
     assert_eq!(desk.good(&["get", "--json", "s", "names"]), "[\"Ada\",\"Grace\"]\n");
-    assert_eq!(desk.good(&["rm", "s", "names", "Ada"]), "\"Ada\"\n");
-    assert_eq!(desk.good(&["pop", "--front", "s", "jobs/waiting"]), "{\"id\":2,\"work\":\"crop\"}\n");
+    assert_eq!(desk.good(&["rm", "--json", "s", "names", "Ada"]), "\"Ada\"\n");
+    assert_eq!(desk.good(&["pop", "--front", "--json", "s", "jobs/waiting"]), "{\"id\":2,\"work\":\"crop\"}\n");
     let listed = desk.good(&["ls", "s"]);
     let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["object", "length", "bytes", "changes", "type"]);

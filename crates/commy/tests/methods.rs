@@ -29,7 +29,7 @@ const NO_HANDLES: [&str; 2] = ["Options", "ReadGuard"];
 
 /// Methods of handles that change nothing but what dies with the process or its guard, or that are another one's other
 /// form, which this names.
-const CHANGE_NOTHING: [(&str, &str); 56] = [
+const CHANGE_NOTHING: [(&str, &str); 58] = [
     ("Segment::activity", ""),
     ("Segment::is_retired", ""),
     ("Segment::retire", "one store, after which nobody changes anything: tests/retired"),
@@ -69,6 +69,7 @@ const CHANGE_NOTHING: [(&str, &str); 56] = [
     ("Segment::path", ""),
     ("Segment::is_read_only", ""),
     ("Segment::check", ""),
+    ("Segment::check_with", ""),
     ("Segment::stats", ""),
     ("Segment::participants", ""),
     ("Segment::identity", ""),
@@ -78,6 +79,7 @@ const CHANGE_NOTHING: [(&str, &str); 56] = [
     ("Segment::heartbeat", "one word that nobody recovers"),
     ("Segment::recover", "what every image does"),
     ("Segment::sync", "the disk, not the memory"),
+    ("Segment::snapshot_with", "Segment::snapshot"),
     ("Segment::transaction_retry", "Segment::transaction"),
     ("Objects::open", ""),
     ("Objects::open_or_create", "Objects::open_or_create_with"),

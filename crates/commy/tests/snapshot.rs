@@ -271,3 +271,17 @@ fn after_a_restart_what_is_whole_is_opened_and_what_is_torn_is_refused_untouched
     let Err(Error::Unclean { finding, .. }) = Segment::open(&torn) else { panic!("opened with a torn header") };
     assert!(finding.contains("thread slots"), "{finding}");
 }
+
+#[test]
+fn how_far_a_copy_or_a_check_has_come_goes_back_or_comes_to_no_end() {
+    let (folder, _path, segment) = segment(1 << 30);
+    segment.open_or_create_with("texts", || vec!["x".repeat(3000); 10_000]).expect("create");
+    let rises = |told: &[(u64, u64)]| told.windows(2).all(|pair| pair[0].0 <= pair[1].0 && pair[0].1 == pair[1].1);
+    let mut told = Vec::new();
+    segment.snapshot_with(folder.path().join("copy"), |done, all| told.push((done, all))).expect("copy");
+    assert!(rises(&told) && told.last() == Some(&(segment.size(), segment.size())), "{told:?}");
+    told.clear();
+    assert_eq!(segment.check_with(|done, all| told.push((done, all))).expect("check"), []);
+    let (done, all) = told.last().copied().expect("nothing is told");
+    assert!(rises(&told) && told.len() > 10 && done <= all && done > all / 10 * 9, "{told:?}");
+}

@@ -2,6 +2,7 @@
 
 use super::corpus::Corpus;
 use super::{Objects, Result, worker};
+use crate::output;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ pub struct Found {
 
 /// Counts again with std's collections, in this process, and compares everything.
 pub fn against_one_process(corpus: &Corpus, objects: &Objects) -> Result<Found> {
+    let bar = output::bar(corpus.files.len() as u64, "files compared with what one process finds")?;
     let begin = Instant::now();
     let mut words: HashMap<String, u64> = HashMap::new();
     let mut index: BTreeMap<String, Vec<u32>> = BTreeMap::new();
@@ -27,6 +29,7 @@ pub fn against_one_process(corpus: &Corpus, objects: &Objects) -> Result<Found> 
             index.entry(word.clone()).or_default().push(id as u32);
             *words.entry(word).or_default() += count;
         }
+        bar.inc(1);
     }
     let alone = begin.elapsed();
 

@@ -29,9 +29,11 @@ use std::collections::HashSet;
 /// More findings than these are of no use to anybody.
 const MOST_FINDINGS: usize = 1000;
 
-/// Looks at everything in a segment that stands still, in which nothing is left to be recovered.
-pub(crate) fn check(map: &Map) -> Vec<Finding> {
-    let mut audit = Audit { map, claims: Claims::of(map), findings: Vec::new(), listed: HashSet::new() };
+/// Looks at everything in a segment that stands still, in which nothing is left to be recovered. `told` are the bytes that
+/// have been found to belong to something so far, of as many as the file has or somewhat less.
+pub(crate) fn check(map: &Map, told: &mut dyn FnMut(u64)) -> Vec<Finding> {
+    let claims = Claims::telling(map, told);
+    let mut audit = Audit { map, claims, findings: Vec::new(), listed: HashSet::new() };
     audit.header();
     // Where even the tables are not to be trusted, the rest would be noise.
     if audit.findings.is_empty() {

@@ -12,6 +12,7 @@ use crate::layout::{
 use crate::os::{self, Access, Mapping};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// The largest step of growth whose pages are made present at once: some tenths of a millisecond.
@@ -30,7 +31,7 @@ pub(crate) struct Map {
     reserved: u64,
     private: bool,
     path: PathBuf,
-    /// Replaced in a forked child, which must not share its parent's open file description; what was
+    /// From an `Arc`. Replaced in a forked child, which must not share its parent's open file description; what was
     /// replaced is never freed.
     file: AtomicPtr<File>,
 }
@@ -43,7 +44,8 @@ unsafe impl Sync for Map {}
 
 impl Map {
     /// Maps a file that the caller has seen to be a segment of at least one page.
-    pub(crate) fn new(file: File, path: &Path, reserved: u64, access: Access) -> Result<Map> {
+    pub(crate) fn new(file: impl Into<Arc<File>>, path: &Path, reserved: u64, access: Access) -> Result<Map> {
+        let file = file.into();
         let length = usize::try_from(reserved).map_err(|_| Error::BadArgument {
             what: "max_size",
             value: reserved,
@@ -53,7 +55,7 @@ impl Map {
         let base = mapping.base();
         // Where a file cannot be mapped beyond its end, who may only read it may have got less.
         let reserved = reserved.min(mapping.len() as u64);
-        let file = AtomicPtr::new(Box::into_raw(Box::new(file)));
+        let file = AtomicPtr::new(Arc::into_raw(file).cast_mut());
         let private = access == Access::Private;
         Ok(Map { mapping: Some(mapping), base, reserved, private, path: path.to_path_buf(), file })
     }
@@ -68,12 +70,23 @@ impl Map {
     }
 
     pub(crate) fn file(&self) -> &File {
-        // SAFETY: from a box that is freed only when the map is dropped, or never.
+        // SAFETY: from an `Arc` that is dropped only with the map, or never.
         unsafe { &*self.file.load(Ordering::Acquire) }
     }
 
+    /// The file, for who needs it longer than the map. Nobody duplicates its descriptor: where locks belong to the
+    /// process, closing any descriptor of the file drops them all.
+    pub(crate) fn shared_file(&self) -> Arc<File> {
+        let file = self.file.load(Ordering::Acquire);
+        // SAFETY: from an `Arc` that is dropped only with the map, or never; the count is ours.
+        unsafe {
+            Arc::increment_strong_count(file);
+            Arc::from_raw(file)
+        }
+    }
+
     pub(crate) fn replace_file(&self, file: File) {
-        self.file.store(Box::into_raw(Box::new(file)), Ordering::Release);
+        self.file.store(Arc::into_raw(Arc::new(file)).cast_mut(), Ordering::Release);
     }
 
     #[inline(always)]
@@ -209,8 +222,8 @@ impl Map {
 
 impl Drop for Map {
     fn drop(&mut self) {
-        // SAFETY: made by `Box::into_raw`, and nobody has a reference to it any more.
-        drop(unsafe { Box::from_raw(*self.file.get_mut()) });
+        // SAFETY: made by `Arc::into_raw`, and nobody has a reference from the map any more.
+        drop(unsafe { Arc::from_raw(*self.file.get_mut()) });
     }
 }
 

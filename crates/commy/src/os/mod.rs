@@ -299,6 +299,11 @@ pub(crate) fn file_identity(file: &File) -> io::Result<(u64, u64)> {
     system::file_identity(file)
 }
 
+/// The same of what a path leads to. Where locks belong to the process, opening and closing it would drop them.
+pub(crate) fn path_identity(path: &Path) -> io::Result<(u64, u64)> {
+    system::path_identity(path)
+}
+
 /// A new open file description of the same file, which has no locks yet.
 ///
 /// A forked child needs one, since an inherited description shares its parent's locks. But there

@@ -14,8 +14,7 @@ use std::time::Duration;
 
 /// A private copy, which shows what others do to pages that have not been changed here.
 pub(crate) fn private(map: &Map) -> Result<Map> {
-    let file = map.file().try_clone().map_err(|e| Error::io("open", map.path(), e))?;
-    Map::new(file, map.path(), map.size(), Access::Private)
+    Map::new(map.shared_file(), map.path(), map.size(), Access::Private)
 }
 
 /// Recovers everything in a private copy.

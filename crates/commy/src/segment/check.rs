@@ -12,7 +12,7 @@
 use super::space::Space;
 use super::{Segment, is_attached};
 use crate::alloc::heap::Heap;
-use crate::alloc::holes;
+use crate::alloc::{holes, usage::usage};
 use crate::check;
 use crate::error::{Error, Result};
 use crate::layout::PAGE;
@@ -48,8 +48,29 @@ impl Segment {
     /// moment in which nothing changes; [`Error::Deadlock`] if this thread has a guard; [`Error::Corrupt`] if what a dead
     /// process left cannot be recovered.
     pub fn check(&self) -> Result<Vec<Finding>> {
+        self.check_with(|_, _| {})
+    }
+
+    /// Does what [`check`](Segment::check) does, and tells how far it has come: bytes that were looked at, of so many. Of a
+    /// small segment it tells nothing.
+    ///
+    /// Writers pause while `progress` runs, so it should be brief, and must not use the segment.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// segment.open_or_create_with("data", || vec![7u64; 1 << 20])?;
+    /// let mut looked_at = 0;
+    /// assert!(segment.check_with(|done, all| looked_at = done.min(all))?.is_empty());
+    /// assert!(looked_at >= 8 << 20);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`check`](Segment::check).
+    pub fn check_with(&self, mut progress: impl FnMut(u64, u64)) -> Result<Vec<Finding>> {
         if self.is_read_only() {
-            return self.check_copy();
+            return self.check_copy(&mut progress);
         }
         let worker = self.worker()?;
         if worker.is_engaged() {
@@ -61,17 +82,17 @@ impl Segment {
         let _space = Space::lock(&actor)?;
         let _still = Still::begin(&actor, self.attachment().patience)?;
         let _heap = Heap::lock(&actor)?;
-        Ok(check::check(self.map()))
+        Ok(look(self.map(), &mut progress))
     }
 
-    fn check_copy(&self) -> Result<Vec<Finding>> {
+    fn check_copy(&self, progress: Progress<'_>) -> Result<Vec<Finding>> {
         let (map, begin) = (self.map(), Instant::now());
         let facts = || (map.header().attachments.get_acquire(), is_attached(map, map.file()));
         loop {
             let before = facts();
             let copy = recovery::private(map)?;
             let one_moment = !before.1 || is_of_one_moment(map, &copy);
-            let findings = if one_moment { check_recovered(copy) } else { Vec::new() };
+            let findings = if one_moment { check_recovered(copy, progress) } else { Vec::new() };
             if one_moment && (before.1 || facts() == before) {
                 return Ok(findings);
             }
@@ -85,11 +106,21 @@ impl Segment {
     }
 }
 
+/// Who is told of bytes that are done, and of how many there are.
+pub(super) type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// Looks at everything in a map in which nothing changes.
+fn look(map: &Map, progress: Progress<'_>) -> Vec<Finding> {
+    // What is taken is what has to be looked at. If even that cannot be counted, it will be found out soon.
+    let all = usage(map).map_or(map.size(), |usage| usage.taken);
+    check::check(map, &mut |done| progress(done.min(all), all))
+}
+
 /// Recovers everything in a private copy and looks at it.
-pub(super) fn check_recovered(copy: Map) -> Vec<Finding> {
+pub(super) fn check_recovered(copy: Map, progress: Progress<'_>) -> Vec<Finding> {
     let finding = |offset, what: String| vec![Finding { place: "(recovery)".into(), offset, what }];
     match recovery::recover_all(copy) {
-        Ok(attachment) => check::check(&attachment.map),
+        Ok(attachment) => look(&attachment.map, progress),
         Err(Error::Corrupt { offset, what }) => finding(offset, what.into()),
         Err(error) => finding(0, error.to_string()),
     }

@@ -14,6 +14,7 @@ use crate::os::{self, Access};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The byte that is locked while a file is formatted, or somebody attaches or leaves.
@@ -61,7 +62,13 @@ impl Drop for Gate<'_> {
 
 /// Sees what an open file is; formats it if it is blank and may be. Gives the size to reserve. A file that was `made`
 /// for this is removed if that fails.
-pub(crate) fn recognise_or_format(file: &File, path: &Path, options: &Options, fresh: bool, made: bool) -> Result<u64> {
+pub(crate) fn recognise_or_format(
+    file: &Arc<File>,
+    path: &Path,
+    options: &Options,
+    fresh: bool,
+    made: bool,
+) -> Result<u64> {
     if look(file, path, fresh)? == Found::Segment {
         return examine(file, path);
     }
@@ -71,9 +78,8 @@ pub(crate) fn recognise_or_format(file: &File, path: &Path, options: &Options, f
     }
     let _gate = Gate::pass(file, path, options.patience)?;
     // The one who had the gate before may have removed it,
-    let there = File::open(path).ok();
-    let identity = there.as_ref().and_then(|file| os::file_identity(file).ok());
-    if identity.is_none() || identity != os::file_identity(file).ok() {
+    let there = os::path_identity(path).ok();
+    if there.is_none() || there != os::file_identity(file).ok() {
         return Err(Error::Replaced { path: path.to_path_buf() });
     }
     // or have done it.
@@ -89,7 +95,7 @@ pub(crate) fn recognise_or_format(file: &File, path: &Path, options: &Options, f
 }
 
 /// Makes a segment of an open file of zeros, which keeps its length if that is fixed. Gives the size to reserve.
-pub(crate) fn format_blank(file: &File, path: &Path, options: &Options) -> Result<u64> {
+pub(crate) fn format_blank(file: &Arc<File>, path: &Path, options: &Options) -> Result<u64> {
     let _gate = Gate::pass(file, path, options.patience)?;
     match look(file, path, true)? {
         Found::Blank => format(file, path, options)?,
@@ -190,7 +196,7 @@ fn examine(file: &File, path: &Path) -> Result<u64> {
 }
 
 /// Makes a segment of a blank file. The caller has passed the gate.
-fn format(file: &File, path: &Path, options: &Options) -> Result<()> {
+fn format(file: &Arc<File>, path: &Path, options: &Options) -> Result<()> {
     let length = file.metadata().map_err(|e| Error::io("examine", path, e))?.len();
     let fixed = os::has_fixed_length(file);
     if fixed && (length < MIN_SIZE || !length.is_multiple_of(PAGE) || length > MAX_SIZE) {
@@ -204,9 +210,8 @@ fn format(file: &File, path: &Path, options: &Options) -> Result<()> {
         needed: size - length.min(size),
         reason: format!("the disk of {} says: {e}", path.display()),
     })?;
-    let copy = file.try_clone().map_err(|e| Error::io("open", path, e))?;
     // As it will be attached, so that what cannot be is found out before there is a segment.
-    let map = Map::new(copy, path, maximum, Access::ReadWrite)?;
+    let map = Map::new(Arc::clone(file), path, maximum, Access::ReadWrite)?;
     let header = map.header();
     at(Point::WordPublish);
     header.magic.publish(u64::from_ne_bytes(FORMATTING));

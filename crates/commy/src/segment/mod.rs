@@ -102,12 +102,11 @@ impl Segment {
     }
 
     /// Maps a file that is a segment, takes a place in it, and recovers who died in it.
-    fn attach(file: File, path: &Path, reserve: u64, options: &Options) -> Result<Segment> {
-        let gate = file.try_clone().map_err(|e| Error::io("open", path, e))?;
+    fn attach(file: Arc<File>, path: &Path, reserve: u64, options: &Options) -> Result<Segment> {
         let length = file.metadata().map_err(|e| Error::io("examine", path, e))?.len();
-        let mut map = Map::new(file, path, reserve, Access::ReadWrite)?;
+        let mut map = Map::new(Arc::clone(&file), path, reserve, Access::ReadWrite)?;
         let (id, header) = (id_of(&map), map.header());
-        let gate = format::Gate::pass(&gate, path, options.patience)?;
+        let gate = format::Gate::pass(&file, path, options.patience)?;
         if header.boot.get() != os::boot_id() && header.clean.get() != 1 {
             // What is refused is left as it was, to its length.
             unclean::examine(&map).inspect_err(|_| map.release_last(&[], length))?;
@@ -130,7 +129,7 @@ impl Segment {
     }
 
     /// Maps a file that is a segment, for reading only: nobody notices.
-    fn look_at(file: File, path: &Path, reserve: u64, options: &Options) -> Result<Segment> {
+    fn look_at(file: Arc<File>, path: &Path, reserve: u64, options: &Options) -> Result<Segment> {
         let map = Map::new(file, path, reserve, Access::ReadOnly)?;
         let id = id_of(&map);
         let attachment = Attachment::onlooker(map, id, options.patience, recovery::rescue)?;
@@ -300,9 +299,8 @@ impl Drop for Attached {
         }
         let keep = self.roster.detach(attachment);
         // Without the gate the file is taken for not closed in order, which is safe.
-        if let Ok(file) = attachment.map.file().try_clone()
-            && let Ok(_gate) = format::Gate::pass(&file, attachment.map.path(), attachment.patience)
-        {
+        let file = attachment.map.shared_file();
+        if let Ok(_gate) = format::Gate::pass(&file, attachment.map.path(), attachment.patience) {
             attachment.leave();
             if attachment.is_last() {
                 attachment.map.header().clean.publish(1);

@@ -7,6 +7,7 @@ use crate::os;
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Options for opening a segment, made by [`Segment::options`].
@@ -168,6 +169,7 @@ impl Options {
         self.check()?;
         let name = name.as_ref();
         let reserve = super::format::recognise(&file, name)?;
+        let file = Arc::new(file);
         if self.read_only {
             return Segment::look_at(file, name, reserve, self);
         }
@@ -182,6 +184,7 @@ impl Options {
     /// [`Error::Exists`] if it is a segment already; else as [`create`](Options::create).
     pub fn create_in(&self, file: File, name: impl AsRef<Path>) -> Result<Segment> {
         self.check()?;
+        let file = Arc::new(file);
         let reserve = super::format::format_blank(&file, name.as_ref(), self)?;
         Segment::attach(file, name.as_ref(), reserve, self)
     }
@@ -192,6 +195,7 @@ impl Options {
             return Err(Error::ReadOnly);
         }
         let (file, made) = self.file_at(path, wanted)?;
+        let file = Arc::new(file);
         let reserve = super::format::recognise_or_format(&file, path, self, wanted != Wanted::Existing, made)?;
         if self.read_only {
             return Segment::look_at(file, path, reserve, self);

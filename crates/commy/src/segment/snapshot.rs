@@ -15,6 +15,7 @@
 //! A copier that is killed leaves `path.partial`; the next one to the same path replaces it.
 
 use super::Segment;
+use super::check::Progress;
 use super::format::GATE;
 use super::space::Space;
 use crate::alloc::heap::Heap;
@@ -31,6 +32,9 @@ use std::fs::{File, OpenOptions};
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// How much is copied before that is told.
+const STEP: u64 = 16 << 20;
 
 impl Segment {
     /// Makes a copy of the segment as it is at one moment, between transactions, while others work. The copy is a
@@ -60,6 +64,26 @@ impl Segment {
     /// [`Error::OutOfSpace`] or [`Error::Io`] from the disk that is copied to; [`Error::Corrupt`] if a transaction
     /// could not be ended.
     pub fn snapshot(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.snapshot_with(path, |_, _| {})
+    }
+
+    /// Does what [`snapshot`](Segment::snapshot) does, and tells how far it has come: bytes that were copied, of so many.
+    /// When all are, the others go on, and the copy is written to the disk.
+    ///
+    /// Writers pause while `progress` runs, so it should be brief, and must not use the segment.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// let mut told = Vec::new();
+    /// segment.snapshot_with(dir.path().join("copy.commy"), |done, all| told.push((done, all)))?;
+    /// assert_eq!(told.last(), Some(&(segment.size(), segment.size())));
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`snapshot`](Segment::snapshot).
+    pub fn snapshot_with(&self, path: impl AsRef<Path>, mut progress: impl FnMut(u64, u64)) -> Result<()> {
         let worker = self.worker()?;
         if worker.is_engaged() {
             let reason = "this thread has a guard, and a snapshot waits for all guards";
@@ -67,7 +91,7 @@ impl Segment {
         }
         let copy = Partial::create(path.as_ref(), self.map().size())?;
         let actor = worker.actor();
-        let copied = self.copy_still(&actor, &copy).and_then(|size| {
+        let copied = self.copy_still(&actor, &copy, &mut progress).and_then(|size| {
             // What is shared now would need room at the next store: that must not be lacking then.
             os::unshare(&copy.file, size).map_err(|e| copy.failed(e))?;
             make_own(&copy)?;
@@ -79,7 +103,7 @@ impl Segment {
     }
 
     /// Copies while everybody pauses. Gives the size.
-    fn copy_still(&self, actor: &Actor<'_>, copy: &Partial) -> Result<u64> {
+    fn copy_still(&self, actor: &Actor<'_>, copy: &Partial, progress: Progress<'_>) -> Result<u64> {
         let _space = Space::lock(actor)?;
         let _still = Still::begin(actor, self.attachment().patience)?;
         let _heap = Heap::lock(actor)?;
@@ -93,10 +117,16 @@ impl Segment {
             holes.sort_unstable();
             let mut from = 0;
             for (start, end) in holes.into_iter().chain([(size, size)]) {
-                os::copy_range(map.file(), &copy.file, from, start.max(from)).map_err(|e| copy.failed(e))?;
+                while from < start {
+                    let step = start.min(from + STEP);
+                    os::copy_range(map.file(), &copy.file, from, step).map_err(|e| copy.failed(e))?;
+                    from = step;
+                    progress(from, size);
+                }
                 from = end;
             }
         }
+        progress(size, size);
         // A clone is as long as the whole file.
         copy.file.set_len(size).map_err(|e| copy.failed(e))?;
         Ok(size)
@@ -233,13 +263,11 @@ impl Partial {
         options.read(true).write(true).create(true).truncate(false);
         os::open_flags(&mut options, 0o600);
         let error = |what, e| Error::io(what, &partial, e);
-        let identity = |file: &File| os::file_identity(file).ok();
         for _ in 0..2 {
             let file = options.open(&partial).map_err(|e| error("open", e))?;
             let locked = os::try_lock_byte(&file, GATE).map_err(|e| error("lock a byte of", e))?;
             // Who had it until now may have given it its name.
-            let there = File::open(&partial).ok().and_then(|there| identity(&there));
-            if !locked || there != identity(&file) {
+            if !locked || os::path_identity(&partial).ok() != os::file_identity(&file).ok() {
                 break;
             }
             if file.metadata().map_err(|e| error("examine", e))?.len() == 0 {

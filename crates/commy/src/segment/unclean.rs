@@ -10,7 +10,7 @@ use crate::recovery;
 
 /// Refuses a file that is not whole. Changes nothing. The caller has passed the gate, and nobody has it open.
 pub(super) fn examine(map: &Map) -> Result<()> {
-    match check_recovered(recovery::private(map)?).first() {
+    match check_recovered(recovery::private(map)?, &mut |_, _| {}).first() {
         None => Ok(()),
         Some(finding) => Err(Error::Unclean { path: map.path().to_path_buf(), finding: finding.to_string() }),
     }

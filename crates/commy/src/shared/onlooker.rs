@@ -81,8 +81,7 @@ impl<T: Share> Shared<T> {
             return Ok(None);
         }
         let map = &attachment.map;
-        let file = map.file().try_clone().map_err(|e| Error::io("open", map.path(), e))?;
-        let copy = Map::new(file, map.path(), map.size(), Access::Private)?;
+        let copy = Map::new(map.shared_file(), map.path(), map.size(), Access::Private)?;
         let work = slot.work.get();
         for way in (0..WAYS).filter(|_| work != 0) {
             let record = Record::of(map, work, way)?;

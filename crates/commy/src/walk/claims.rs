@@ -11,18 +11,30 @@ const GRAIN: u64 = 16;
 /// Words of a piece, which stands for 1 MiB.
 const WORDS: usize = 1024;
 
+/// Who is told how many bytes have been claimed, whenever there are many more.
+pub(crate) type Told<'a> = &'a mut dyn FnMut(u64);
+
+/// More bytes than which one is told of anew.
+const STEP: u64 = 1 << 20;
+
 /// The bytes that were claimed.
-#[derive(Debug)]
 pub(crate) struct Claims<'a> {
     map: &'a Map,
     pieces: Vec<Option<Box<[u64; WORDS]>>>,
     bytes: u64,
+    told: Option<Told<'a>>,
+    tell_at: u64,
 }
 
 impl<'a> Claims<'a> {
     /// For a segment, in which the blocks that will be claimed are not freed meanwhile.
     pub(crate) fn of(map: &'a Map) -> Claims<'a> {
-        Claims { map, pieces: Vec::new(), bytes: 0 }
+        Claims { map, pieces: Vec::new(), bytes: 0, told: None, tell_at: STEP }
+    }
+
+    /// The same, telling how far it has come.
+    pub(crate) fn telling(map: &'a Map, told: Told<'a>) -> Claims<'a> {
+        Claims { told: Some(told), ..Claims::of(map) }
     }
 
     /// Claims a block.
@@ -65,6 +77,10 @@ impl<'a> Claims<'a> {
             next += count;
         }
         self.bytes += bytes;
+        if let Some(told) = self.told.as_mut().filter(|_| self.bytes >= self.tell_at) {
+            told(self.bytes);
+            self.tell_at = self.bytes + STEP;
+        }
         fresh
     }
 

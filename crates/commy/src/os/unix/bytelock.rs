@@ -4,7 +4,8 @@
 //! description, whoever kills its holder. Linux has such locks, and macOS since 10.11 under numbers of its own, which
 //! `libc` does not name. The other Unixes have only the locks of POSIX, which belong to a process: there two attachments
 //! in one process do not exclude each other, and closing any descriptor of the file drops them. So one process may attach
-//! a segment only once there, and must not open the file otherwise.
+//! a segment only once there, and must not open the file otherwise; nor does this library: see `Map::shared_file`.
+//! `--cfg commy_posix_locks` chooses them where there are better ones, to be tested.
 
 use std::fs::File;
 use std::io;
@@ -14,9 +15,9 @@ use std::os::fd::AsRawFd;
 const SET: libc::c_int = 90;
 #[cfg(target_vendor = "apple")]
 const GET: libc::c_int = 92;
-#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+#[cfg(any(commy_posix_locks, not(any(target_os = "linux", target_os = "android", target_vendor = "apple"))))]
 use libc::{F_GETLK as GET, F_SETLK as SET};
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_posix_locks)))]
 use libc::{F_OFD_GETLK as GET, F_OFD_SETLK as SET};
 
 pub fn try_lock_byte(file: &File, offset: u64) -> io::Result<bool> {

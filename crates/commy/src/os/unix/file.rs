@@ -34,6 +34,11 @@ pub fn file_identity(file: &File) -> io::Result<(u64, u64)> {
     Ok((facts.dev(), facts.ino()))
 }
 
+pub fn path_identity(path: &Path) -> io::Result<(u64, u64)> {
+    let facts = std::fs::metadata(path)?;
+    Ok((facts.dev(), facts.ino()))
+}
+
 /// `O_NONBLOCK` does nothing to a regular file, but lets the open of a named pipe that somebody
 /// put in its place return, to be refused by its kind.
 pub fn open_flags(options: &mut OpenOptions, mode: u32) {

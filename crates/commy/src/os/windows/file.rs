@@ -51,6 +51,10 @@ pub fn file_identity(file: &File) -> io::Result<(u64, u64)> {
     Ok((facts.dwVolumeSerialNumber.into(), number))
 }
 
+pub fn path_identity(path: &Path) -> io::Result<(u64, u64)> {
+    file_identity(&File::open(path)?)
+}
+
 /// Permissions are those that the folder hands down.
 pub fn open_flags(options: &mut OpenOptions, _mode: u32) {
     options.share_mode(SHARE);
