@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{ENCODINGS, Place, Raw, grant, size};
+use common::{ENCODINGS, Place, Raw, grant};
 use commy_client::Client;
 use commy_wire::Permission::{Operator, ServiceCreate, ServiceDelete, ServiceRead, ServiceWrite, TenantAdmin};
 use commy_wire::*;
@@ -461,7 +461,7 @@ async fn nothing_is_told_of_a_segment_before_the_answer_that_gives_it() {
     let map = |id| Request { id, service: Some("acme/near".into()), call: Call::Map(Map { write: false }) };
     let mut raw = Raw::with_key(&place, &key).await;
     let (mut answered, mut moved) = (1, 0);
-    for _ in 0..size("COMMY_MOVES", 20) {
+    for _ in 0..common::size("COMMY_MOVES", 20) {
         // One that was given it may not have it any more, so it moves, somewhere between these requests.
         place.grant(other, "acme", &[ServiceRead]).await;
         let given = Raw::with_key(&place, &others_key).await.ask(&map(2)).await;
