@@ -221,11 +221,13 @@ impl<'a, T: Share> WriteGuard<'a, T> {
         } else {
             log.roll_back(&self.worker.actor(), self.worker.alloc())?;
         }
-        self.shared.count_end(commit);
-        self.shared.unlock(&self.worker, self.hold);
         if commit {
+            self.shared.unlock_changed(&self.worker, self.hold);
             self.shared.wake_sleepers();
             self.cx().committed();
+        } else {
+            self.shared.count_end(false);
+            self.shared.unlock(&self.worker, self.hold);
         }
         self.worker.end(self.way)
     }

@@ -23,7 +23,6 @@ use crate::schema::{Object, Share};
 use crate::segment::Segment;
 use crate::sync::{Blocked, Lock, Notify, Taken, version};
 use crate::tx::{Cx, Habits, Log, Worker};
-use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -315,6 +314,19 @@ impl<T: Share> Shared<T> {
         }
     }
 
+    /// The same, and counts before that it was changed.
+    #[inline(always)]
+    fn unlock_changed(&self, worker: &Worker, hold: Hold) {
+        let version = self.control().version.atomic();
+        if hold == Hold::FAVOURED {
+            let (me, holds) = worker.favour();
+            self.lock().leave_changed(me, holds, version);
+        } else {
+            version::count_change(version);
+            self.lock().unlock_write(hold.0);
+        }
+    }
+
     /// The object whatever its type is, for locking and unlocking.
     fn as_untyped(&self) -> Shared<()> {
         Shared {
@@ -368,15 +380,12 @@ impl<T: Share> Shared<T> {
     pub fn store(&self, value: T) -> Result<()> {
         if !T::OWNS && is_whole::<T::Stored>() && !self.keeps_changes() {
             let overwrite = |place, cx, _: &Log, value: T| {
-                let stored = match value.into_stored(cx) {
-                    Ok(stored) => stored,
-                    Err(error) => return Ok(Err(error)),
-                };
+                let stored = value.into_stored(cx)?;
                 // SAFETY: this object's value, which is locked; it has nothing to free.
                 unsafe { store_whole(place, stored) };
-                Ok(Ok(()))
+                Ok(())
             };
-            return self.briefly(value, |_, _| (), overwrite, |_, never: Infallible| match never {});
+            return self.briefly(value, |_, _| (), overwrite, |_, error| Err(error));
         }
         let mut guard = self.write()?;
         guard.store(value)?;

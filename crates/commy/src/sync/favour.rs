@@ -89,6 +89,18 @@ impl<S: Surroundings> Lock<'_, S> {
     #[inline(always)]
     pub(crate) fn leave(&self, me: u32, holds: &S::W64, version: &S::W64) {
         version::come_outside(version);
+        self.let_go(me, holds);
+    }
+
+    /// The same for who has changed something, and counts that.
+    #[inline(always)]
+    pub(crate) fn leave_changed(&self, me: u32, holds: &S::W64, version: &S::W64) {
+        version::count_change_outside(version);
+        self.let_go(me, holds);
+    }
+
+    #[inline(always)]
+    fn let_go(&self, me: u32, holds: &S::W64) {
         holds.publish(0);
         if self.waiters.load(Ordering::Relaxed) != me {
             self.around.wake(holds, true);

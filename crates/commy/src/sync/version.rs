@@ -45,6 +45,12 @@ pub(crate) fn count_change<W: Word64>(version: &W) {
     version.publish(version.load(Ordering::Relaxed).wrapping_add(CHANGE));
 }
 
+/// The same, and that one is not inside by favour any more, by one store.
+#[inline(always)]
+pub(crate) fn count_change_outside<W: Word64>(version: &W) {
+    version.publish(version.load(Ordering::Relaxed).wrapping_add(CHANGE) & !INSIDE);
+}
+
 /// Counts a change by somebody who has no lock.
 #[inline(always)]
 pub(crate) fn count_unlocked(version: &AtomicU64) {

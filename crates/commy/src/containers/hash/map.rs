@@ -157,7 +157,7 @@ impl<K: Key, V: Share> HashMapView<K, V> {
 
     /// Takes an entry out, as an operation of its own. Gives its value.
     #[inline(always)]
-    pub(crate) fn remove_at_once<Q: ?Sized>(&self, log: &Log, key: &Q) -> std::result::Result<Result<V>, Kept>
+    pub(crate) fn remove_at_once<Q: ?Sized>(&self, log: &Log, key: &Q) -> std::result::Result<V, Kept>
     where
         K: Lookup<Q>,
     {

@@ -50,19 +50,19 @@ impl<T: Key> HashSetView<T> {
 
     /// Puts an element in that is not there, as an operation of its own; or gives it back, if that cannot be done so.
     #[inline(always)]
-    pub(crate) fn insert_at_once(&self, log: &Log, element: T) -> std::result::Result<Result<()>, T>
+    pub(crate) fn insert_at_once(&self, log: &Log, element: T) -> std::result::Result<(), Result<T>>
     where
         T: Lookup<T>,
     {
         match self.raw().insert_at_once(log, element, ()) {
-            Ok(done) => Ok(done.map(drop)),
-            Err((element, ())) => Err(element),
+            Ok(_) => Ok(()),
+            Err(entry) => Err(entry.map(|(element, ())| element)),
         }
     }
 
     /// Takes an element out, as an operation of its own.
     #[inline(always)]
-    pub(crate) fn remove_at_once<Q: ?Sized>(&self, log: &Log, element: &Q) -> std::result::Result<Result<()>, Kept>
+    pub(crate) fn remove_at_once<Q: ?Sized>(&self, log: &Log, element: &Q) -> std::result::Result<(), Kept>
     where
         T: Lookup<Q>,
     {

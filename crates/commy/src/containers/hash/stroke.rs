@@ -25,8 +25,8 @@ pub(crate) enum Kept {
     Else,
 }
 
-/// What the key had before; or the entry, if nothing was done.
-pub(crate) type Inserted<K, V> = std::result::Result<Result<Option<V>>, (K, V)>;
+/// What the key had before; or the entry, if nothing was done, or why it cannot be put in at all.
+pub(crate) type Inserted<K, V> = std::result::Result<Option<V>, Result<(K, V)>>;
 
 impl<K: Key, V: Share> Raw<'_, K, V> {
     /// The table, if it is the only one.
@@ -36,7 +36,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     }
 
     /// Has what an operation on a key will look at fetched into the cache: worth it before taking the lock, which waits
-    /// for what came before. To be called as one reads without the lock.
+    /// for what came before, and before the table is checked. To be called as one reads without the lock, or has it.
     #[inline(always)]
     pub(super) fn foresee<Q: ?Sized>(&self, query: &Q)
     where
@@ -57,29 +57,26 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         K: Lookup<K>,
     {
         if K::OWNS || V::OWNS {
-            return Err((key, value));
+            return Err(Ok((key, value)));
         }
+        self.foresee(&key);
         let Some(table) = self.settled() else {
             return match self.find(&key) {
                 Some(slot) => self.replace_at_once(slot, key, value),
-                None => Err((key, value)),
+                None => Err(Ok((key, value))),
             };
         };
         let hash = self.hash(&key);
-        table.prefetch(hash);
         // SAFETY: the keys of full slots, which hold stored keys.
         let seek = table.seek(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, &key) });
         let index = match seek {
             Some(Seek::Vacant(index)) if self.has_room() => index,
             Some(Seek::Found(index)) => return self.replace_at_once(table.slot(index), key, value),
-            _ => return Err((key, value)),
+            _ => return Err(Ok((key, value))),
         };
         let (head, slot) = (self.head, table.slot(index));
         let stored = key.into_stored(self.cx).and_then(|key| Ok(Slot { key, value: value.into_stored(self.cx)? }));
-        let stored = match stored {
-            Ok(stored) => stored,
-            Err(error) => return Ok(Err(error)),
-        };
+        let stored = stored.map_err(Err)?;
         let left = head.left.get() - u64::from(table.control(index) == EMPTY);
         log.at_a_stroke(self.cx.map(), [(&head.len, 2), (table.word(index), 1)], || {
             // SAFETY: a vacant slot of this table, of which there are no references.
@@ -88,29 +85,29 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
             head.len.put(head.len.get().wrapping_add(1));
             head.left.put(left);
         });
-        Ok(Ok(None))
+        Ok(None)
     }
 
     /// Overwrites the value of a full slot by one store, if that can be done so.
     #[inline(always)]
     fn replace_at_once(&self, slot: *mut Slot<K, V>, key: K, value: V) -> Inserted<K, V> {
         if size_of::<V::Stored>() == 0 || !is_whole::<V::Stored>() {
-            return Err((key, value));
+            return Err(Ok((key, value)));
         }
         // SAFETY: the value of a full slot, which is locked; a value that owns nothing has nothing to free.
         let old = unsafe { replace_at_once(&raw mut (*slot).value, value, self.cx) };
-        old.map(|old| Ok(Some(old))).map_err(|value| (key, value))
+        old.map(Some).map_err(|value| Ok((key, value)))
     }
 
     /// Takes an entry out. Gives its value.
     #[inline(always)]
-    pub(super) fn remove_at_once<Q: ?Sized>(&self, log: &Log, query: &Q) -> std::result::Result<Result<V>, Kept>
+    pub(super) fn remove_at_once<Q: ?Sized>(&self, log: &Log, query: &Q) -> std::result::Result<V, Kept>
     where
         K: Lookup<Q>,
     {
+        self.foresee(query);
         let Some(table) = self.settled().filter(|_| !K::OWNS && !V::OWNS) else { return Err(Kept::Else) };
         let hash = self.hash(query);
-        table.prefetch(hash);
         // SAFETY: the keys of full slots, which hold stored keys.
         let found = table.find(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, query) });
         let found = found.ok_or(Kept::Absent)?;
@@ -118,10 +115,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
             return Err(Kept::Else);
         }
         // SAFETY: the value of a full slot.
-        let value = unsafe { V::load(&raw const (*found.slot).value, self.cx) };
-        if value.is_err() {
-            return Ok(value);
-        }
+        let Ok(value) = (unsafe { V::load(&raw const (*found.slot).value, self.cx) }) else { return Err(Kept::Else) };
         let (head, remains) = (self.head, table.remains(found.index));
         log.at_a_stroke(self.cx.map(), [(&head.len, 2), (table.word(found.index), 1)], || {
             table.set_control(found.index, remains);

@@ -92,7 +92,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
             (key, value),
             |view, (key, _)| view.foresee(key),
             |view, log, (key, value)| view.insert_at_once(log, key, value),
-            |view, (key, value)| view.insert(key, value),
+            |view, entry| entry.and_then(|(key, value)| view.insert(key, value)),
         )
     }
 
@@ -111,7 +111,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         self.at_a_stroke(
             key,
             |view, key| view.foresee(*key),
-            |view, log, key| view.remove_at_once(log, key).map(|value| value.map(Some)),
+            |view, log, key| view.remove_at_once(log, key).map(Some),
             |view, kept| if kept == Kept::Absent { Ok(None) } else { view.remove(key) },
         )
     }
@@ -209,7 +209,7 @@ impl<K: Key + Lookup<K> + Ord, V: Share> Shared<BTreeMap<K, V>> {
         }
         self.change_at_once(
             (key, value),
-            |view, (key, value)| view.replace_at_once(key, value).map(|old| Ok(Some(old))),
+            |view, (key, value)| view.replace_at_once(key, value).map(Some),
             |view, (key, value)| view.insert(key, value),
         )
     }

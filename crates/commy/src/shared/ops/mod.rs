@@ -17,11 +17,11 @@ use super::{Hold, Shared, WriteGuard};
 use crate::error::Result;
 use crate::participant::Unlocked;
 use crate::schema::{Guarded, Share};
-use crate::sync::version;
 use crate::tx::{Cx, Log, Worker};
 
-/// What came of trying to do something briefly: it was done, or failed with nothing done; or it cannot be done so.
-type Outcome<R, N> = std::result::Result<Result<R>, N>;
+/// What came of trying to do something briefly: it was done, or nothing was. No [`Error`](crate::Error) is in what is done:
+/// such a result would be moved about in memory.
+type Outcome<R, N> = std::result::Result<R, N>;
 
 impl<T: Guarded> Shared<T> {
     /// Does one thing to the value under the lock; an error undoes it.
@@ -103,8 +103,8 @@ impl<T: Guarded> Shared<T> {
 
 impl<T: Share> Shared<T> {
     /// Does one thing to the value under the lock that `operation` does without the context of a transaction, be it by
-    /// a single store, be it at a stroke ([`Log::at_a_stroke`]); it may also fail with nothing done. What it cannot do it
-    /// leaves to `otherwise`, which gets a guard. `foresee` is called before the lock is taken, unless that is done at
+    /// a single store, be it at a stroke ([`Log::at_a_stroke`]). What it cannot do it leaves to `otherwise`, which gets a
+    /// guard, with nothing done. `foresee` is called before the lock is taken, unless that is done at
     /// once. Not for objects with a ring of changes, where nothing is done without a note.
     #[inline(always)]
     pub(super) fn briefly<I, R, N>(
@@ -128,11 +128,10 @@ impl<T: Share> Shared<T> {
         let hold = locked.inspect_err(|_| worker.end_unused(way))?;
         match operation(self.stored(), self.reader(), worker.log(way), input) {
             Ok(done) => {
-                version::count_change(self.control().version.atomic());
-                self.unlock(worker, hold);
+                self.unlock_changed(worker, hold);
                 worker.end_unused(way);
                 self.wake_sleepers();
-                done
+                Ok(done)
             }
             Err(not) => self.otherwise(way, hold, not, otherwise),
         }

@@ -76,7 +76,7 @@ impl<T: Share> Shared<Vec<T>> {
         if is_small::<T>() && !self.keeps_changes() {
             return self.change_at_once(
                 element,
-                |view, element| view.push_at_once(element).map(Ok),
+                |view, element| view.push_at_once(element),
                 |view, element| view.push(element),
             );
         }
@@ -90,11 +90,7 @@ impl<T: Share> Shared<Vec<T>> {
     #[inline]
     pub fn pop(&self) -> Result<Option<T>> {
         if is_small::<T>() && !self.keeps_changes() {
-            return self.change_at_once(
-                (),
-                |view, ()| view.pop_at_once().map(|element| Ok(Some(element))).ok_or(()),
-                |view, ()| view.pop(),
-            );
+            return self.change_at_once((), |view, ()| view.pop_at_once().map(Some).ok_or(()), |view, ()| view.pop());
         }
         self.change(|view| view.pop())
     }
@@ -195,7 +191,7 @@ impl<T: Share> Shared<VecDeque<T>> {
         if is_small::<T>() && !self.keeps_changes() {
             return self.change_at_once(
                 element,
-                |view, element| view.push_at_once(element, false).map(Ok),
+                |view, element| view.push_at_once(element, false),
                 |view, element| view.push_back(element),
             );
         }
@@ -211,7 +207,7 @@ impl<T: Share> Shared<VecDeque<T>> {
         if is_small::<T>() && !self.keeps_changes() {
             return self.change_at_once(
                 element,
-                |view, element| view.push_at_once(element, true).map(Ok),
+                |view, element| view.push_at_once(element, true),
                 |view, element| view.push_front(element),
             );
         }
@@ -230,7 +226,7 @@ impl<T: Share> Shared<VecDeque<T>> {
         if is_small::<T>() && !self.keeps_changes() {
             return self.change_at_once(
                 (),
-                |view, ()| view.pop_at_once(false).map(|element| Ok(Some(element))).ok_or(()),
+                |view, ()| view.pop_at_once(false).map(Some).ok_or(()),
                 |view, ()| view.pop_back(),
             );
         }
@@ -249,7 +245,7 @@ impl<T: Share> Shared<VecDeque<T>> {
         if is_small::<T>() && !self.keeps_changes() {
             return self.change_at_once(
                 (),
-                |view, ()| view.pop_at_once(true).map(|element| Ok(Some(element))).ok_or(()),
+                |view, ()| view.pop_at_once(true).map(Some).ok_or(()),
                 |view, ()| view.pop_front(),
             );
         }

@@ -60,8 +60,8 @@ impl<T: Key + Lookup<T> + Eq + Hash> Shared<HashSet<T>> {
         self.at_a_stroke(
             element,
             |view, element| view.foresee(element),
-            |view, log, element| view.insert_at_once(log, element).map(|done| done.map(|()| true)),
-            |view, element| view.insert(element),
+            |view, log, element| view.insert_at_once(log, element).map(|()| true),
+            |view, element| element.and_then(|element| view.insert(element)),
         )
     }
 
@@ -80,7 +80,7 @@ impl<T: Key + Lookup<T> + Eq + Hash> Shared<HashSet<T>> {
         self.at_a_stroke(
             element,
             |view, element| view.foresee(*element),
-            |view, log, element| view.remove_at_once(log, element).map(|done| done.map(|()| true)),
+            |view, log, element| view.remove_at_once(log, element).map(|()| true),
             |view, kept| if kept == Kept::Absent { Ok(false) } else { view.remove(element) },
         )
     }

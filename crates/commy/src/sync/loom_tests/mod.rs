@@ -358,8 +358,7 @@ impl Room {
             return false;
         }
         self.change(index);
-        version::count_change(&self.version);
-        self.lock().leave(me, holds, &self.version);
+        self.lock().leave_changed(me, holds, &self.version);
         true
     }
 

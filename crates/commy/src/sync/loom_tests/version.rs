@@ -51,8 +51,7 @@ impl Shelf {
         }
         let next = self.numbers[0].load(Ordering::Relaxed) + 1;
         self.numbers.iter().for_each(|number| number.store(next, Ordering::Relaxed));
-        version::count_change(&self.room.version);
-        self.room.lock().leave(me, holds, &self.room.version);
+        self.room.lock().leave_changed(me, holds, &self.room.version);
     }
 
     fn look(&self) -> Option<u64> {
