@@ -9,11 +9,11 @@
 //!
 //! ```text
 //!                          counts  flags                              counts  flags
-//! write guard                 154    154   hash overwrite                336    332
-//! read guard                  110    110   hash insert and remove        706    702
-//! push                        170    170   ordered get                   365    362
-//! push_back and pop_front     447    444   ordered insert and remove    3311   3308
-//! hash get                    175    172   read guard and look-up        281    281
+//! write guard                 165    165   hash overwrite                245    245
+//! read guard                  113    113   hash insert and remove        562    562
+//! push                        164    164   ordered get                   363    360
+//! push_back and pop_front     431    428   ordered insert and remove    3227   3227
+//! hash get                    176    173   read guard and look-up        276    276
 //! ```
 
 use super::Segment;
