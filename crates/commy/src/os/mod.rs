@@ -27,9 +27,11 @@ mod windows;
 #[cfg(windows)]
 use windows as system;
 
+mod remember;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use remember::{forget, remember, remembered};
 pub(crate) use system::{Beacon, Mapping, fork};
 
 /// What a mapping or a reopened file may be used for.

@@ -81,7 +81,7 @@ struct Workers(RefCell<Vec<Rc<Worker>>>);
 impl Drop for Workers {
     fn drop(&mut self) {
         // The thread ends. A leaked guard keeps its worker, which then never ends by itself.
-        fork::remember(0, std::ptr::null());
+        os::forget();
         for worker in self.0.get_mut().drain(..).filter(|worker| Rc::strong_count(worker) > 1) {
             worker.retire();
         }
@@ -94,7 +94,7 @@ thread_local! {
 
 /// Has the thread find a worker as the [latest](Worker::latest).
 fn remember(worker: &Rc<Worker>) {
-    fork::remember(worker.serial, Rc::as_ptr(worker).cast());
+    os::remember(worker.serial, Rc::as_ptr(worker).cast());
 }
 
 /// A thread at work in a segment.
@@ -127,7 +127,7 @@ impl Worker {
     /// Where the calling thread's worker is, if it is the one that the thread used last.
     #[inline(always)]
     fn remembered(attachment: &Attachment) -> Option<*const Worker> {
-        let (serial, latest) = fork::remembered();
+        let (serial, latest) = os::remembered();
         (serial == attachment.serial).then_some(latest.cast())
     }
 
@@ -435,8 +435,8 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if std::ptr::eq(fork::remembered().1, std::ptr::from_ref(self).cast()) {
-            fork::remember(0, std::ptr::null());
+        if std::ptr::eq(os::remembered().1, std::ptr::from_ref(self).cast()) {
+            os::forget();
         }
         if !self.is_own() {
             return;

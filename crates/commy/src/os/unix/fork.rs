@@ -10,7 +10,7 @@
 //!    whose number may soon be somebody else's; so the number stays theirs, may be closed as ever,
 //!    and leads nowhere. [`super::reopen`] gets the file back, by its path.
 //!
-//! 3. It forgets what the thread that forked has [remembered](remember): that thread is the child's only one.
+//! 3. It forgets what the thread that forked has [remembered](super::super::remember): that thread is the child's only one.
 //!
 //! The handler may only do what is safe in a signal handler: it allocates nothing and takes no
 //! lock. The watched numbers are in blocks of atomics, linked to a list that only grows.
@@ -19,7 +19,7 @@
 //! does one made without the C library's `fork`. That is why a dead process is recognised by its
 //! id, too.
 
-use std::cell::Cell;
+use super::super::forget;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::ptr;
@@ -82,21 +82,6 @@ pub(crate) fn epoch() -> u32 {
     EPOCH.load(Ordering::Relaxed)
 }
 
-thread_local! {
-    static REMEMBERED: Cell<(u64, *const ())> = const { Cell::new((0, ptr::null())) };
-}
-
-/// Has the thread remember something until it remembers something else, or finds itself in a forked child.
-pub(crate) fn remember(number: u64, place: *const ()) {
-    REMEMBERED.set((number, place));
-}
-
-/// What the thread remembers; 0 and null if that is nothing. Two loads.
-#[inline(always)]
-pub(crate) fn remembered() -> (u64, *const ()) {
-    REMEMBERED.get()
-}
-
 /// Sees to it that the handler runs in every child from now on. Cheap when it does already.
 pub(crate) fn install() {
     static INSTALLED: AtomicBool = AtomicBool::new(false);
@@ -142,7 +127,7 @@ pub(crate) fn unwatch(file: &File) {
 
 extern "C" fn in_child() {
     EPOCH.fetch_add(1, Ordering::Relaxed);
-    remember(0, ptr::null());
+    forget();
     let mut nowhere = NOWHERE.load(Ordering::Relaxed);
     if nowhere == NONE {
         nowhere = open_nowhere();
