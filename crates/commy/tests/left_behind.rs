@@ -98,6 +98,39 @@ fn the_blocks_that_the_dead_kept_are_used_by_others() {
     assert!(again * 100 >= full * 97, "{full} blocks had room, {again} have when they belong to the dead");
 }
 
+/// Of one who left, then of who took it over and left.
+#[test]
+fn a_slab_is_handed_on_from_one_to_the_next() {
+    let (_folder, path, segment) = segment(1 << 30);
+    list(&segment).write().expect("lock").reserve(100).expect("room");
+    let attach = || {
+        let attached = Segment::open(&path).expect("open");
+        // So that it has a place for its thread.
+        drop(list(&attached).write().expect("lock"));
+        attached
+    };
+    let taken = || segment.stats().expect("stats").taken;
+    let push = |who: &Segment| list(who).push(vec![1; 1500]).expect("push");
+    let [first, second] = [attach(), attach()];
+    // Slabs of two blocks each, of which one block is free.
+    (0..5).for_each(|_| push(&first));
+    drop(first);
+    let left = taken();
+    push(&second);
+    assert_eq!(taken(), left, "a slab of its own instead of the free block");
+    for _ in 0..4 {
+        list(&second).pop().expect("pop");
+        push(&second);
+    }
+    assert_eq!(taken(), left, "what the new owner frees does not come back to it");
+    list(&second).pop().expect("pop");
+    drop(second);
+    let left = taken();
+    push(&segment);
+    assert_eq!(taken(), left, "a slab of its own instead of the free block");
+    assert_eq!(segment.check().expect("check"), []);
+}
+
 /// Has a lock whose thread has ended, until it is killed.
 fn leaker(stage: &Stage) {
     let segment = Segment::open(stage.path(0)).expect("open");

@@ -1,6 +1,6 @@
 //! Stopped, not dead; dead, though it looks alive: processes that are stopped at any instant, stepped by a debugger, that
-//! live in other times, and numbers of dead processes that others have by now. Nobody alive is robbed, nobody dead is
-//! waited for. Forked children that keep their dead parents' descriptors are in `forks`.
+//! live in other times, whose clocks jump, and numbers of dead processes that others have by now. Nobody alive is robbed,
+//! nobody dead is waited for. Forked children that keep their dead parents' descriptors are in `forks`.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -8,11 +8,12 @@ mod common;
 use common::{Draw, Player, Stage, Watch, casting, is_root, play, segment, text};
 use commy::{Error, Segment, Shared};
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 #[test]
 fn role() {
@@ -20,6 +21,7 @@ fn role() {
         ("mover", mover),
         ("holder", holder),
         ("parent", parent),
+        ("jumper", jumper),
         ("mover in another time", |stage| in_another_time(stage, "mover")),
         ("holder in another time", |stage| in_another_time(stage, "holder")),
     ]);
@@ -48,16 +50,19 @@ impl Objects {
 
     /// Moves an item, and counts that.
     fn shift(&self, draw: &mut Draw) {
-        let done = self.segment.transaction(|tx| {
+        self.try_to_shift(draw).expect("a transaction");
+    }
+
+    fn try_to_shift(&self, draw: &mut Draw) -> commy::Result<()> {
+        self.segment.transaction(|tx| {
             let (mut left, mut right) = (tx.write(&self.left)?, tx.write(&self.right)?);
             let (from, to) = if draw.below(2) == 0 { (&mut *left, &mut *right) } else { (&mut *right, &mut *left) };
             if let Some(item) = from.pop()? {
                 to.insert(draw.below(to.len() as u64 + 1) as usize, item)?;
             }
-            *tx.write(&self.moves)?.view_mut() += 1;
+            *tx.write(&self.moves)?.try_view_mut()? += 1;
             Ok(())
-        });
-        done.expect("a transaction");
+        })
     }
 
     /// Sees that all is there once, that so many moves were made, and that nobody was taken for dead.
@@ -268,6 +273,159 @@ fn a_holder_whose_clock_is_another_is_not_robbed_and_its_death_is_noticed() {
         assert_eq!(objects.left.write().expect("the lock of the dead").len(), ITEMS);
         begin.expect_soon("it");
     }
+}
+
+/// Times to jump to and fro between; and which is the next, and how many jumps there were.
+static TIMES: [AtomicI32; 3] = [const { AtomicI32::new(-1) }; 3];
+static JUMPS: AtomicUsize = AtomicUsize::new(0);
+
+/// Has the clocks of this process jump, in the middle of whatever it does: what the handler of a signal may call.
+extern "C" fn jump(_: libc::c_int) {
+    let time = TIMES[JUMPS.load(Ordering::Relaxed) % TIMES.len()].load(Ordering::Relaxed);
+    // SAFETY: to another namespace, which is there. The number of the interrupted call's error stays.
+    unsafe {
+        let error = *libc::__errno_location();
+        if libc::setns(time, libc::CLONE_NEWTIME) == 0 {
+            JUMPS.fetch_add(1, Ordering::Relaxed);
+        }
+        *libc::__errno_location() = error;
+    }
+}
+
+/// Moves items in a process whose clocks jump by years, to and fro, every few milliseconds.
+fn jumper(stage: &Stage) {
+    // Only who has no other thread may jump: a child, which has this one only.
+    // SAFETY: it does nothing for which another thread may have had a lock, and ends by itself or with its parent.
+    match unsafe { libc::fork() } {
+        0 => {
+            // SAFETY: ends this process.
+            unsafe { libc::_exit(i32::from(std::panic::catch_unwind(|| move_while_it_jumps(stage)).is_err())) }
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: waits for that child.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            assert_eq!(status, 0, "the child whose clock jumps failed");
+        }
+    }
+}
+
+fn move_while_it_jumps(stage: &Stage) {
+    let open = |path: &str| File::open(path).expect("a namespace");
+    let mut times = vec![open("/proc/self/ns/time")];
+    for offset in OFFSETS {
+        // SAFETY: has effect on children only.
+        let new = unsafe { libc::unshare(libc::CLONE_NEWTIME) } == 0;
+        let offsets = format!("monotonic {offset} 0\nboottime {offset} 0\n");
+        if new && std::fs::write("/proc/self/timens_offsets", offsets).is_ok() {
+            times.push(open("/proc/self/ns/time_for_children"));
+        }
+    }
+    if times.len() < TIMES.len() {
+        return stage.say("not here");
+    }
+    TIMES.iter().zip(&times).for_each(|(place, time)| place.store(time.as_raw_fd(), Ordering::Relaxed));
+    let objects = Objects::of(Segment::open(stage.path(0)).expect("open"));
+    let every = libc::timeval { tv_sec: 0, tv_usec: 2_000 };
+    let timer = libc::itimerval { it_interval: every, it_value: every };
+    // SAFETY: a handler that calls nothing but what one may call, and a timer for its signal.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        let handler = libc::sigaction {
+            sa_sigaction: jump as extern "C" fn(libc::c_int) as usize,
+            sa_flags: libc::SA_RESTART,
+            ..std::mem::zeroed()
+        };
+        assert_eq!(libc::sigaction(libc::SIGALRM, &raw const handler, std::ptr::null_mut()), 0);
+        assert_eq!(libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()), 0);
+    }
+    let (mut draw, mut moves, mut gave_up, mut largest) = (Draw::new(9), 0, 0, Duration::ZERO);
+    while moves < 3_000 || JUMPS.load(Ordering::Relaxed) < 300 {
+        let begin = Instant::now();
+        match objects.try_to_shift(&mut draw) {
+            Ok(()) => moves += 1,
+            // It has waited for years, by its own clock.
+            Err(Error::LockTimeout { .. }) => gave_up += 1,
+            Err(error) => panic!("{error}"),
+        }
+        largest = largest.max(begin.elapsed());
+    }
+    let off = libc::itimerval { it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 }, ..timer };
+    let off = libc::itimerval { it_value: off.it_interval, ..off };
+    // SAFETY: stops the timer.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const off, std::ptr::null_mut()) };
+    assert!(largest > Duration::from_secs(9_000), "the clock did not jump in the middle of anything");
+    stage.say(moves);
+    stage.say(format!("{gave_up} gave up, {} jumps", JUMPS.load(Ordering::Relaxed)));
+}
+
+#[test]
+fn who_works_while_its_clock_jumps_by_years_loses_nothing_and_robs_nobody() {
+    if !is_root() {
+        return eprintln!("only root can live in another time");
+    }
+    let (_folder, path, segment) = segment(1 << 30);
+    let objects = Objects::of(segment);
+    let mut jumper = Player::start("jumper", &[text(&path)]);
+    let mut mover = Player::start("mover", &[text(&path), "5"]);
+    mover.hear();
+    let said = jumper.hear();
+    let moves = dismiss(vec![mover]);
+    if said == "not here" {
+        return eprintln!("this system has no other times");
+    }
+    println!("{said} moves, {}; {moves} of the other", jumper.hear());
+    jumper.end_well();
+    objects.are_whole(moves + said.parse::<u64>().expect("a number"));
+}
+
+/// How often this program has looked at the clock on the wall.
+static LOOKED: AtomicU64 = AtomicU64::new(0);
+
+/// Stands before that of the C library, for this whole program: the clock on the wall shows another year each time.
+///
+/// # Safety
+/// As that of the C library.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> libc::c_int {
+    // SAFETY: asks the system, and changes what it gave, where the caller wants it.
+    unsafe {
+        let result = libc::syscall(libc::SYS_clock_gettime, clock, time) as libc::c_int;
+        if result == 0 && [libc::CLOCK_REALTIME, libc::CLOCK_REALTIME_COARSE].contains(&clock) {
+            let looked = LOOKED.fetch_add(1, Ordering::Relaxed);
+            (*time).tv_sec = (looked % 50) as libc::time_t * 365 * 86_400;
+        }
+        result
+    }
+}
+
+#[test]
+fn nobody_looks_at_the_clock_on_the_wall_which_jumps_by_years() {
+    let (folder, path, segment) = segment(1 << 30);
+    let objects = Objects::of(segment);
+    let looked = LOOKED.load(Ordering::Relaxed);
+    let mut draw = Draw::new(6);
+    (0..100).for_each(|_| objects.shift(&mut draw));
+    let held = objects.left.write().expect("lock");
+    let other = Segment::options().lock_timeout(Duration::from_millis(20)).open(&path).expect("open");
+    let refused = std::thread::scope(|scope| {
+        scope.spawn(|| Objects::of(other).try_to_shift(&mut Draw::new(1)).map_err(|error| error.to_string())).join()
+    });
+    assert!(refused.expect("a thread").is_err(), "the lock was not waited for");
+    drop(held);
+    let version = objects.left.version();
+    assert!(!objects.left.wait(version, Duration::from_millis(20)).is_ok_and(|seen| seen != version));
+    objects.segment.heartbeat().expect("a heartbeat");
+    assert!(!objects.segment.participants().is_empty());
+    objects.segment.shrink_to_usage().expect("shrink");
+    objects.segment.snapshot(folder.path().join("copy")).expect("a copy");
+    objects.are_whole(100);
+    assert_eq!(LOOKED.load(Ordering::Relaxed), looked, "the library looked at it");
+    // Whoever looks is seen, and led astray.
+    let (first, second) = (SystemTime::now(), SystemTime::now());
+    let apart = second.duration_since(first).unwrap_or_else(|back| back.duration());
+    assert!(apart > Duration::from_secs(300 * 86_400), "the clock on the wall did not jump");
+    assert!(LOOKED.load(Ordering::Relaxed) >= looked + 2);
 }
 
 #[test]

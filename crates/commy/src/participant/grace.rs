@@ -108,3 +108,27 @@ impl Attachment {
         })
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use crate::Segment;
+    use std::time::Duration;
+
+    #[test]
+    fn who_reads_without_a_lock_is_waited_for_until_it_has_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let one = Segment::create(dir.path().join("s.commy")).unwrap();
+        let other = Segment::open(one.path()).unwrap();
+        for segment in [&one, &other] {
+            segment.open_or_create::<u64>("x").unwrap().store(1).unwrap();
+        }
+        let wait = || one.attachment().wait_for_unlocked(Duration::from_millis(20));
+        assert!(wait());
+        for _ in 0..3 {
+            let reads = other.unlocked().expect("its thread has a slot");
+            assert!(!wait(), "storage would be given back beneath who reads");
+            drop(reads);
+            assert!(wait());
+        }
+    }
+}

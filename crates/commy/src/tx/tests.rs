@@ -188,6 +188,41 @@ fn an_operation_that_fails_in_the_middle_is_undone_and_the_rest_stays() {
     assert_eq!(segment.stats().unwrap().allocated, base);
 }
 
+#[test]
+fn what_a_part_that_fails_changed_once_more_is_again_what_the_transaction_had_made_of_it() {
+    let (_dir, segment) = segment(64 << 20);
+    let (map, object) = (segment.map(), anchor(&segment));
+    let guard = object.write().unwrap();
+    let block = guard.cx().alloc(80, 8).unwrap();
+    let words: Vec<_> = (0..10).map(|index| map.word(block + index * 8).unwrap()).collect();
+    let all = || words.iter().map(|word| word.get()).collect::<Vec<_>>();
+    words.iter().for_each(|word| word.put(1));
+    guard.commit().unwrap();
+    let guard = object.write().unwrap();
+    let cx = guard.cx();
+    // One word by itself is logged otherwise than many, and what is logged of many is remembered by the first.
+    let set = |value| {
+        cx.keep(words[1], 9)?;
+        words[1..].iter().for_each(|word| word.put(value));
+        cx.set(words[0], value)
+    };
+    set(2).unwrap();
+    for _ in 0..3 {
+        let failed: crate::Result<()> = cx.atomically(|| {
+            set(3)?;
+            let within: crate::Result<()> = cx.atomically(|| set(4).and(Err(crate::Error::ReadOnly)));
+            assert!(within.is_err());
+            assert_eq!(all(), [3; 10], "the part within was not undone");
+            Err(crate::Error::ReadOnly)
+        });
+        assert!(failed.is_err());
+        assert_eq!(all(), [2; 10], "what came before the part is not as it was");
+    }
+    cx.atomically(|| set(5)).unwrap();
+    guard.rollback();
+    assert_eq!(all(), [1; 10]);
+}
+
 /// On a damaged file: the chunk in which the log shall go on after a rollback cannot be given back, since its page is free.
 #[test]
 fn a_log_that_does_not_find_its_place_after_a_rollback_writes_nowhere_else() {

@@ -98,7 +98,7 @@ pub const MUTANTS: &[Mutant] = &[
         LOG,
         "what was logged before a savepoint counts as logged after it",
         ("self.floor.set(here.len); self.next_round();", "self.floor.set(here.len);"),
-        (Unit, "an_extend_that_fails_leaves_what_the_same_transaction_did_before_it"),
+        (Unit, "what_a_part_that_fails_changed_once_more_is_again_what_the_transaction_had_made_of_it"),
     ),
     of(
         RECORD,
@@ -182,6 +182,12 @@ pub const MUTANTS: &[Mutant] = &[
         "what a dead collector did is not repeated",
         ("Slab::at(&actor.at.map, start)?.collect(actor);", ""),
         (Images, "blocks_of_another"),
+    ),
+    of(
+        SLAB,
+        "a slab that is taken over keeps its owner",
+        ("meta.info.put(Info { owner: heap.actor.index as u16 + 1, ..info }.pack());", "let _ = info;"),
+        (File("left_behind"), "a_slab_is_handed_on_from_one_to_the_next"),
     ),
     of(
         LOCK,
@@ -276,7 +282,7 @@ pub const MUTANTS: &[Mutant] = &[
         ("sync", "sync/notify.rs"),
         "waking begins no new round",
         ("word.wrapping_add(1)", "word & !ASLEEP"),
-        (Loom, "notify"),
+        (Loom, "who_armed_before_a_change_does_not_sleep_on_the_bit_of_who_arms_after_it"),
     ),
     of(
         HASH,
@@ -319,6 +325,12 @@ pub const MUTANTS: &[Mutant] = &[
         "entries that run over the end of the old table are not logged",
         ("keep(old, 0, part.wrapped)?;", ""),
         (Unit, "containers::hash"),
+    ),
+    of(
+        MIGRATE,
+        "entries that run over the ends of the new table's parts are not logged",
+        ("keep(new, begin, begin + reach(keys, new, begin, ready))?;", ""),
+        (Unit, "a_rollback_of_the_last_step_of_a_move_takes_back_what_ran_over_the_ends_of_the_parts"),
     ),
     of(
         INSERT,
@@ -451,7 +463,7 @@ pub const MUTANTS: &[Mutant] = &[
         GRACE,
         "nobody is waited for who reads without a lock",
         ("while seen & 1 == 1 && reading", "while !MUTANT && seen & 1 == 1 && reading"),
-        (File("left_behind"), "who_reads_without_a_lock_keeps_the_storage_that_it_reads"),
+        (Unit, "who_reads_without_a_lock_is_waited_for_until_it_has_ended"),
     ),
     of(
         GRACE,
@@ -475,7 +487,7 @@ pub const MUTANTS: &[Mutant] = &[
         PAUSE,
         "no barrier between having all stand still and looking who is busy",
         ("pause.publish(STILL | me); heavy_fence()?;", "pause.publish(STILL | me);"),
-        (Loom, "nothing_is_copied_that_somebody_is_changing"),
+        (Loom, "nothing_is_copied_that_somebody_with_guards_is_changing"),
     ),
     of(
         PAUSE,

@@ -12,8 +12,9 @@
 //!    cannot tell.
 //! 3. No process of that id: gone. The kernel is asked by signal 0, not by `/proc`, which may hide
 //!    the processes of other users.
-//! 4. It has another start time: gone. It is a zombie whose last thread has ended: gone. (A main
-//!    thread that ended before the others looks like a zombie too, but its process lives.)
+//! 4. It has another start time, told by the clock that it was told by before: gone. It is a zombie
+//!    whose last thread has ended: gone. (A main thread that ended before the others looks like a
+//!    zombie too, but its process lives.)
 //!
 //! Who the calling process is, is cached without a lock that a fork could catch in another thread's
 //! hands for ever.
@@ -63,7 +64,13 @@ pub fn is_gone(process: &ProcessId) -> Option<bool> {
         return Some(true);
     }
     match stat::read(pid) {
-        Some(now) if now.start != process.start => Some(true),
+        Some(now) if now.start != process.start => {
+            // Or this process has entered another namespace of clocks, by which all starts are others: so the other
+            // one is looked at again, between two looks at oneself.
+            let as_ever = || start_and_namespace(std::process::id()) == Some((here.start, here.namespace));
+            let differs = as_ever() && stat::read(pid).is_some_and(|now| now.start != process.start) && as_ever();
+            differs.then_some(true)
+        }
         Some(now) => Some(now.ended),
         // It may have ended since the last question.
         None if !exists(pid) => Some(true),

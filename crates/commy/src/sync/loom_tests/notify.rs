@@ -136,6 +136,20 @@ fn two_who_change_at_once_leave_nobody_asleep() {
     });
 }
 
+#[test]
+fn who_armed_before_a_change_does_not_sleep_on_the_bit_of_who_arms_after_it() {
+    explore(3, || {
+        let dormitory = Dormitory::new(1);
+        let armed = dormitory.notify().arm();
+        let (writer, late) = (dormitory.clone(), dormitory.clone());
+        let writer = thread::spawn(move || writer.notify().changed());
+        let late = thread::spawn(move || late.notify().arm());
+        dormitory.notify().sleep(armed, PATIENT);
+        writer.join().expect("a writer");
+        late.join().expect("one who arms and sees that there was a change");
+    });
+}
+
 /// What the lock is good for: without it, the version may be loaded before and the bit stored after the
 /// other side did the same.
 #[test]
