@@ -1,6 +1,7 @@
 //! Many at once: connections, and watchers of one object of which one does not read.
 //!
-//! `COMMY_CONNECTIONS=2000 COMMY_WATCHERS=1000` are the sizes that the server is meant for; without, it is less.
+//! `COMMY_CONNECTIONS=2000 COMMY_WATCHERS=1000` are the sizes that the server is meant for; without, it is less. `COMMY_WRITES`
+//! and `COMMY_RING` are how many changes there are, and how many of them the object keeps.
 // Counts descriptors and memory as Linux tells of them.
 #![cfg(unix)]
 
@@ -10,6 +11,7 @@ use common::{LONG, Place, Raw, size};
 use commy_server::Limits;
 use commy_wire::*;
 use serde_json::json;
+use std::collections::HashMap;
 
 /// Lets this process have as many files open as it may at all.
 fn many_files() {
@@ -66,30 +68,82 @@ async fn a_crowd_is_served_at_once_and_told_when_the_server_stops() {
     stopping.await.unwrap();
 }
 
+/// Watches of the connection that stalls: so many times as much is sent to it, which no buffers of the system hold.
+const OF_ONE: u64 = 32;
+
+fn watch(id: u64) -> Request {
+    let watch = Watch { object: "ring".into(), path: String::new(), since: None };
+    Request { id, service: Some("acme/orders".into()), call: Call::Watch(watch) }
+}
+
+/// What a watcher has been told.
+#[derive(Default)]
+struct Told {
+    version: u64,
+    lagged: bool,
+    /// It has seen the last change.
+    over: bool,
+}
+
+impl Told {
+    /// Takes an event, which must go on where the one before ended.
+    fn hear(&mut self, event: Event) {
+        self.lagged |= matches!(event, Event::Lagged { .. });
+        match event {
+            Event::Changes { changes, .. } => {
+                for change in changes {
+                    assert_eq!(change.version, self.version + 1, "a change is missing, and it was not told");
+                    self.version = change.version;
+                    self.over |= change.key == Some(json!("last"));
+                }
+            }
+            Event::Value { version, value, .. } | Event::Lagged { version, value, .. } => {
+                assert!(version >= self.version);
+                self.version = version;
+                self.over |= value.get("last").is_some();
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_watcher_that_does_not_read_holds_up_nobody_and_takes_no_memory() {
+async fn a_watcher_that_does_not_read_holds_up_nobody_takes_no_memory_and_is_told_what_it_missed() {
     many_files();
     let count = size("COMMY_WATCHERS", 100);
     let writes = size("COMMY_WRITES", 600) as u64;
-    let place = Place::with(Limits { connections: count + 10, ..Limits::default() }).await;
+    // Fewer than are made, so that whoever stalls lags; and more than those have to catch up with who only have to wait for a
+    // processor.
+    let kept = size("COMMY_RING", 200) as u64;
+    // Nobody is given up for not reading.
+    let limits = Limits { connections: count + 10, idle: 3600, ..Limits::default() };
+    let place = Place::with(limits).await;
     let service = place.service("acme", "orders").await;
     let create = ObjectCreate {
         object: "ring".into(),
         r#type: "BTreeMap<String, u64>".into(),
-        // It holds fewer than are made: whoever stalls lags.
-        changes: Some(50),
+        changes: Some(kept),
         ..ObjectCreate::default()
     };
     let ring = service.create_object_as(create).await.unwrap();
     let mut all = Vec::new();
-    for _ in 0..count {
+    for _ in 1..count {
         let mut raw = Raw::with_key(&place, &place.key).await;
-        let watch = Watch { object: "ring".into(), path: String::new(), since: None };
-        let request = Request { id: 5, service: Some("acme/orders".into()), call: Call::Watch(watch) };
-        assert!(matches!(raw.ask(&request).await, Some(Message::Reply { id: 5, .. })));
+        assert!(matches!(raw.ask(&watch(5)).await, Some(Message::Reply { id: 5, .. })));
         all.push(raw);
     }
-    let mut stalled = all.pop().unwrap();
+    let mut stalled = Raw::with_key(&place, &place.key).await;
+    let mut told: HashMap<u64, Told> = HashMap::new();
+    for id in 1..=OF_ONE {
+        assert!(stalled.send(encode(Encoding::Json, &watch(id)), false).await);
+    }
+    while told.len() < OF_ONE as usize {
+        match stalled.next().await.unwrap() {
+            Message::Reply { id, result: Reply::Watching { .. } } => drop(told.insert(id, Told::default())),
+            Message::Event { watch, event } => told.get_mut(&watch).unwrap().hear(event),
+            other => panic!("{other:?}"),
+        }
+    }
     let begin = memory();
     let writer = tokio::spawn({
         let ring = ring.clone();
@@ -107,56 +161,41 @@ async fn a_watcher_that_does_not_read_holds_up_nobody_and_takes_no_memory() {
         .into_iter()
         .map(|mut raw| {
             tokio::spawn(async move {
-                let mut last = 0;
-                loop {
+                let mut told = Told::default();
+                while !told.over {
                     match raw.next().await.unwrap() {
-                        Message::Event { event: Event::Changes { changes, .. }, .. } => {
-                            for change in changes {
-                                assert_eq!(change.version, last + 1, "a change is missing, and it was not told");
-                                last = change.version;
-                                if change.key == Some(json!("last")) {
-                                    return last;
-                                }
-                            }
-                        }
-                        Message::Event { event: Event::Value { version, value, .. }, .. }
-                        | Message::Event { event: Event::Lagged { version, value, .. }, .. } => {
-                            assert!(version >= last);
-                            last = version;
-                            if value.get("last").is_some() {
-                                return last;
-                            }
-                        }
+                        Message::Event { event, .. } => told.hear(event),
                         other => panic!("{other:?}"),
                     }
                 }
+                told
             })
         })
         .collect();
-    let version = tokio::time::timeout(LONG * 5, writer).await.unwrap().unwrap();
+    let start = std::time::Instant::now();
+    let version = writer.await.unwrap();
+    let written = start.elapsed();
+    let mut others = 0usize;
     for reader in readers {
-        assert_eq!(tokio::time::timeout(LONG, reader).await.unwrap().unwrap(), version);
+        let told = reader.await.unwrap();
+        assert_eq!(told.version, version);
+        others += usize::from(told.lagged);
     }
+    let all_told = start.elapsed();
     // Server and clients are in this process: what each watcher takes is small, whatever was written.
     let grown = memory().saturating_sub(begin);
     assert!(grown < 64 * 1024 + count * 64, "{grown} KiB more than before");
     // The one that stalled reads on: it is told that it lagged, and has the last value in the end.
-    let mut lagged = 0;
-    loop {
-        match stalled.next().await.unwrap() {
-            Message::Event { event: Event::Lagged { value, .. }, .. } => {
-                lagged += 1;
-                if value.get("last").is_some() {
-                    break;
-                }
-            }
-            Message::Event { event: Event::Changes { changes, .. }, .. }
-                if changes.iter().any(|change| change.key == Some(json!("last"))) =>
-            {
-                break;
-            }
-            _ => {}
-        }
+    while told.values().any(|told| !told.over) {
+        let Some(Message::Event { watch, event }) = stalled.next().await else { panic!("it was given up") };
+        told.get_mut(&watch).unwrap().hear(event);
     }
-    println!("the one that stalled lagged {lagged} times; {grown} KiB more memory");
+    let lagged = told.values().filter(|told| told.lagged).count();
+    assert!(told.values().all(|told| told.version == version));
+    assert!(lagged > 0, "the one that stalled was sent {writes} changes, and has missed none");
+    println!(
+        "{writes} writes took {written:.1?}, until all had been told {all_told:.1?}; {lagged} of the {OF_ONE} watches of the one \
+         that stalled lagged, and {others} of the {} others; {grown} KiB more memory",
+        count - 1
+    );
 }

@@ -56,7 +56,7 @@ impl Catalog {
         let limit = asked.limit.unwrap_or(100).min(MOST_ROWS);
         let rows = sqlx::query(
             "SELECT id, at, principal, action, subject, allowed, detail FROM audit \
-             WHERE id < $1 AND ($2 IS NULL OR tenant = $2) ORDER BY id DESC LIMIT $3",
+             WHERE id < $1 AND (tenant = $2 OR $2 IS NULL) ORDER BY id DESC LIMIT $3",
         );
         let rows = rows.bind(before).bind(tenant.map(|id| id as i64)).bind(i64::from(limit));
         let rows = rows.fetch_all(&self.pool).await.map_err(unavailable)?;

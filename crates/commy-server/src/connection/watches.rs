@@ -53,7 +53,9 @@ enum Follows {
     /// The newest value, if it has another version than this and is another than that of this hash.
     Value { version: Option<u64>, hash: u64 },
     /// Every change. All changes of the version `whole` were told.
-    Changes { changes: Changes, whole: u64, first: bool },
+    Changes { changes: Changes, whole: u64 },
+    /// Every change, once the value was told: the first time, or since so many changes were missed.
+    Anew { missed: Option<u64> },
 }
 
 /// The watches of a connection.
@@ -109,12 +111,12 @@ impl Watches {
         // Before it is looked at, so that nothing happens in between.
         object.hub().join(&waker);
         let version = object.dynamic().version();
-        let follows = if object.every_change() {
-            let whole = asked.since.unwrap_or(version);
-            let changes = object.dynamic().changes_since(whole).map_err(of_library)?;
-            Follows::Changes { changes, whole, first: asked.since.is_none() }
-        } else {
-            Follows::Value { version: asked.since, hash: 0 }
+        let follows = match asked.since {
+            Some(whole) if object.every_change() => {
+                Follows::Changes { changes: object.dynamic().changes_since(whole).map_err(of_library)?, whole }
+            }
+            None if object.every_change() => Follows::Anew { missed: None },
+            since => Follows::Value { version: since, hash: 0 },
         };
         let every_change = object.every_change();
         let key = asked.path.clone();
@@ -291,7 +293,7 @@ impl Watch {
         let name = self.object.dynamic().name();
         let object = service.object(name).map_err(|_| commy::Error::Removed { name: name.to_owned() })?;
         object.hub().join(&self.waker);
-        if let Follows::Changes { changes, whole, .. } = &mut self.follows {
+        if let Follows::Changes { changes, whole } = &mut self.follows {
             *changes = object.dynamic().changes_since(*whole)?;
         }
         (self.service, self.object) = (service, object);
@@ -314,55 +316,96 @@ impl Watch {
                 let same = !self.path.is_empty() && now == hash;
                 Ok((!same).then_some(Event::Value { found, value, version }))
             }
-            Follows::Changes { first: true, .. } => {
+            Follows::Changes { .. } => self.look_at_changes(),
+            Follows::Anew { missed } => {
+                let missed = *missed;
                 let (found, value, version) = self.value()?;
                 let changes = self.object.dynamic().changes_since(version)?;
-                self.follows = Follows::Changes { changes, whole: version, first: false };
+                self.follows = Follows::Changes { changes, whole: version };
                 self.waker.set();
-                Ok(Some(Event::Value { found, value, version }))
+                Ok(Some(match missed {
+                    Some(missed) => Event::Lagged { missed, found, value, version },
+                    None => Event::Value { found, value, version },
+                }))
             }
-            Follows::Changes { .. } => self.look_at_changes(),
         }
     }
 
     fn look_at_changes(&mut self) -> commy::Result<Option<Event>> {
-        let Follows::Changes { changes, whole, .. } = &mut self.follows else { return Ok(None) };
-        let mut told = Vec::new();
-        let mut last = *whole;
-        for _ in 0..AT_ONCE {
-            match changes.next(Duration::ZERO) {
-                Ok(Some(change)) => {
-                    if change.version() != last {
-                        *whole = last;
-                        last = change.version();
-                    }
-                    let key = change.key()?.map(|key| key.to_json());
-                    // A key that is not known may be any.
-                    let other = key.as_ref().is_some_and(|key| !self.key.is_empty() && !is_key(key, &self.key));
-                    if !other {
-                        let operation = kind(change.operation());
-                        told.push(Change { version: change.version(), operation, key });
-                    }
-                }
-                Ok(None) => {
-                    *whole = last;
-                    let resume = *whole;
-                    return Ok((!told.is_empty()).then_some(Event::Changes { changes: told, resume }));
-                }
-                Err(commy::Error::Lagged { missed, .. }) => {
-                    let (found, value, version) = self.value()?;
-                    let changes = self.object.dynamic().changes_since(version)?;
-                    self.follows = Follows::Changes { changes, whole: version, first: false };
-                    self.waker.set();
-                    return Ok(Some(Event::Lagged { missed, found, value, version }));
-                }
-                Err(error) => return Err(error),
+        let Follows::Changes { changes, whole } = &mut self.follows else { return Ok(None) };
+        let next = || match changes.next(Duration::ZERO)? {
+            Some(change) => {
+                let key = change.key()?.map(|key| key.to_json());
+                Ok(Some(Change { version: change.version(), operation: kind(change.operation()), key }))
+            }
+            None => Ok(None),
+        };
+        let Gathered { told, whole: resume, then } = gather(*whole, &self.key, next)?;
+        *whole = resume;
+        match then {
+            Then::Wait => {}
+            Then::GoOn => self.waker.set(),
+            // From here on it is known only to us that something was missed: it is remembered until it was told.
+            Then::Anew { missed } => {
+                self.follows = Follows::Anew { missed: Some(missed) };
+                self.waker.set();
             }
         }
-        self.waker.set();
-        let resume = *whole;
         Ok((!told.is_empty()).then_some(Event::Changes { changes: told, resume }))
     }
+}
+
+/// Changes to be told at once.
+struct Gathered {
+    told: Vec<Change>,
+    /// All changes of this version are told with these.
+    whole: u64,
+    then: Then,
+}
+
+/// What comes after them.
+#[derive(Debug, PartialEq)]
+enum Then {
+    /// Nothing yet.
+    Wait,
+    /// Perhaps more.
+    GoOn,
+    /// So many were overwritten.
+    Anew { missed: u64 },
+}
+
+/// Takes what `next` gives, as far as it is to be told of a watch of `key`. What was taken does not come again: so an error
+/// behind it waits until the next time.
+///
+/// # Errors
+/// Nothing was taken then; but for what will not be otherwise the next time, either, which ends the watch.
+fn gather(
+    mut whole: u64,
+    key: &str,
+    mut next: impl FnMut() -> commy::Result<Option<Change>>,
+) -> commy::Result<Gathered> {
+    let mut told = Vec::new();
+    let mut last = whole;
+    for taken in 0..AT_ONCE {
+        let change = match next() {
+            Ok(Some(change)) => change,
+            Ok(None) => return Ok(Gathered { told, whole: last, then: Then::Wait }),
+            Err(commy::Error::Lagged { missed, .. }) => {
+                return Ok(Gathered { told, whole, then: Then::Anew { missed } });
+            }
+            Err(commy::Error::LockTimeout { .. }) if taken > 0 => break,
+            Err(error) => return Err(error),
+        };
+        if change.version != last {
+            (whole, last) = (last, change.version);
+        }
+        // A key that is not known may be any.
+        let other = change.key.as_ref().is_some_and(|of| !key.is_empty() && !is_key(of, key));
+        if !other {
+            told.push(change);
+        }
+    }
+    Ok(Gathered { told, whole, then: Then::GoOn })
 }
 
 /// Whether a key is the first step of a path.
@@ -385,5 +428,43 @@ fn kind(operation: Operation) -> ChangeKind {
         Operation::Cleared => ChangeKind::Cleared,
         Operation::Replaced => ChangeKind::Replaced,
         _ => ChangeKind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(version: u64, key: &str) -> Change {
+        Change { version, operation: ChangeKind::Inserted, key: Some(Json::from(key)) }
+    }
+
+    fn locked() -> commy::Error {
+        commy::Error::LockTimeout { what: "ring".into(), holder: 1, held_for: Duration::ZERO }
+    }
+
+    /// Gathers from what comes in this order.
+    fn gathered(key: &str, coming: Vec<commy::Result<Option<Change>>>) -> commy::Result<Gathered> {
+        let mut coming = coming.into_iter();
+        gather(1, key, || coming.next().unwrap())
+    }
+
+    #[test]
+    fn changes_that_were_taken_are_told_although_the_object_is_locked_behind_them() {
+        let found = gathered("", vec![Ok(Some(change(2, "a"))), Ok(Some(change(3, "b"))), Err(locked())]).unwrap();
+        assert_eq!((found.told.len(), found.then), (2, Then::GoOn));
+        // There may be more of the last version.
+        assert_eq!(found.whole, 2);
+        // And if there is nothing to be told of them, neither are they taken for nothing.
+        let found = gathered("c", vec![Ok(Some(change(2, "a"))), Ok(Some(change(3, "b"))), Err(locked())]).unwrap();
+        assert_eq!((found.told.len(), found.whole, found.then), (0, 2, Then::GoOn));
+        assert!(gathered("", vec![Err(locked())]).is_err());
+    }
+
+    #[test]
+    fn what_was_missed_is_told_behind_what_was_taken() {
+        let lagged = commy::Error::Lagged { name: "ring".into(), missed: 7 };
+        let found = gathered("", vec![Ok(Some(change(2, "a"))), Err(lagged)]).unwrap();
+        assert_eq!((found.told.len(), found.whole, found.then), (1, 1, Then::Anew { missed: 7 }));
     }
 }
