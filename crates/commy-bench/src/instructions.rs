@@ -5,10 +5,12 @@
 //! The processor's trap flag makes each instruction of this thread end in a SIGTRAP, whose handler counts.
 
 use crate::bench::*;
-use commy::Shared;
+use commy::{FreeListAllocator, Shared};
+use std::alloc::Layout;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// Calls that are not counted: so many that the thread is favoured, as who does it again and again is.
 const WARM: u64 = 600;
@@ -91,6 +93,13 @@ fn measure() -> Vec<(&'static str, u64)> {
             }),
         ),
     ];
+    // SAFETY: nothing is lent.
+    let blocks = unsafe { FreeListAllocator::from_segment(segment, Duration::from_secs(60)).unwrap() };
+    for (name, size) in [("allocate and deallocate 64 B", 64), ("allocate and deallocate 256 KiB", 256 << 10)] {
+        let layout = Layout::from_size_align(size, 8).unwrap();
+        let pair = |_| blocks.deallocate(black_box(blocks.allocate(black_box(layout)).unwrap().cast()), layout);
+        all.push((name, median(pair)));
+    }
     let keys: Vec<String> = (0..WARM + 31).map(text).collect();
     let find = |i: u64| assert!(texts.read().unwrap().contains_key(keys[i as usize].as_str()));
     all.push(("read guard and look-up of a string", median(find)));

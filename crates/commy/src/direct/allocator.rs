@@ -133,16 +133,26 @@ impl FreeListAllocator {
     /// [`Error::OutOfSpace`]; [`Error::BadArgument`] for an alignment above 4096.
     #[inline]
     pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>> {
+        if let Some(mut blocks) = self.home.blocks.lock_as_favoured()
+            && let Some(block) = blocks.take_stocked(layout)
+        {
+            return Ok(NonNull::slice_from_raw_parts(block, layout.size()));
+        }
+        self.allocate_otherwise(layout)
+    }
+
+    #[cold]
+    fn allocate_otherwise(&self, layout: Layout) -> Result<NonNull<[u8]>> {
         if layout.size() == 0 {
             let aligned = NonNull::new(std::ptr::without_provenance_mut(layout.align()));
             return Ok(NonNull::slice_from_raw_parts(aligned.unwrap_or(NonNull::dangling()), 0));
         }
-        let taken = self.home.blocks.lock().take(&self.home, layout);
+        let taken = self.home.blocks.lock().fetch(&self.home, layout);
         let block = match taken {
             Err(Error::OutOfSpace { .. }) => {
                 let mut blocks = self.home.blocks.lock();
                 blocks.clear_out()?;
-                blocks.take(&self.home, layout)?
+                blocks.fetch(&self.home, layout)?
             }
             taken => taken?,
         };
@@ -157,11 +167,32 @@ impl FreeListAllocator {
     #[inline]
     #[track_caller]
     pub fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) {
-        if let Err(error) = self.try_deallocate(ptr, layout)
+        if !self.put_in_stock(ptr, layout) {
+            self.deallocate_otherwise(ptr, layout);
+        }
+    }
+
+    #[inline]
+    fn put_in_stock(&self, ptr: NonNull<u8>, layout: Layout) -> bool {
+        self.home.blocks.lock_as_favoured().is_some_and(|mut blocks| blocks.put_in_stock(ptr, layout))
+    }
+
+    #[cold]
+    #[track_caller]
+    fn deallocate_otherwise(&self, ptr: NonNull<u8>, layout: Layout) {
+        if let Err(error) = self.give_back(ptr, layout)
             && !std::thread::panicking()
         {
             panic!("deallocate: {error}");
         }
+    }
+
+    #[cold]
+    fn give_back(&self, ptr: NonNull<u8>, layout: Layout) -> Result<()> {
+        if layout.size() == 0 {
+            return Ok(());
+        }
+        self.home.blocks.lock().give_back(&self.home, ptr, layout)
     }
 
     /// As [`deallocate`](FreeListAllocator::deallocate).
@@ -171,10 +202,7 @@ impl FreeListAllocator {
     /// is changed then.
     #[inline]
     pub fn try_deallocate(&self, ptr: NonNull<u8>, layout: Layout) -> Result<()> {
-        if layout.size() == 0 {
-            return Ok(());
-        }
-        self.home.blocks.lock().give_back(&self.home, ptr, layout)
+        if self.put_in_stock(ptr, layout) { Ok(()) } else { self.give_back(ptr, layout) }
     }
 
     /// Bytes that are handed out to containers and blocks, rounded up to the sizes that blocks have. Containers without a name that no

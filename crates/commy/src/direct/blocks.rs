@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! in the file, .direct/blocks/OWNER/1:                in the process:
-//!   a vector of chunks of 64 vectors of bytes, each     what is noted of each element: offset, layout, whether
-//!   having one block: full if it is handed out,           it is handed out, in stock, or without a block
-//!   empty if it is in stock                             offset of a block -> its element
-//!   [[ |full| |full| |empty| |-| ...][...]]             stock: elements by size class; chunks: where each is
+//!   tally: bytes in stock; table: a vector of           notes: address and room of each element's block
+//!   chunks of 64 vectors of bytes, each with            places: address -> its element, and as what it is handed out
+//!   the capacity of one block, or without               stock: blocks by size class
+//!   (tally, [[ |block| |-| |block| ...][...]])          chunks: which elements have blocks
 //! ```
 //!
 //! Chunks, so that the table needs no room for itself once more in order to grow, and goes where there are no blocks: one
@@ -13,33 +13,32 @@
 //!
 //! So a block is what a vector of bytes has, and whoever removes the object, in the name of a dead owner too, gives the
 //! blocks back with it; nobody needs to know more of it. Small blocks are taken, and given back, several at a time, in
-//! one transaction of that object. In between they are in stock: handing one out is a note, and a store of one word,
-//! the length of its vector, by which others know how much is in stock.
+//! one transaction of that object. In between they are in stock: handing one out is a note in the process, and a store
+//! of one word, the tally, by which others know how much is in stock.
 //!
 //! What is noted in the process is of this process: a forked child knows nothing of its parent's.
 
+use super::chunks::{CHUNK, Chunks};
 use super::home::Home;
 use super::places::Places;
-use crate::alloc::classes::{CLASSES, class_of};
+use crate::alloc::classes::{CLASSES, class_of, size_of_class};
 use crate::alloc::footprint;
-use crate::containers::VecHeader;
+use crate::containers::{VecHeader, VecView};
 use crate::error::{Error, Result};
+use crate::layout::Word;
 use crate::schema::{Registry, Share};
-use crate::shared::Shared;
+use crate::shared::{Shared, close};
 use crate::tx::Cx;
 use std::alloc::Layout;
-use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 /// The largest alignment of a block.
 const MOST_ALIGN: usize = 4096;
 /// Blocks that are taken at once, at most.
-const MOST_AT_ONCE: u64 = 32;
+const MOST_AT_ONCE: usize = 32;
 /// Of the limit, the part that the blocks taken at once may be.
 const PART: u64 = 1024;
-/// Elements of a chunk: their headers are a block of a slab, and which of them have blocks is a word.
-const CHUNK: usize = u64::BITS as usize;
 
 /// A block as a value: the memory of a vector of bytes.
 struct Block {
@@ -85,60 +84,42 @@ impl Share for Block {
     }
 }
 
+/// The object that the blocks are in.
+type Table = (u64, Vec<Vec<Block>>);
+
 /// What is noted of an element.
 #[derive(Clone, Copy)]
 struct Note {
-    /// 0: it has no block.
-    offset: u64,
+    block: Option<NonNull<u8>>,
     room: u64,
-    /// As what it is handed out.
-    layout: Option<Layout>,
 }
 
 impl Note {
-    const NONE: Note = Note { offset: 0, room: 0, layout: None };
+    const NONE: Note = Note { block: None, room: 0 };
+}
+
+/// The blocks of a size class that are not handed out.
+#[derive(Default)]
+struct Stock {
+    /// The last is handed out first.
+    blocks: Vec<NonNull<u8>>,
+    /// If there are so many, the oldest are given back before there is one more.
+    most: usize,
 }
 
 /// The blocks of an attachment.
 #[derive(Default)]
 pub(super) struct Blocks {
-    table: Option<Shared<Vec<Vec<Block>>>>,
-    chunks: Vec<Chunk>,
+    table: Option<Shared<Table>>,
+    /// In the file; changed by this attachment only.
+    tally: Option<NonNull<Word>>,
     notes: Vec<Note>,
-    by_offset: Places,
-    stock: [Vec<usize>; CLASSES],
-    /// Chunks with elements without a block. The first are taken first, so that other chunks become empty.
-    vacant: BTreeSet<usize>,
-    /// How many such elements there are.
-    vacancies: usize,
-    /// Chunks with fewer elements than there may be; those that became empty have none.
-    growing: BTreeSet<usize>,
+    chunks: Chunks,
+    places: Places,
+    stock: [Stock; CLASSES],
 }
 
-/// What is known of a chunk.
-#[derive(Clone, Copy)]
-struct Chunk {
-    /// The header of the first element.
-    first: NonNull<VecHeader>,
-    /// Elements that it has.
-    len: usize,
-    /// A bit for each element, the lowest for the first: whether it has a block.
-    used: u64,
-}
-
-impl Chunk {
-    /// How many elements without a block it has.
-    fn vacancies(self) -> usize {
-        self.len - self.used.count_ones() as usize
-    }
-
-    /// The places of these elements.
-    fn vacant(self) -> impl Iterator<Item = usize> {
-        (0..self.len).filter(move |place| self.used >> place & 1 == 0)
-    }
-}
-
-// SAFETY: the pointers are into the map, which lives as long as the table's handle, and what is there is all words.
+// SAFETY: the pointers are into the map, which lives as long as the table's handle; what is read through them is a word.
 unsafe impl Send for Blocks {}
 
 impl Blocks {
@@ -147,108 +128,125 @@ impl Blocks {
         self.table.as_ref().map(Shared::name)
     }
 
-    /// Takes a block.
-    #[inline]
-    pub(super) fn take(&mut self, home: &Home, layout: Layout) -> Result<NonNull<u8>> {
-        let (bytes, align) = (layout.size() as u64, layout.align() as u64);
-        let stocked = class_of(bytes, align).and_then(|class| self.stock[class].pop());
-        let element = match stocked {
-            Some(element) => element,
-            None => self.fetch(home, bytes, align)?,
-        };
-        let note = &mut self.notes[element];
-        let place = home.segment.map().at(note.offset, bytes, align).and_then(NonNull::new);
-        let place = place.ok_or_else(|| Error::corrupt(note.offset, "a block outside the file"))?;
-        note.layout = Some(layout);
-        let room = note.room;
-        self.mark(element, room);
-        Ok(place)
+    /// Takes a block that is in stock, if one is.
+    #[inline(always)]
+    pub(super) fn take_stocked(&mut self, layout: Layout) -> Option<NonNull<u8>> {
+        if layout.size() == 0 {
+            return None;
+        }
+        let class = class_of(layout.size() as u64, layout.align() as u64)?;
+        let block = self.stock[class].blocks.pop()?;
+        self.places.get(block)?.take(block, layout, false);
+        self.count(size_of_class(class).wrapping_neg());
+        Some(block)
     }
 
-    /// Gives a block back that `take` gave for this layout.
-    #[inline]
-    pub(super) fn give_back(&mut self, home: &Home, address: NonNull<u8>, layout: Layout) -> Result<()> {
-        let (size, align) = (layout.size(), layout.align());
-        let no = |reason| Err(Error::NotABlock { address: address.as_ptr() as usize, size, align, reason });
-        let offset = (address.as_ptr() as u64).wrapping_sub(home.segment.map().base() as u64);
-        let element = self.by_offset.get(offset).filter(|element| self.notes[*element].offset == offset);
-        let Some(element) = element else { return no("no block that was taken here begins there") };
-        match self.notes[element].layout {
-            None => return no("it is freed already"),
-            Some(taken) if taken != layout => return no("it was taken with another layout"),
-            Some(_) => {}
+    /// Puts a block that was handed out as this layout in stock, if it was and there is room.
+    #[inline(always)]
+    pub(super) fn put_in_stock(&mut self, block: NonNull<u8>, layout: Layout) -> bool {
+        let Some(class) = class_of(layout.size() as u64, layout.align() as u64) else { return false };
+        let (stock, place) = (&mut self.stock[class], self.places.get(block));
+        let Some(place) = place.filter(|place| place.is(block, layout, false)) else { return false };
+        if stock.blocks.len() >= stock.most {
+            return false;
         }
-        match class_of(size as u64, align as u64) {
-            Some(class) => {
-                self.notes[element].layout = None;
-                self.mark(element, 0);
-                self.stock[class].push(element);
-                let most = at_once(home, self.notes[element].room) as usize;
-                // What is handed back is given back with others, and these first.
-                if self.stock[class].len() > 2 * most {
-                    let _ = self.release(class, most);
-                }
-                Ok(())
-            }
-            None => self.empty(&[element]),
+        place.give_back();
+        stock.blocks.push(block);
+        self.count(size_of_class(class));
+        true
+    }
+
+    /// Notes that so many more bytes are in stock.
+    #[inline(always)]
+    fn count(&self, more: u64) {
+        if let Some(tally) = self.tally {
+            // SAFETY: in the file, a part of the table's value; a word is one atomic.
+            let tally = unsafe { tally.as_ref() };
+            tally.put(tally.get().wrapping_add(more));
         }
     }
 
-    /// Gives everything back that is in stock. Gives whether there was anything.
-    pub(super) fn clear_out(&mut self) -> Result<bool> {
-        let any = self.stock.iter().any(|stock| !stock.is_empty());
-        (0..CLASSES).try_for_each(|class| self.release(class, 0))?;
-        Ok(any)
-    }
-
-    /// Notes in the file that a block is handed out, or in stock.
-    #[inline]
-    fn mark(&self, element: usize, len: u64) {
-        if let Some(chunk) = self.chunks.get(element / CHUNK) {
-            // SAFETY: an element of the chunk, which is changed by this attachment only; a header is all words.
-            unsafe { chunk.first.add(element % CHUNK).as_ref() }.len.put(len);
-        }
-    }
-
-    /// Makes a new element with a block, and others for the stock.
+    /// Takes a block, and others for the stock, if it is of a size of which blocks are kept there.
     #[cold]
-    fn fetch(&mut self, home: &Home, bytes: u64, align: u64) -> Result<usize> {
+    pub(super) fn fetch(&mut self, home: &Home, layout: Layout) -> Result<NonNull<u8>> {
+        if let Some(block) = self.take_stocked(layout) {
+            return Ok(block);
+        }
+        let (bytes, align) = (layout.size() as u64, layout.align() as u64);
         if align > MOST_ALIGN as u64 {
             return Err(Error::BadArgument { what: "alignment", value: align, rule: "which must be at most 4096" });
         }
         let room = footprint(bytes, align);
-        let class = class_of(bytes, align);
-        let many = if class.is_some() { at_once(home, room) } else { 1 };
-        let elements = match self.fill(home, Block { room, align }, many) {
-            Err(Error::OutOfSpace { .. }) if many > 1 => self.fill(home, Block { room, align }, 1)?,
-            filled => filled?,
+        let mut blocks = [NonNull::dangling(); MOST_AT_ONCE];
+        let Some(class) = class_of(bytes, align) else {
+            self.fill(home, Block { room, align }, 0, &mut blocks[..1])?;
+            self.places.get(blocks[0]).ok_or_else(missing)?.take(blocks[0], layout, true);
+            return Ok(blocks[0]);
         };
-        let Some((first, others)) = elements.split_first() else { return Err(Error::Forked) };
-        if let Some(class) = class {
-            self.stock[class].extend(others);
+        let mut many = at_once(home, room);
+        match self.fill(home, Block { room, align }, room, &mut blocks[..many]) {
+            Err(Error::OutOfSpace { .. }) if many > 1 => {
+                many = 1;
+                self.fill(home, Block { room, align }, room, &mut blocks[..1])?;
+            }
+            filled => filled?,
         }
-        Ok(*first)
+        let stock = &mut self.stock[class];
+        stock.blocks.extend(blocks[..many].iter().rev());
+        stock.most = 2 * at_once(home, room);
+        self.take_stocked(layout).ok_or_else(missing)
     }
 
-    /// Makes elements with blocks of that kind.
-    fn fill(&mut self, home: &Home, block: Block, many: u64) -> Result<Vec<usize>> {
+    /// Gives a block back that was handed out as this layout.
+    pub(super) fn give_back(&mut self, home: &Home, block: NonNull<u8>, layout: Layout) -> Result<()> {
+        if self.put_in_stock(block, layout) {
+            return Ok(());
+        }
+        let (size, align) = (layout.size(), layout.align());
+        let no = |reason| Err(Error::NotABlock { address: block.as_ptr() as usize, size, align, reason });
+        let place = self.places.get(block).map_or_else(Default::default, |place| *place);
+        let element = place.element().filter(|element| self.notes[*element].block == Some(block));
+        let Some(element) = element else { return no("no block that was taken here begins there") };
+        if !place.is_taken() {
+            return no("it is freed already");
+        }
+        let (room, class) = (self.notes[element].room, class_of(size as u64, align as u64));
+        if !place.is(block, layout, class.is_none()) || footprint(size as u64, align as u64) != room {
+            return no("it was taken with another layout");
+        }
+        let Some(class) = class else { return self.empty(&[element], 0) };
+        // What is handed back is given back with others, and these first. What cannot be given back stays in stock.
+        let many = at_once(home, room);
+        let _ = self.release(class, many);
+        self.stock[class].most = (2 * many).max(self.stock[class].blocks.len() + 1);
+        if self.put_in_stock(block, layout) { Ok(()) } else { Err(missing()) }
+    }
+
+    /// Gives everything back that is in stock. Gives whether there was anything.
+    pub(super) fn clear_out(&mut self) -> Result<bool> {
+        let any = self.stock.iter().any(|stock| !stock.blocks.is_empty());
+        (0..CLASSES).try_for_each(|class| self.release(class, 0))?;
+        Ok(any)
+    }
+
+    /// Takes so many such blocks, none of which is handed out yet. The tally counts each for `counted` bytes.
+    fn fill(&mut self, home: &Home, block: Block, counted: u64, blocks: &mut [NonNull<u8>]) -> Result<()> {
+        let map = home.segment.map();
         if self.table.is_none() {
-            self.table = Some(home.segment.open_or_create_with(&home.blocks_name()?, Vec::new)?);
+            let table: Shared<Table> = home.segment.open_or_create(&home.blocks_name()?)?;
+            self.tally = Some(NonNull::from(table.read()?.view().0).cast());
+            self.places = Places::from(map.base());
+            self.table = Some(table);
         }
         let Some(table) = &self.table else { return Err(Error::Forked) };
-        let Block { room, align } = block;
-        if self.notes.len() + many as usize > Places::MOST {
+        let mut elements = [0; MOST_AT_ONCE];
+        let (elements, Block { room, align }) = (&mut elements[..blocks.len()], block);
+        self.chunks.choose(elements);
+        if self.chunks.room() + elements.len() > Places::MOST {
             return Err(Error::OutOfSpace { needed: room, reason: "an allocator has at most 2^32 blocks".into() });
         }
-        let vacant = |chunk: usize| self.chunks[chunk].vacant().map(move |place| chunk * CHUNK + place);
-        let mut elements: Vec<usize> = self.vacant.iter().copied().flat_map(vacant).take(many as usize).collect();
-        let growing = self.growing.iter().map(|chunk| (*chunk, self.chunks[*chunk].len));
-        let all = growing.chain((self.chunks.len()..).map(|chunk| (chunk, 0)));
-        let new = all.flat_map(|(chunk, len)| chunk * CHUNK + len..(chunk + 1) * CHUNK);
-        elements.extend(new.take(many as usize - elements.len()));
-        let places = table.change(|view| {
-            let mut places = Vec::with_capacity(elements.len());
-            for element in &elements {
+        change(table, |tally, view| {
+            for (element, block) in elements.iter().zip(blocks.iter_mut()) {
                 let (number, place) = (element / CHUNK, element % CHUNK);
                 if number == view.len() {
                     view.push(Vec::new())?;
@@ -262,79 +260,69 @@ impl Blocks {
                     }
                     chunk.push(Block { room, align })?;
                 }
-                let header = |place| chunk.get(place).and_then(|place| NonNull::new(place.0.cast_mut()));
+                let header = chunk.get(place).ok_or_else(missing)?;
                 // SAFETY: an element of the table, which is locked; a header is all words.
-                let offset = unsafe { header(place).ok_or_else(missing)?.as_ref() }.block();
-                places.push((offset, header(0).ok_or_else(missing)?));
+                let offset = unsafe { &*header.0 }.block();
+                let address = map.at(offset, room, align).and_then(NonNull::new);
+                *block = address.ok_or_else(|| Error::corrupt(offset, "a block outside the file"))?;
+                *tally = tally.wrapping_add(counted);
             }
-            Ok(places)
+            Ok(())
         })?;
-        for (element, (offset, first)) in elements.iter().zip(places) {
-            let number = element / CHUNK;
-            if number == self.chunks.len() {
-                self.chunks.push(Chunk { first, len: 0, used: 0 });
-                self.growing.insert(number);
-                self.notes.resize(self.chunks.len() * CHUNK, Note::NONE);
-            }
-            let (Chunk { len, used, .. }, place) = (self.chunks[number], element % CHUNK);
-            // One that grew is elsewhere; the last of its elements tells where.
-            self.become_of(number, Chunk { first, len: len.max(place + 1), used: used | 1 << place });
-            self.notes[*element] = Note { offset, room, layout: None };
-            self.by_offset.put(offset, *element);
+        for (element, block) in elements.iter().zip(blocks) {
+            self.chunks.fill(*element);
+            self.notes.resize(self.chunks.room(), Note::NONE);
+            self.notes[*element] = Note { block: Some(*block), room };
+            self.places.put(*block, *element);
         }
-        Ok(elements)
-    }
-
-    /// Notes what has become of a chunk.
-    fn become_of(&mut self, number: usize, now: Chunk) {
-        let before = std::mem::replace(&mut self.chunks[number], now);
-        self.vacancies = self.vacancies + now.vacancies() - before.vacancies();
-        let sort = |chunks: &mut BTreeSet<usize>, was: bool, is: bool| match (was, is) {
-            (false, true) => drop(chunks.insert(number)),
-            (true, false) => drop(chunks.remove(&number)),
-            _ => {}
-        };
-        sort(&mut self.vacant, before.vacancies() > 0, now.vacancies() > 0);
-        sort(&mut self.growing, before.len < CHUNK, now.len < CHUNK);
+        Ok(())
     }
 
     /// Gives blocks in stock back, the oldest first, but for `keep` of them.
     #[cold]
     fn release(&mut self, class: usize, keep: usize) -> Result<()> {
-        let many = self.stock[class].len().saturating_sub(keep);
-        if many == 0 {
-            return Ok(());
+        let blocks = &self.stock[class].blocks;
+        let many = blocks.len().saturating_sub(keep);
+        let mut elements = Vec::with_capacity(many);
+        for block in &blocks[..many] {
+            elements.push(self.places.get(*block).and_then(|place| place.element()).ok_or_else(missing)?);
         }
-        let elements: Vec<usize> = self.stock[class][..many].to_vec();
-        self.empty(&elements)?;
-        self.stock[class].drain(..many);
+        self.empty(&elements, size_of_class(class))?;
+        self.stock[class].blocks.drain(..many);
         Ok(())
     }
 
-    /// Gives the blocks of these elements back.
-    fn empty(&mut self, elements: &[usize]) -> Result<()> {
-        let Some(table) = &self.table else { return Ok(()) };
-        let mut left = BTreeMap::new();
-        for element in elements {
-            *left.entry(element / CHUNK).or_insert(self.chunks[element / CHUNK].used) &= !(1 << (element % CHUNK));
-        }
+    /// Gives the blocks of these elements back, each of which the tally counted for so many bytes.
+    fn empty(&mut self, elements: &[usize], counted: u64) -> Result<()> {
+        let Some(table) = self.table.as_ref().filter(|_| !elements.is_empty()) else { return Ok(()) };
         // Room for a chunk's worth stays, for who takes and frees blocks in turn.
-        let spare = self.vacancies > CHUNK;
-        let bare = |number: usize| spare && left[&number] == 0;
-        table.change(|view| {
-            for element in elements.iter().filter(|element| !bare(*element / CHUNK)) {
-                let chunk = view.try_get_mut(element / CHUNK)?.ok_or_else(missing)?;
-                chunk.set(element % CHUNK, Block { room: 0, align: 1 })?;
+        let spare = self.chunks.vacancies() > CHUNK;
+        let chunks = &mut self.chunks;
+        elements.iter().for_each(|element| chunks.empty(*element));
+        let bare = |number| spare && chunks.is_bare(number);
+        let emptied = change(table, |tally, view| {
+            *tally = tally.wrapping_sub(counted * elements.len() as u64);
+            for element in elements {
+                let (number, place) = (element / CHUNK, element % CHUNK);
+                let chunk = view.try_get_mut(number)?.ok_or_else(missing)?;
+                if !bare(number) {
+                    chunk.set(place, Block { room: 0, align: 1 })?;
+                } else if !chunk.is_empty() {
+                    view.set(number, Vec::new())?;
+                }
             }
-            left.keys().filter(|number| bare(**number)).try_for_each(|number| view.set(*number, Vec::new()))
-        })?;
-        for element in elements {
-            self.by_offset.clear(self.notes[*element].offset);
-            self.notes[*element] = Note::NONE;
+            Ok(())
+        });
+        if emptied.is_err() {
+            elements.iter().for_each(|element| chunks.fill(*element));
+            return emptied;
         }
-        for (number, used) in &left {
-            let Chunk { first, len, .. } = self.chunks[*number];
-            self.become_of(*number, Chunk { first, len: if bare(*number) { 0 } else { len }, used: *used });
+        for element in elements {
+            if spare && chunks.is_bare(element / CHUNK) {
+                chunks.clear(element / CHUNK);
+            }
+            let note = std::mem::replace(&mut self.notes[*element], Note::NONE);
+            note.block.into_iter().for_each(|block| self.places.clear(block));
         }
         Ok(())
     }
@@ -345,13 +333,24 @@ fn missing() -> Error {
 }
 
 /// How many blocks are taken at once: few where there is little room.
-fn at_once(home: &Home, room: u64) -> u64 {
-    (home.segment.limit() / PART / room.max(1)).clamp(1, MOST_AT_ONCE)
+fn at_once(home: &Home, room: u64) -> usize {
+    (home.segment.limit() / PART / room.max(1)).clamp(1, MOST_AT_ONCE as u64) as usize
 }
 
-/// Bytes that an attachment has in stock, by its table.
+/// Changes the table, wholly or not at all.
+fn change(
+    table: &Shared<Table>,
+    operation: impl FnOnce(&mut u64, &mut VecView<Vec<Block>>) -> Result<()>,
+) -> Result<()> {
+    let mut guard = table.write()?;
+    let done = guard.try_view_mut().and_then(|(tally, view)| operation(tally, view));
+    close(done, guard)
+}
+
+/// Bytes that an attachment has in stock, by its tally.
 pub(super) fn in_stock(home: &Home, name: &str) -> Result<u64> {
-    let table: Shared<Vec<Vec<Vec<u8>>>> = home.segment.open(name)?;
+    let (table, map): (Shared<(u64, Vec<Vec<Vec<u8>>>)>, _) = (home.segment.open(name)?, home.segment.map());
     let table = table.read()?;
-    Ok(table.iter().flatten().filter(|block| block.is_empty()).map(|block| block.capacity() as u64).sum())
+    // Its owner may be changing it.
+    Ok(map.word(map.offset_of(table.view().0))?.get())
 }

@@ -23,6 +23,7 @@ mod api2;
 mod blocks;
 mod btree_map;
 mod btree_set;
+mod chunks;
 mod collection;
 mod container;
 mod handle;

@@ -1,25 +1,79 @@
-//! Which element of the table of blocks has the block at an offset, in the process.
+//! What is noted of the block at an address, in the process.
 //!
 //! ```text
-//! offset:   region | page 6 | slot 7 | 5 bits
-//! regions -> pages of one -> slots of one: element + 1, or 0
+//! address - base:   region | page 6 | slot 7 | 5 bits
+//! regions -> pages of one -> slots of one: a place
+//! place:  element + 1, or 0: no block 32 | form 32
+//! form:   taken 1 | span 1 | - | the 5 bits | log2 of the alignment 4 | low bits of the size 12     0: not handed out
 //! ```
 //!
-//! No two blocks begin within the same [`LEAST`] bytes, so each has a slot of its own; whether one begins just there says
-//! what is noted of the element. Neighbouring blocks have neighbouring slots: who frees many in a row looks at little
-//! memory, and nothing is ever hashed or moved.
+//! No two blocks begin within the same [`LEAST`] bytes, so each has a slot of its own. The form says whether it is handed
+//! out, where in the slot it begins, and as what layout: of a slab's block exactly, of a span together with its pages. So
+//! one comparison tells whether a block may be given back. Neighbouring blocks have neighbouring slots: who frees many in
+//! a row looks at little memory, and nothing is ever hashed or moved.
+
+use std::alloc::Layout;
+use std::ptr::NonNull;
 
 /// The least bytes that a block has.
-const LEAST: u64 = 32;
-const SLOTS: u64 = 128;
-const PAGES: u64 = 64;
+const LEAST: usize = 32;
+const SLOTS: usize = 128;
+const PAGES: usize = 64;
 
-type Page = Box<[u32; SLOTS as usize]>;
-type Region = Box<[Option<Page>; PAGES as usize]>;
+type Page = Box<[Place; SLOTS]>;
+type Region = Box<[Option<Page>; PAGES]>;
+
+/// What is noted of a block.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Place {
+    element: u32,
+    form: u32,
+}
+
+impl Place {
+    /// The element of the table that has the block, if there is one.
+    pub(super) fn element(self) -> Option<usize> {
+        (self.element as usize).checked_sub(1)
+    }
+
+    /// Whether it is handed out.
+    pub(super) fn is_taken(self) -> bool {
+        self.form != 0
+    }
+
+    /// Whether the block that begins at this address is handed out as that layout; of a span the number of pages is
+    /// not compared.
+    #[inline(always)]
+    pub(super) fn is(self, block: NonNull<u8>, layout: Layout, span: bool) -> bool {
+        self.form == form(block, layout, span)
+    }
+
+    /// Notes that the block that begins at this address is handed out.
+    #[inline(always)]
+    pub(super) fn take(&mut self, block: NonNull<u8>, layout: Layout, span: bool) {
+        self.form = form(block, layout, span);
+    }
+
+    /// Notes that it is not handed out any more.
+    #[inline(always)]
+    pub(super) fn give_back(&mut self) {
+        self.form = 0;
+    }
+}
+
+/// The form of a block that is handed out. An alignment above that of all blocks has bits where their addresses have
+/// none.
+#[inline(always)]
+fn form(block: NonNull<u8>, layout: Layout, span: bool) -> u32 {
+    let (within, align) = (block.as_ptr() as u32 % LEAST as u32, layout.align().trailing_zeros());
+    1 << 31 | u32::from(span) << 30 | within << 16 | align << 12 | (layout.size() & 0xfff) as u32
+}
 
 /// See the module.
 #[derive(Default)]
 pub(super) struct Places {
+    /// The address of the beginning of the file.
+    base: usize,
     regions: Vec<Option<Region>>,
 }
 
@@ -27,37 +81,40 @@ impl Places {
     /// The most elements that there can be.
     pub(super) const MOST: usize = u32::MAX as usize - 1;
 
-    /// The element whose block may begin at an offset; if one does, it is this.
-    #[inline(always)]
-    pub(super) fn get(&self, offset: u64) -> Option<usize> {
-        let [region, page, slot] = parts(offset);
-        let page = self.regions.get(region)?.as_ref()?[page].as_ref()?;
-        (page[slot] as usize).checked_sub(1)
+    /// For blocks in a file that is mapped from this address on.
+    pub(super) fn from(base: *const u8) -> Places {
+        Places { base: base as usize, regions: Vec::new() }
     }
 
-    /// Notes the element, below [`MOST`](Places::MOST), whose block begins at an offset in the file.
-    pub(super) fn put(&mut self, offset: u64, element: usize) {
-        let [region, page, slot] = parts(offset);
+    #[inline(always)]
+    fn parts(&self, block: NonNull<u8>) -> [usize; 3] {
+        let slot = (block.as_ptr() as usize).wrapping_sub(self.base) / LEAST;
+        [slot / SLOTS / PAGES, slot / SLOTS % PAGES, slot % SLOTS]
+    }
+
+    /// What is noted of the block that may begin at an address.
+    #[inline(always)]
+    pub(super) fn get(&mut self, block: NonNull<u8>) -> Option<&mut Place> {
+        let [region, page, slot] = self.parts(block);
+        let page = self.regions.get_mut(region)?.as_mut()?[page].as_mut()?;
+        Some(&mut page[slot])
+    }
+
+    /// Notes the element, below [`MOST`](Places::MOST), whose block begins at an address in the file.
+    pub(super) fn put(&mut self, block: NonNull<u8>, element: usize) {
+        let [region, page, slot] = self.parts(block);
         if self.regions.len() <= region {
             self.regions.resize_with(region + 1, || None);
         }
-        let pages = self.regions[region].get_or_insert_with(|| Box::new([const { None }; PAGES as usize]));
-        let page = pages[page].get_or_insert_with(|| Box::new([0; SLOTS as usize]));
-        page[slot] = element as u32 + 1;
+        let pages = self.regions[region].get_or_insert_with(|| Box::new([const { None }; PAGES]));
+        let page = pages[page].get_or_insert_with(|| Box::new([Place::default(); SLOTS]));
+        page[slot] = Place { element: element as u32 + 1, form: 0 };
     }
 
     /// Notes that no block begins there any more.
-    pub(super) fn clear(&mut self, offset: u64) {
-        let [region, page, slot] = parts(offset);
-        let pages = self.regions.get_mut(region).and_then(Option::as_mut);
-        if let Some(page) = pages.and_then(|pages| pages[page].as_mut()) {
-            page[slot] = 0;
+    pub(super) fn clear(&mut self, block: NonNull<u8>) {
+        if let Some(place) = self.get(block) {
+            *place = Place::default();
         }
     }
-}
-
-#[inline(always)]
-fn parts(offset: u64) -> [usize; 3] {
-    let slot = offset / LEAST;
-    [slot / SLOTS / PAGES, slot / SLOTS % PAGES, slot % SLOTS].map(|part| part as usize)
 }

@@ -125,6 +125,13 @@ impl<T: Default> ForkMutex<T> {
         }
     }
 
+    /// As `lock`, if the thread is favoured and nobody has it.
+    #[inline(always)]
+    pub(crate) fn lock_as_favoured(&self) -> Option<ForkGuard<'_, T>> {
+        let epoch = u64::from(fork::epoch());
+        self.enter(epoch, Self::me(epoch)).then(|| ForkGuard(self, true))
+    }
+
     /// As `lock`, unless some thread of this process has it.
     #[inline]
     pub(crate) fn try_lock(&self) -> Option<ForkGuard<'_, T>> {
@@ -176,6 +183,7 @@ impl<T> DerefMut for ForkGuard<'_, T> {
 }
 
 impl<T> Drop for ForkGuard<'_, T> {
+    #[inline(always)]
     fn drop(&mut self) {
         if self.1 {
             self.0.inside.store(0, Ordering::Release);

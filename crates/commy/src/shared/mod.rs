@@ -13,6 +13,7 @@ mod wait;
 
 pub use changes::{Change, Changes, Mapped};
 pub use guard::{ReadGuard, WriteGuard};
+pub(crate) use ops::close;
 pub use transaction::{Part, Transaction};
 
 use crate::directory::{self, Control, Found};

@@ -48,6 +48,33 @@ fn wrong_and_double_deallocations_are_refused() {
 }
 
 #[test]
+fn a_block_is_given_back_as_exactly_what_it_was_taken_as() {
+    let (_folder, _path, allocator) = fresh();
+    // The same but for whole pages, for the alignment, for the number of bytes.
+    let layouts = [(64, 8), (4096 + 64, 8), (8192 + 64, 8), (64, 16), (48, 8), (47, 8), (4096, 8), (4096, 4096)];
+    let layouts = layouts.map(|(size, align)| layout(size, align));
+    for round in 0..3 {
+        let blocks = layouts.map(|layout| allocator.allocate(layout).expect("room").cast::<u8>());
+        for (block, taken) in blocks.iter().zip(layouts) {
+            for other in layouts.into_iter().chain([layout(64, 1 << 16), layout(0xfff, 8)]).filter(|it| *it != taken) {
+                let refused = allocator.try_deallocate(*block, other);
+                assert!(matches!(refused, Err(Error::NotABlock { .. })), "{round}: {other:?} for {taken:?}");
+            }
+            for off in [8, 16, 32] {
+                // SAFETY: within the block.
+                let refused = allocator.try_deallocate(unsafe { block.add(off) }, taken);
+                assert!(matches!(refused, Err(Error::NotABlock { .. })), "{round}: {off} bytes into {taken:?}");
+            }
+        }
+        blocks.iter().zip(layouts).for_each(|(block, taken)| allocator.deallocate(*block, taken));
+        for (block, taken) in blocks.iter().zip(layouts) {
+            let refused = allocator.try_deallocate(*block, taken);
+            assert!(matches!(refused, Err(Error::NotABlock { .. })), "{round}: {taken:?} is free");
+        }
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_or_something_else_is_refused() {
     let (folder, path, _allocator) = fresh();
     let foreign = folder.path().join("foreign");

@@ -152,7 +152,7 @@ impl<T: Share> Shared<T> {
 
 /// Commits what was done, or undoes it if it is an error.
 #[inline(always)]
-fn close<T: Share, R>(done: Result<R>, guard: WriteGuard<'_, T>) -> Result<R> {
+pub(crate) fn close<T: Share, R>(done: Result<R>, guard: WriteGuard<'_, T>) -> Result<R> {
     match done {
         Ok(result) => guard.commit().map(|()| result),
         Err(error) => {
