@@ -223,6 +223,9 @@ impl Case<'_> {
         let mut draw = 0u64;
         while let Some(Found { image, history }) = queue.pop() {
             report.images += 1;
+            if report.images.is_multiple_of(5_000) {
+                println!("{:60} {:>8} images judged, {} wait", self.name, report.images, queue.len());
+            }
             report.depth = report.depth.max(history.len() - 1);
             let bytes = as_killed(&image);
             let mut without_dead = bytes.clone();

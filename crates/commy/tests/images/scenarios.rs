@@ -201,18 +201,31 @@ fn object_removed() {
     );
 }
 
-/// Of more blocks than are freed in one batch, within each other.
-#[test]
-fn object_orphaned() {
+type Nested = BTreeMap<u32, Vec<String>>;
+
+/// Removes a value of so many lists of texts.
+fn orphaned(name: &str, lists: u32) {
     run(
-        "object: remove a large one",
+        name,
         |s| {
-            let map = x::<BTreeMap<u32, Vec<String>>>(s);
-            map.store((0..40).map(|n| (n, (0..14).map(|m| "t".repeat(1 + m)).collect())).collect()).unwrap();
+            let list = || (0..14).map(|m| "t".repeat(1 + m)).collect();
+            x::<Nested>(s).store((0..lists).map(|n| (n, list())).collect()).unwrap();
         },
         |s| s.remove("x").unwrap(),
-        objects::<BTreeMap<u32, Vec<String>>>,
+        objects::<Nested>,
     );
+}
+
+/// Of just more blocks than a removal frees at once, within each other.
+#[test]
+fn object_orphaned() {
+    orphaned("object: remove a large one", 5);
+}
+
+/// Of more blocks than are freed in one batch.
+#[test]
+fn object_orphaned_in_batches() {
+    orphaned("object: remove a large one, in batches", 40);
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl<T: Guarded> Shared<T> {
     ) -> Result<R> {
         let foresee = |worker: &Worker, input: &I| {
             let _unlocked = Unlocked::begin(worker.slot());
-            if self.is_there() {
+            if !cfg!(commy_locked_reads) && self.is_there() {
                 // SAFETY: this object's value, as in `peek`.
                 foresee(unsafe { T::target(self.stored(), self.reader()) }, input);
             }
