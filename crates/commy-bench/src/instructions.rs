@@ -93,13 +93,12 @@ fn measure() -> Vec<(&'static str, u64)> {
             }),
         ),
     ];
+    let scratch = Scratch::new("blocks");
     // SAFETY: nothing is lent.
-    let blocks = unsafe { FreeListAllocator::from_segment(segment, Duration::from_secs(60)).unwrap() };
-    for (name, size) in [("allocate and deallocate 64 B", 64), ("allocate and deallocate 256 KiB", 256 << 10)] {
-        let layout = Layout::from_size_align(size, 8).unwrap();
-        let pair = |_| blocks.deallocate(black_box(blocks.allocate(black_box(layout)).unwrap().cast()), layout);
-        all.push((name, median(pair)));
-    }
+    let blocks = unsafe { FreeListAllocator::from_segment(&scratch.segment, Duration::from_secs(60)).unwrap() };
+    let layout = Layout::from_size_align(64, 8).unwrap();
+    let pair = |_| blocks.deallocate(black_box(blocks.allocate(black_box(layout)).unwrap().cast()), layout);
+    all.push(("allocate and deallocate 64 B", median(pair)));
     let keys: Vec<String> = (0..WARM + 31).map(text).collect();
     let find = |i: u64| assert!(texts.read().unwrap().contains_key(keys[i as usize].as_str()));
     all.push(("read guard and look-up of a string", median(find)));

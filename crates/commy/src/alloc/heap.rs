@@ -25,6 +25,7 @@ use crate::layout::{BITMAP_PAGE, Header, Intent, PAGE, Point, REGION, REGION_PAG
 use crate::map::Map;
 use crate::participant::Actor;
 use crate::sync::Blocked;
+use std::ops::Range;
 use std::time::Duration;
 
 /// Kinds of intents.
@@ -51,6 +52,12 @@ pub(crate) mod kind {
 pub(crate) enum Purpose {
     Data,
     Log,
+}
+
+/// Large runs begin at multiples of up to an eighth of their length where they can: the first page of one, which each
+/// process meets with a page fault of its own, is then one that was used before, and the gaps are of use for more.
+fn step_of(pages: u64) -> u64 {
+    (pages / 8).checked_ilog2().map_or(1, |log| 1 << log.min(6))
 }
 
 /// The heap, locked by an actor.
@@ -161,8 +168,9 @@ impl<'a> Heap<'a> {
             let ceiling = self.ceiling(purpose);
             // A region's first page has its slab meta: if that is taken for something small, the other 63 are lost to
             // slabs.
-            let sparing = if pages < REGION_PAGES / 2 { self.search_but(pages, ceiling, 1) } else { None };
-            if let Some(start) = sparing.or_else(|| self.search(pages, ceiling)) {
+            let (spared, step) = (u64::from(pages < REGION_PAGES / 2), step_of(pages));
+            let preferred = if spared + step > 1 { self.search_but(pages, ceiling, spared, step) } else { None };
+            if let Some(start) = preferred.or_else(|| self.search(pages, ceiling)) {
                 return Ok(start);
             }
             if self.refill(pages) {
@@ -177,11 +185,12 @@ impl<'a> Heap<'a> {
     }
 
     pub(super) fn search(&self, pages: u64, ceiling: u64) -> Option<u64> {
-        self.search_but(pages, ceiling, 0)
+        self.search_but(pages, ceiling, 0, 1)
     }
 
-    /// The first run of so many free pages, those aside whose bits are set in `spared` for each region.
-    fn search_but(&self, pages: u64, ceiling: u64, spared: u64) -> Option<u64> {
+    /// The first run of so many free pages that begins at a multiple of `step`, a power of two, those aside whose bits
+    /// are set in `spared` for each region.
+    fn search_but(&self, pages: u64, ceiling: u64, spared: u64, step: u64) -> Option<u64> {
         let hint = &self.header().span_hint;
         let regions = self.regions();
         // Most regions lie wholly below the ceiling, and have their words in the first chunk, in a row.
@@ -197,40 +206,7 @@ impl<'a> Heap<'a> {
         if first * REGION_PAGES < ceiling {
             hint.put(first);
         }
-        let (mut start, mut run) = (0, 0);
-        for region in first..regions {
-            let taken = taken(region) | spared;
-            if taken == u64::MAX {
-                run = 0;
-                continue;
-            }
-            if taken == 0 {
-                start = if run == 0 { region * REGION_PAGES } else { start };
-                run += REGION_PAGES;
-                if run >= pages {
-                    return Some(start);
-                }
-                continue;
-            }
-            let mut bit = 0;
-            while bit < REGION_PAGES {
-                let rest = taken >> bit;
-                let free = u64::from(rest.trailing_zeros()).min(REGION_PAGES - bit);
-                if free > 0 {
-                    start = if run == 0 { region * REGION_PAGES + bit } else { start };
-                    run += free;
-                    if run >= pages {
-                        return Some(start);
-                    }
-                    bit += free;
-                }
-                if bit < REGION_PAGES {
-                    run = 0;
-                    bit += u64::from((!(taken >> bit)).trailing_zeros()).min(REGION_PAGES - bit);
-                }
-            }
-        }
-        None
+        first_run(|region| taken(region) | spared, first..regions, pages, step)
     }
 
     /// Free pages at the end of the file, which a growing file adds to.
@@ -515,18 +491,50 @@ pub(crate) fn bitmap_word(map: &Map, region: u64) -> Option<&Word> {
     map.word(chunk_at(map, chunk)? + word).ok()
 }
 
-/// The first run of `pages` ones in a word.
-pub(super) fn run_in_word(free: u64, pages: u64) -> Option<u64> {
-    let mut runs = free;
-    for _ in 1..pages {
-        runs &= runs >> 1;
+/// The first run of so many pages that are not taken and begin at a multiple of `step`, a power of two up to 64, in
+/// these regions.
+#[inline(always)]
+fn first_run(taken: impl Fn(u64) -> u64, regions: Range<u64>, pages: u64, step: u64) -> Option<u64> {
+    // Of the pages right before a region, how many are free in a row.
+    let mut run = 0;
+    for region in regions {
+        let (begin, taken) = (region * REGION_PAGES, taken(region));
+        let start = (begin - run + step - 1) & !(step - 1);
+        if start + pages <= begin + u64::from(taken.trailing_zeros()) {
+            return Some(start);
+        }
+        if taken == 0 {
+            run += REGION_PAGES;
+            continue;
+        }
+        if pages < REGION_PAGES
+            && let Some(start) = run_in_word(!taken, pages, step)
+        {
+            return Some(begin + start);
+        }
+        run = u64::from(taken.leading_zeros());
     }
+    None
+}
+
+/// The first run of so many ones in a word, from 1 to 64, that begins at a multiple of `step`, a power of two up to 64.
+pub(super) fn run_in_word(free: u64, pages: u64, step: u64) -> Option<u64> {
+    // Bits from which on there are `length` ones.
+    let (mut runs, mut length) = (free, 1);
+    while length < pages {
+        let more = length.min(pages - length);
+        runs &= runs >> more;
+        length += more;
+    }
+    const STEPS: [u64; 7] = [u64::MAX, u64::MAX / 3, u64::MAX / 15, u64::MAX / 255, u64::MAX / 65535, 1 << 32 | 1, 1];
+    runs &= STEPS[step.trailing_zeros() as usize];
     (runs != 0).then(|| u64::from(runs.trailing_zeros()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Purpose, ceiling, run_in_word, size_for};
+    use super::{Purpose, ceiling, first_run, run_in_word, size_for};
+    use crate::layout::REGION_PAGES;
 
     #[test]
     fn what_is_kept_for_logs_grows_with_the_file_and_is_grown_for() {
@@ -540,10 +548,33 @@ mod tests {
 
     #[test]
     fn a_run_is_found_only_where_it_fits() {
-        assert_eq!(run_in_word(0b0111_0110, 3), Some(4));
-        assert_eq!(run_in_word(0b0111_0110, 4), None);
-        assert_eq!(run_in_word(u64::MAX, 64), Some(0));
-        assert_eq!(run_in_word(1 << 63, 1), Some(63));
-        assert_eq!(run_in_word(1 << 63, 2), None);
+        assert_eq!(run_in_word(0b0111_0110, 3, 1), Some(4));
+        assert_eq!(run_in_word(0b0111_0110, 4, 1), None);
+        assert_eq!(run_in_word(u64::MAX, 64, 64), Some(0));
+        assert_eq!(run_in_word(1 << 63, 1, 1), Some(63));
+        assert_eq!(run_in_word(1 << 63, 2, 1), None);
+    }
+
+    #[test]
+    fn the_first_run_that_fits_is_found_wherever_regions_end() {
+        let mut state = 1u64;
+        let mut random = || {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            state.rotate_left(29)
+        };
+        for _ in 0..20_000 {
+            // Words with long runs of both: all of one kind, or from some bit on, or in between.
+            let words = [0; 6].map(|_| {
+                let (kind, a, b) = (random() % 6, random() % 64, random() % 64);
+                [0, u64::MAX, u64::MAX << a, u64::MAX >> a, (u64::MAX << a) & (u64::MAX >> b), random()][kind as usize]
+            });
+            let (pages, step) = (1 + random() % 200, 1 << (random() % 7));
+            let is_free = |page: u64| words[(page / REGION_PAGES) as usize] >> (page % REGION_PAGES) & 1 == 0;
+            let (first, end) = (random() % 3, words.len() as u64);
+            let mut starts = (first * REGION_PAGES..end * REGION_PAGES).filter(|start| start % step == 0);
+            let fits = |start: &u64| start + pages <= end * REGION_PAGES && (*start..start + pages).all(is_free);
+            let found = first_run(|region| words[region as usize], first..end, pages, step);
+            assert_eq!(found, starts.find(fits), "{pages} pages at {step} in {words:x?} from {first}");
+        }
     }
 }

@@ -68,10 +68,10 @@ impl Heap<'_> {
                     continue;
                 }
                 if has_meta(self.map(), region) {
-                    if let Some(start) = run_in_word(!taken, pages) {
+                    if let Some(start) = run_in_word(!taken, pages, 1) {
                         return Ok((region * REGION_PAGES + start, pages));
                     }
-                } else if bare.is_none() && taken & 1 == 0 && run_in_word(!taken & !1, pages).is_some() {
+                } else if bare.is_none() && taken & 1 == 0 && run_in_word(!taken & !1, pages, 1).is_some() {
                     bare = Some(region);
                 }
             }
