@@ -68,8 +68,9 @@ async fn a_crowd_is_served_at_once_and_told_when_the_server_stops() {
     stopping.await.unwrap();
 }
 
-/// Watches of the connection that stalls: so many times as much is sent to it, which no buffers of the system hold.
-const OF_ONE: u64 = 32;
+/// Watches of the connection that stalls: so many times as much would be sent to it, more than the buffers of the system hold,
+/// and than what is allowed here to the server.
+const OF_ONE: u64 = 256;
 
 fn watch(id: u64) -> Request {
     let watch = Watch { object: "ring".into(), path: String::new(), since: None };

@@ -188,6 +188,19 @@ async fn a_keeper_that_no_server_can_find_any_more_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_in_memory_has_a_checkpoint_as_soon_as_it_is_made() {
+    let place = Place::new().await;
+    let client = place.client().await;
+    // Several: one alone could have had one by the clock.
+    for number in 0..5 {
+        let made = client.service("acme", &format!("new{number}")).create(Mode::Isolated, None).await.unwrap();
+        let checkpoint = place.dir.path().join(format!("data/services/{}.checkpoint", made.id));
+        let segment = commy::Segment::options().read_only(true).open(checkpoint).unwrap();
+        assert!(segment.check().unwrap().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_loss_of_power_there_is_what_the_last_checkpoint_has() {
     let mut place = Place::new().await;
     place.checkpoint();

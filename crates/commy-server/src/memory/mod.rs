@@ -9,8 +9,9 @@
 //! ```
 //!
 //! At the start the memory is, in this order: what the keeper has; if that cannot be opened as it is, a copy of what was
-//! committed there; the checkpoint, after the machine or the keeper has stopped; nothing, for a new service. A descriptor
-//! that others have cannot be taken from them: memory that is given up is retired first, so that honest programs leave it.
+//! committed there; the checkpoint, after the machine or the keeper has stopped; nothing, for a new service, which has its first
+//! checkpoint at once. A descriptor that others have cannot be taken from them: memory that is given up is retired first,
+//! so that honest programs leave it.
 
 mod keeper;
 
@@ -168,13 +169,15 @@ impl Memories {
         Ok((options.succeed(from, memory.again()?, name)?, memory))
     }
 
-    /// The checkpoint; without one, a new segment.
+    /// The checkpoint; without one, a new segment: one that could not have a checkpoint is not made.
     fn restore(&self, row: &ServiceRow, options: &commy::Options, name: &str) -> Opened {
         match File::open(self.checkpoint(row.id)) {
             Ok(checkpoint) => self.copy(&checkpoint, row, options, name),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let memory = Memory::new(row.quota)?;
-                Ok((options.create_in(memory.again()?, name)?, memory))
+                let segment = options.create_in(memory.again()?, name)?;
+                self.save(row.id, &segment).inspect_err(|_| drop(self.next(row.id)))?;
+                Ok((segment, memory))
             }
             Err(error) => Err(error.into()),
         }
