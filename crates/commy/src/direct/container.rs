@@ -192,7 +192,7 @@ impl<C: Content<Value: Roomy>> Container<C> {
     /// As [`len`](Self::len).
     #[track_caller]
     pub fn capacity(&self) -> usize {
-        must(self.handle.shared().peek(|view| Ok(C::Value::capacity(view))))
+        must(self.handle.shared().peek(C::Value::capacity))
     }
 
     /// Makes room for so many more.

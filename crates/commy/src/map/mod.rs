@@ -5,6 +5,10 @@
 //! offset is turned into a pointer only here, after a check against the size in the header, which is
 //! never larger than what is in the file.
 
+mod prefetch;
+
+pub(crate) use prefetch::prefetch;
+
 use crate::error::{Error, Result};
 use crate::layout::{
     Header, PAGE, PROCESS_PAGE, PROCESSES_PER_PAGE, ProcessSlot, THREAD_PAGE, THREADS_PER_PAGE, ThreadSlot, Word,

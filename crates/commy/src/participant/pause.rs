@@ -100,7 +100,7 @@ impl Actor<'_> {
     pub(crate) fn set_busy(&self, holds: impl Fn() -> bool, patience: impl Fn() -> Duration) -> Result<()> {
         match self.announce() {
             0 => Ok(()),
-            seen => self.pause(seen, holds(), patience()),
+            seen => Actor { ..*self }.pause(seen, holds(), patience()),
         }
     }
 
@@ -116,6 +116,7 @@ impl Actor<'_> {
     }
 
     #[cold]
+    #[inline(never)]
     fn pause(&self, mut seen: u64, holds: bool, patience: Duration) -> Result<()> {
         let (word, begin) = (&self.at.map.header().pause, Instant::now());
         while !may_begin(seen, holds) {

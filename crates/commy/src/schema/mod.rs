@@ -91,18 +91,29 @@ pub trait Share: Sized + 'static {
     #[doc(hidden)]
     const SOON: bool = !Self::OWNS;
 
-    /// As [`load`](Share::load), if that takes little time and memory whatever is found there; else `None`.
+    /// As [`load`](Share::load), if that takes little time and memory whatever is found there; else, or if there is no
+    /// value, `None`.
     ///
     /// # Safety
     /// As for `load`.
     #[doc(hidden)]
     #[inline(always)]
-    unsafe fn load_soon(stored: *const Self::Stored, cx: Cx) -> Result<Option<Self>> {
+    unsafe fn load_soon(stored: *const Self::Stored, cx: Cx) -> Option<Self> {
         if Self::OWNS {
-            return Ok(None);
+            return None;
         }
         // SAFETY: the caller's promise.
-        unsafe { Self::load(stored, cx) }.map(Some)
+        unsafe { Self::load(stored, cx) }.ok()
+    }
+
+    /// Has what [`load_soon`](Share::load_soon) will look at elsewhere fetched into the cache.
+    ///
+    /// # Safety
+    /// As for `load`.
+    #[doc(hidden)]
+    #[inline(always)]
+    unsafe fn foresee(stored: *const Self::Stored, cx: Cx) {
+        let _ = (stored, cx);
     }
 
     /// Moves values into slots in a row, as [`into_stored`](Share::into_stored) does one by one.

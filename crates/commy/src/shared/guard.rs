@@ -71,10 +71,25 @@ pub struct WriteGuard<'a, T: Share> {
     worker: Owner,
     way: usize,
     hold: Hold,
-    /// Whether the thread was panicking already when it took the lock.
-    panicking: bool,
-    open: bool,
+    state: State,
     not_send: PhantomData<*mut ()>,
+}
+
+/// Whether a guard has anything to end. As large as a word, so that no padding is moved about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+enum State {
+    Open,
+    /// The thread was panicking already when it took the lock: that is no reason to undo what it does.
+    OpenWhilePanicking,
+    Closed,
+}
+
+impl State {
+    #[inline(always)]
+    fn open() -> State {
+        if std::thread::panicking() { State::OpenWhilePanicking } else { State::Open }
+    }
 }
 
 /// What a guard has left open: see [`WriteGuard::leave_open`].
@@ -87,9 +102,8 @@ pub(super) struct Open {
 impl<'a, T: Share> WriteGuard<'a, T> {
     #[inline(always)]
     pub(super) fn new(shared: &'a Shared<T>, worker: Owner, way: usize, hold: Hold) -> WriteGuard<'a, T> {
-        let panicking = std::thread::panicking();
         shared.watch(worker.context(way));
-        WriteGuard { shared, worker, way, hold, panicking, open: true, not_send: PhantomData }
+        WriteGuard { shared, worker, way, hold, state: State::open(), not_send: PhantomData }
     }
 
     pub(crate) fn cx(&self) -> Cx {
@@ -183,14 +197,13 @@ impl<'a, T: Share> WriteGuard<'a, T> {
 
     /// Leaves the object locked, and the transaction open, for a guard that [goes on](WriteGuard::go_on) with it.
     pub(super) fn leave_open(mut self) -> Open {
-        self.open = false;
+        self.state = State::Closed;
         Open { worker: self.worker.clone(), way: self.way, hold: self.hold }
     }
 
     /// A guard for what another one of the same object has left open.
     pub(super) fn go_on(shared: &'a Shared<T>, Open { worker, way, hold }: Open) -> WriteGuard<'a, T> {
-        let panicking = std::thread::panicking();
-        WriteGuard { shared, worker, way, hold, panicking, open: true, not_send: PhantomData }
+        WriteGuard { shared, worker, way, hold, state: State::open(), not_send: PhantomData }
     }
 
     #[inline(always)]
@@ -198,7 +211,7 @@ impl<'a, T: Share> WriteGuard<'a, T> {
         if !self.worker.is_own() {
             return Err(Error::Forked);
         }
-        self.open = false;
+        self.state = State::Closed;
         if self.worker.log(self.way).is_empty() {
             self.shared.unlock(&self.worker, self.hold);
             self.worker.end_empty(self.way);
@@ -236,8 +249,8 @@ impl<'a, T: Share> WriteGuard<'a, T> {
 impl<T: Share> Drop for WriteGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.open {
-            let commit = self.panicking || !std::thread::panicking();
+        if self.state != State::Closed {
+            let commit = self.state == State::OpenWhilePanicking || !std::thread::panicking();
             // Of a commit only the giving back of memory can fail; it is done by who comes next.
             let _ = self.close(commit);
         }

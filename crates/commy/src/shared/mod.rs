@@ -255,7 +255,7 @@ impl<T: Share> Shared<T> {
     pub fn write_for(&self, patience: Duration) -> Result<WriteGuard<'_, T>> {
         let worker = self.segment.worker()?;
         let way = worker.begin()?;
-        match self.lock_for_writing(&worker, patience, || ()) {
+        match self.lock_for_writing(&worker, patience) {
             Ok(hold) => Ok(WriteGuard::new(self, worker, way, hold)),
             Err(error) => {
                 worker.end(way)?;
@@ -264,18 +264,18 @@ impl<T: Share> Shared<T> {
         }
     }
 
-    /// Locks it for writing, in the name of the thread, which then [`unlock`](Shared::unlock)s it. Calls `before` if that
-    /// takes more than favour.
+    /// Locks it for writing, in the name of the thread, which then [`unlock`](Shared::unlock)s it.
     #[inline(always)]
-    fn lock_for_writing(&self, worker: &Worker, patience: Duration, before: impl FnOnce()) -> Result<Hold> {
-        let (me, holds) = worker.favour();
-        let hold = if self.lock().enter(me, holds, self.control().version.atomic()) {
-            Hold::FAVOURED
-        } else {
-            before();
-            self.lock_ordinarily(worker, patience)?
-        };
+    fn lock_for_writing(&self, worker: &Worker, patience: Duration) -> Result<Hold> {
+        let hold = if self.enter(worker) { Hold::FAVOURED } else { self.lock_ordinarily(worker, patience)? };
         self.there(worker, hold)
+    }
+
+    /// Locks it for writing, if the thread is favoured. Whether the object is there is not asked.
+    #[inline(always)]
+    fn enter(&self, worker: &Worker) -> bool {
+        let (me, holds) = worker.favour();
+        self.lock().enter(me, holds, self.control().version.atomic())
     }
 
     /// What is locked, if it is still the object that the handle is of. Else it is let go.
@@ -288,8 +288,7 @@ impl<T: Share> Shared<T> {
         Ok(hold)
     }
 
-    /// As [`lock_for_writing`](Shared::lock_for_writing), for who may not be favoured or is not yet; whether the object is
-    /// there is not asked.
+    /// The same for who may not be favoured or is not yet.
     fn lock_ordinarily(&self, worker: &Worker, patience: Duration) -> Result<Hold> {
         let (lock, habits) = (self.lock(), worker.habits());
         let taken = lock.take(worker.tag());
@@ -371,7 +370,11 @@ impl<T: Share> Shared<T> {
     pub fn load(&self) -> Result<T> {
         // SAFETY: `stored` is this object's value.
         let load = |stored, cx| unsafe { T::load(stored, cx) };
-        if T::OWNS { self.at_length(load) } else { self.at_once(load) }
+        if !T::SOON {
+            return self.at_length(load);
+        }
+        // SAFETY: the same.
+        self.at_once(|stored, cx| unsafe { T::load_soon(stored, cx) }, load)
     }
 
     /// Replaces the whole value.
@@ -386,7 +389,7 @@ impl<T: Share> Shared<T> {
                 unsafe { store_whole(place, stored) };
                 Ok(())
             };
-            return self.briefly(value, |_, _| (), overwrite, |_, error| Err(error));
+            return self.briefly(value, |_, _| None, overwrite, |_, error| Err(error));
         }
         let mut guard = self.write()?;
         guard.store(value)?;

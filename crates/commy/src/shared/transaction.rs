@@ -95,7 +95,7 @@ impl Transaction<'_> {
         if !self.worker.is_own() {
             return Err(Error::Forked);
         }
-        let hold = object.lock_for_writing(&self.worker, object.attachment().patience, || ())?;
+        let hold = object.lock_for_writing(&self.worker, object.attachment().patience)?;
         self.locked.borrow_mut().push((object.as_untyped(), hold));
         let cx = self.worker.context(self.way);
         object.watch(cx);

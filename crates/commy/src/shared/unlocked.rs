@@ -5,7 +5,8 @@
 //! for it may only be one of the moment.
 
 use super::Shared;
-use crate::error::Result;
+use crate::directory::Control;
+use crate::error::{Error, Result};
 use crate::participant::Unlocked;
 use crate::schema::Share;
 use crate::sync::version;
@@ -18,32 +19,35 @@ const ATTEMPTS: u32 = 8;
 const PAUSE: u32 = 4;
 
 impl<T: Share> Shared<T> {
-    /// What `look` gives for the value as it is at one moment. It takes little time whatever it meets.
+    /// What `soon` gives for the value as it is at one moment; it takes little time whatever it meets. If it is disturbed, or
+    /// gives nothing, what `look` gives.
     #[inline(always)]
-    pub(super) fn at_once<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R> {
+    pub(super) fn at_once<R>(
+        &self,
+        soon: impl FnOnce(*const T::Stored, Cx) -> Option<R>,
+        look: impl Fn(*const T::Stored, Cx) -> Result<R>,
+    ) -> Result<R> {
         // Of a read-only attachment no thread has a worker.
-        let Some(worker) = self.segment.latest_worker() else { return self.at_first(look) };
-        let look = |_| look(self.stored(), self.reader());
-        {
+        if let Some(worker) = self.segment.latest_worker() {
+            // Before the first store, behind which everything is loaded anew.
+            let (control, stored, cx) = (self.control(), self.stored(), self.reader());
             let _unlocked = Unlocked::begin(worker.slot());
-            if let Some(result) = self.glimpse(look) {
+            if let Some(result) = self.glimpse(control, |_| soon(stored, cx)) {
                 return Ok(result);
             }
         }
-        self.again(look)
+        self.at_second(look).map_err(|error| *error)
     }
 
-    /// The same for who may be a mere onlooker, or a thread that has just come.
+    /// The same for who may be a mere onlooker, or a thread that has just come, or was disturbed. The error is in a box
+    /// since a large result would be made in memory also by who need not come here.
+    #[cold]
     #[inline(never)]
-    fn at_first<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R> {
-        if self.attachment().is_read_only() {
-            self.look_on(look)
-        } else {
-            self.again(|_| look(self.stored(), self.reader()))
-        }
+    fn at_second<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R, Box<Error>> {
+        self.at_length(look).map_err(Box::new)
     }
 
-    /// The same for what may take long: `look` asks the context from time to time whether to go on.
+    /// What `look` gives for the value as it is at one moment, which may take long: it asks the context from time to time whether to go on.
     pub(crate) fn at_length<R>(&self, look: impl Fn(*const T::Stored, Cx) -> Result<R>) -> Result<R> {
         if self.attachment().is_read_only() {
             return self.look_on(look);
@@ -60,22 +64,24 @@ impl<T: Share> Shared<T> {
     fn attempt<R>(&self, look: impl Fn(u64) -> Result<R>) -> Option<R> {
         // What is freed meanwhile must not be taken away: see `participant::grace`.
         let _unlocked = self.segment.unlocked().ok()?;
-        self.glimpse(look)
+        self.glimpse(self.control(), |seen| look(seen).ok())
     }
 
     /// One attempt of who sees to it that nothing is taken away meanwhile.
     #[inline(always)]
-    fn glimpse<R>(&self, look: impl Fn(u64) -> Result<R>) -> Option<R> {
+    fn glimpse<R>(&self, control: &Control, look: impl FnOnce(u64) -> Option<R>) -> Option<R> {
         // For who looks for races: what reads beside writers, and finds out afterwards, is one.
         if cfg!(commy_locked_reads) {
             return None;
         }
-        let control = self.control();
         let (lock, version) = (&control.lock, control.version.atomic());
         let seen = version::look(lock, version)?;
         // Asked before, for the value of an object that was removed may have had a block that is gone; who removes it
         // afterwards counts a change.
-        let result = if self.is_there() { look(seen).ok()? } else { return None };
+        if control.generation.get() != self.generation {
+            return None;
+        }
+        let result = look(seen)?;
         version::is_still(lock, version, seen).then_some(result)
     }
 
@@ -90,7 +96,7 @@ impl<T: Share> Shared<T> {
 
     /// Some attempts of who sees to it that nothing is taken away meanwhile.
     pub(super) fn glimpses<R>(&self, look: impl Fn() -> Result<R>) -> Option<R> {
-        attempts(|| self.glimpse(|_| look()))
+        attempts(|| self.glimpse(self.control(), |_| look().ok()))
     }
 }
 

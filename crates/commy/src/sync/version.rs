@@ -101,14 +101,21 @@ pub(crate) fn bring_outside<W: Word64>(version: &W) {
 #[inline(always)]
 pub(crate) fn look<W: Word64>(lock: &W, version: &W) -> Option<u64> {
     let seen = version.load(Ordering::Acquire);
-    ((lock.load(Ordering::Acquire) & OWNER) | (seen & INSIDE) == 0).then_some(seen)
+    (owner(lock) | (seen & INSIDE) == 0).then_some(seen)
 }
 
 /// After it: whether what was read since [`look`] is of one moment.
 #[inline(always)]
 pub(crate) fn is_still<W: Word64>(lock: &W, version: &W, seen: u64) -> bool {
     acquire_fence();
-    (lock.load(Ordering::Acquire) & OWNER) | (version.load(Ordering::Relaxed) ^ seen) == 0
+    owner(lock) | (version.load(Ordering::Relaxed) ^ seen) == 0
+}
+
+/// 0 if the lock has no owner.
+#[inline(always)]
+fn owner<W: Word64>(lock: &W) -> u64 {
+    // Shorter than `&`, whose mask would have to be loaded.
+    lock.load(Ordering::Acquire) << OWNER.leading_zeros()
 }
 
 /// The same for who began with a lock word that names an owner, who can do no more: whether nothing has changed.

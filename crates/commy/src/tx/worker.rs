@@ -126,9 +126,10 @@ pub(crate) struct Worker {
 impl Worker {
     /// Where the calling thread's worker is, if it is the one that the thread used last.
     #[inline(always)]
-    fn remembered(attachment: &Attachment) -> Option<*const Worker> {
+    fn remembered(attachment: &Attachment) -> Option<NonNull<Worker>> {
         let (serial, latest) = os::remembered();
-        (serial == attachment.serial).then_some(latest.cast())
+        // SAFETY: what is remembered with the serial number of an attachment, which is not 0, is a worker.
+        (serial == attachment.serial).then(|| unsafe { NonNull::new_unchecked(latest.cast_mut().cast()) })
     }
 
     /// The calling thread's worker, if it is the one that the thread used last. Lent for one call of a handle's.
@@ -137,7 +138,7 @@ impl Worker {
         // SAFETY: what is remembered is a worker in this thread's list, with the serial number of its attachment: it is
         // forgotten when the worker is dropped, and in a forked child. Serial numbers are never used again, so it is
         // one of this attachment, which is alive; and with it the worker, until the thread ends.
-        Worker::remembered(attachment).map(|worker| unsafe { &*worker })
+        Worker::remembered(attachment).map(|worker| unsafe { worker.as_ref() })
     }
 
     /// The calling thread's worker; takes a slot if it has none yet.
@@ -146,8 +147,8 @@ impl Worker {
         match Worker::remembered(attachment) {
             // SAFETY: alive, as in `latest`; it came out of `Rc::as_ptr`.
             Some(worker) => unsafe {
-                Rc::increment_strong_count(worker);
-                Ok(Rc::from_raw(worker))
+                Rc::increment_strong_count(worker.as_ptr());
+                Ok(Rc::from_raw(worker.as_ptr()))
             },
             None => Worker::find(attachment, roster),
         }

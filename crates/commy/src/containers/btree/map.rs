@@ -72,26 +72,13 @@ impl<K: Key, V: Share> BTreeMapView<K, V> {
         tree.find(|stored| unsafe { K::compare_with(stored, tree.cx, key) })
     }
 
-    /// A copy of the value of a key, also without the lock, as [`Share::load`] is.
-    #[inline]
-    pub(crate) fn load_value<Q: ?Sized>(&self, key: &Q) -> Result<Option<V>>
+    /// Where the value of a key is stored, also without the lock.
+    #[inline(always)]
+    pub(crate) fn place_of_value<Q: ?Sized>(&self, key: &Q) -> Option<*const V::Stored>
     where
         K: Lookup<Q>,
     {
-        let place = self.find_unlocked(key);
-        // SAFETY: the value of an entry that was found, in the map.
-        place.map(|place| unsafe { V::load(place.leaf.value(place.index), self.tree().cx) }).transpose()
-    }
-
-    /// The same as [`Share::load_soon`] is.
-    #[inline]
-    pub(crate) fn load_value_soon<Q: ?Sized>(&self, key: &Q) -> Result<Option<Option<V>>>
-    where
-        K: Lookup<Q>,
-    {
-        let place = self.find_unlocked(key);
-        // SAFETY: the value of an entry that was found, in the map.
-        place.map(|place| unsafe { V::load_soon(place.leaf.value(place.index), self.tree().cx) }).transpose()
+        self.find_unlocked(key).map(|place| place.leaf.value(place.index).cast_const())
     }
 
     /// Overwrites the value of a key that is there, without a transaction: by one store. Gives the old value; an error

@@ -20,6 +20,7 @@
 
 use crate::error::{Error, Result};
 use crate::layout::{PAGE, Word};
+use crate::map;
 use crate::schema::Share;
 use crate::tx::Cx;
 use std::cmp::Ordering;
@@ -187,14 +188,7 @@ fn partition(count: usize, elsewhere: bool, before: impl Fn(usize) -> bool) -> u
 /// Begins to bring a node's bytes into the cache, all at once, as the search would wait for each of its steps.
 #[inline(always)]
 fn prefetch(node: NonNull<u8>, bytes: usize) {
-    #[cfg(target_arch = "x86_64")]
-    for line in (0..bytes.min(512)).step_by(64) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch of any address is harmless.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(node.as_ptr().wrapping_add(line).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (node, bytes);
+    (0..bytes.min(512)).step_by(64).for_each(|line| map::prefetch(node.as_ptr().wrapping_add(line)));
 }
 
 /// A leaf.

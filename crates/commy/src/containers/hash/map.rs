@@ -100,26 +100,23 @@ impl<K: Key, V: Share> HashMapView<K, V> {
         Some(unsafe { (K::view(&raw const (*slot).key, raw.cx), V::view(&raw const (*slot).value, raw.cx)) })
     }
 
-    /// A copy of the value of a key, also without the lock, as [`Share::load`] is.
+    /// Where the value of a key is stored, also without the lock.
     #[inline(always)]
+    pub(crate) fn place_of_value<Q: ?Sized>(&self, key: &Q) -> Option<*const V::Stored>
+    where
+        K: Lookup<Q>,
+    {
+        // SAFETY: a slot that was found, in the map.
+        self.raw().find_unlocked(key, true).map(|slot| unsafe { &raw const (*slot).value })
+    }
+
+    /// A copy of the value of a key, also without the lock, as [`Share::load`] is.
     pub(crate) fn load_value<Q: ?Sized>(&self, key: &Q) -> Result<Option<V>>
     where
         K: Lookup<Q>,
     {
-        let raw = self.raw();
         // SAFETY: the value of a slot that was found, in the map.
-        raw.find_unlocked(key, true).map(|slot| unsafe { V::load(&raw const (*slot).value, raw.cx) }).transpose()
-    }
-
-    /// The same as [`Share::load_soon`] is.
-    #[inline(always)]
-    pub(crate) fn load_value_soon<Q: ?Sized>(&self, key: &Q) -> Result<Option<Option<V>>>
-    where
-        K: Lookup<Q>,
-    {
-        let raw = self.raw();
-        // SAFETY: the value of a slot that was found, in the map.
-        raw.find_unlocked(key, true).map(|slot| unsafe { V::load_soon(&raw const (*slot).value, raw.cx) }).transpose()
+        self.place_of_value(key).map(|place| unsafe { V::load(place, self.cx()) }).transpose()
     }
 
     /// Copies of the entries of the next home groups, at least `many` unless the end comes before, and where to go

@@ -127,25 +127,24 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
 
     /// The slot that `recognise` finds among those of a hash. If it is `wanted`, most likely it is there.
     #[inline(always)]
-    fn find_by(
-        &self,
-        hash: u64,
-        wanted: bool,
-        recognise: impl Fn(*const K::Stored) -> bool,
-    ) -> Option<*mut Slot<K, V>> {
+    fn find_by(self, hash: u64, wanted: bool, recognise: impl Fn(*const K::Stored) -> bool) -> Option<*mut Slot<K, V>> {
         let (head, file) = (self.head, File::of(self.cx));
         // All loads before the branch, so that a loop may do them once.
         let (control, slots, moving) = (peek(&head.control), peek(&head.slots), peek(&head.moving));
-        let recognise = |slot| recognise(self.key(slot));
-        if moving == 0 {
-            let table: Table<Slot<K, V>> = Table::open(file, control, slots)?;
-            if wanted {
-                table.prefetch(hash);
-            }
-            return table.find(hash, recognise).map(|found| found.slot);
+        if moving != 0 {
+            return self.find_in_move(hash, recognise);
         }
-        let table = head.table_in_move(file, hash)?;
-        table.find(hash, recognise).map(|found| found.slot)
+        let table: Table<Slot<K, V>> = Table::open(file, control, slots)?;
+        if wanted {
+            table.prefetch(hash);
+        }
+        table.find(hash, |slot| recognise(self.key(slot))).map(|found| found.slot)
+    }
+
+    #[inline(always)]
+    fn find_in_move(self, hash: u64, recognise: impl Fn(*const K::Stored) -> bool) -> Option<*mut Slot<K, V>> {
+        let table = self.head.table_in_move(File::of(self.cx), hash)?;
+        table.find(hash, |slot| recognise(self.key(slot))).map(|found| found.slot)
     }
 
     /// The slot of a key.
@@ -154,8 +153,9 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     where
         K: Lookup<Q>,
     {
+        let cx = self.cx;
         // SAFETY: `find_by` hands in the keys of full slots, which hold stored keys.
-        self.find_by(self.hash(query), false, |key| unsafe { K::equals(key, self.cx, query) })
+        self.find_by(self.hash(query), false, move |key| unsafe { K::equals(key, cx, query) })
     }
 
     /// The same for who expects to find it.
@@ -164,8 +164,9 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     where
         K: Lookup<Q>,
     {
+        let cx = self.cx;
         // SAFETY: as in `find`.
-        self.find_by(self.hash(query), true, |key| unsafe { K::equals(key, self.cx, query) })
+        self.find_by(self.hash(query), true, move |key| unsafe { K::equals(key, cx, query) })
     }
 
     /// The slot of a key, while others may write. If it is `wanted`, most likely it is there.
@@ -174,8 +175,25 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     where
         K: Lookup<Q>,
     {
-        // SAFETY: `find_by` hands in keys in the map.
-        self.find_by(self.hash(query), wanted, |key| unsafe { compare_unlocked::<K, Q>(key, self.cx, query).is_eq() })
+        let (cx, hash) = (self.cx, self.hash(query));
+        // SAFETY: what is handed in are keys in the map.
+        let recognise = move |key: *const K::Stored| unsafe {
+            // While the key is compared, what its value has elsewhere is fetched. The key is the first member of a slot.
+            if wanted {
+                V::foresee(&raw const (*key.cast::<Slot<K, V>>()).value, cx);
+            }
+            compare_unlocked::<K, Q>(key, cx, query).is_eq()
+        };
+        if self.head.moving.get() != 0 {
+            return self.find_in_move_apart(hash, recognise);
+        }
+        self.find_by(hash, wanted, recognise)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_in_move_apart(self, hash: u64, recognise: impl Fn(*const K::Stored) -> bool) -> Option<*mut Slot<K, V>> {
+        self.find_in_move(hash, recognise)
     }
 
     /// The slot with the stored key of another map or set of the same key type, whose context is `theirs`.

@@ -17,6 +17,7 @@
 use super::group::{Bits, DELETED, EMPTIES, EMPTY, Group, WIDTH};
 use crate::error::{Error, Result};
 use crate::layout::{FIRST_FREE_PAGE, PAGE, Word};
+use crate::map::prefetch;
 use crate::tx::Cx;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -91,18 +92,6 @@ pub(super) fn slots_for(entries: u64) -> u64 {
     }
 }
 
-/// Has a line fetched into the cache.
-#[inline(always)]
-fn prefetch(place: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, whatever the address; each x86-64 has it.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(place.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = place;
-}
-
 /// The position of the first slot of a key's home group.
 #[inline(always)]
 pub(super) fn home(hash: u64, slots: usize) -> usize {
@@ -133,6 +122,12 @@ impl<'a> File<'a> {
         File { base: map.base(), size: &map.header().size, reserved: map.reserved() }
     }
 
+    /// How many bytes there are.
+    #[inline(always)]
+    fn end(self) -> u64 {
+        self.size.get().min(self.reserved)
+    }
+
     /// A structure of words.
     ///
     /// # Safety
@@ -140,7 +135,7 @@ impl<'a> File<'a> {
     #[inline(always)]
     pub(super) unsafe fn get<T>(self, offset: u64) -> Option<&'a T> {
         let end = offset.checked_add(size_of::<T>() as u64)?;
-        let fits = end <= self.reserved && end <= self.size.get() && offset.is_multiple_of(8);
+        let fits = end <= self.end() && offset.is_multiple_of(8);
         // SAFETY: in the file, aligned, and words may be shared.
         fits.then(|| unsafe { &*self.base.add(offset as usize).cast::<T>() })
     }
@@ -187,15 +182,12 @@ impl<T> Table<T> {
     /// The table with its control bytes at an offset, if it lies in the file.
     #[inline(always)]
     pub(super) fn open(file: File<'_>, control: u64, slots: u64) -> Option<Table<T>> {
-        let (padded, size) = (Shape::control(slots), size_of::<T>() as u64);
-        let below = if Self::SMALL { padded.wrapping_mul(size) } else { slots.saturating_mul(size) };
-        // No more than `MOST_SLOTS` small ones, below no more than what is reserved: nothing overflows.
-        let sound = (slots.wrapping_sub(1) < MOST_SLOTS)
-            & (control <= file.reserved)
-            & (control & (Self::SHAPE.align - 1) == 0)
-            & (below <= control);
-        let end = control.wrapping_add(padded);
-        if !sound || end > file.reserved || end > file.size.get() {
+        let last = slots.wrapping_sub(1);
+        // Of no slots that is more than fits anywhere. What small ones there could be up to a whole group fits, too.
+        let (last_control, last_slot) = (last | 15, if Self::SMALL { last | 15 } else { last });
+        let most_slots = if size_of::<T>() == 0 { MOST_SLOTS } else { control / size_of::<T>() as u64 };
+        let room = file.end().checked_sub(control)?;
+        if last_control >= room || last_slot >= most_slots || control & (Self::SHAPE.align - 1) != 0 {
             return None;
         }
         // SAFETY: in the file, whose base is not null.

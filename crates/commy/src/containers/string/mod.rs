@@ -14,6 +14,7 @@ use super::load::load_bytes;
 use super::vec::{Shape, Slots, VecHeader, bounds, keep_slots, release, too_large};
 use crate::containers::sequence::Header;
 use crate::error::{Error, Result};
+use crate::map::prefetch;
 use crate::schema::{Guarded, Kind, Registry, Share, Variant};
 use crate::tx::Cx;
 use std::fmt;
@@ -128,11 +129,11 @@ impl Share for String {
     const SOON: bool = true;
 
     #[inline]
-    unsafe fn load_soon(stored: *const VecHeader, cx: Cx) -> Result<Option<String>> {
+    unsafe fn load_soon(stored: *const VecHeader, cx: Cx) -> Option<String> {
         // SAFETY: the caller's promise.
-        let slots = unsafe { (*stored).checked_new::<u8>(cx)? };
+        let slots = unsafe { (*stored).slots::<u8>(cx)? };
         if slots.len > SHORT {
-            return Ok(None);
+            return None;
         }
         let mut bytes = Vec::with_capacity(slots.len);
         // SAFETY: so many bytes lie there, in the map; there is room for them, and then they are there.
@@ -140,7 +141,14 @@ impl Share for String {
             ptr::copy_nonoverlapping(slots.first.cast_const(), bytes.as_mut_ptr(), slots.len);
             bytes.set_len(slots.len);
         }
-        text_of(bytes, slots.first, cx).map(Some)
+        String::from_utf8(bytes).ok()
+    }
+
+    #[inline(always)]
+    unsafe fn foresee(stored: *const VecHeader, cx: Cx) {
+        // SAFETY: the caller's promise; a header is all words.
+        let block = unsafe { (*stored).block() };
+        prefetch(cx.map().base().wrapping_add(block as usize));
     }
 
     unsafe fn drop_stored(stored: *mut VecHeader, cx: Cx) -> Result<()> {

@@ -85,6 +85,7 @@ impl VecHeader {
     }
 
     /// The offset of the block.
+    #[inline(always)]
     pub(crate) fn block(&self) -> u64 {
         self.offset.get()
     }

@@ -224,12 +224,17 @@ impl<T: Share> VecView<T> {
         unsafe { sequence::load(slots, start..end, self.cx()) }
     }
 
-    /// A copy of the element at an index, also without the lock, as [`Share::load`] is.
+    /// Where the element at an index is stored, also without the lock.
     #[inline(always)]
-    pub(crate) fn load_at(&self, index: usize) -> Result<Option<T>> {
+    pub(crate) fn place_at(&self, index: usize) -> Option<*const T::Stored> {
         let slots = self.slots();
-        // SAFETY: below `len` slots hold elements.
-        (index < slots.len).then(|| unsafe { T::load(slots.first.add(index), self.cx()) }).transpose()
+        // SAFETY: below the length there are elements.
+        (index < slots.len).then(|| unsafe { slots.first.add(index) }.cast_const())
+    }
+
+    /// Where the last element is stored, also without the lock.
+    pub(crate) fn place_of_last(&self) -> Option<*const T::Stored> {
+        self.place_at(self.len().checked_sub(1)?)
     }
 
     /// The element at an index, to be changed. Its old value is logged first.

@@ -16,7 +16,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     /// As [`read`](Shared::read).
     #[inline]
     pub fn len(&self) -> Result<usize> {
-        self.peek(|view| Ok(view.len()))
+        self.peek(move |view| view.len())
     }
 
     /// Whether there are none.
@@ -37,7 +37,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        self.copy_of(|view| view.load_value_soon(key), |view| view.load_value(key))
+        self.copy_of(move |view| view.place_of_value(key), move |view| view.place_of_value(key))
     }
 
     /// A page of a walk through all entries: copies of some of them, at least `many` unless the end comes before, and
@@ -76,7 +76,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        self.peek(|view| Ok(view.has_key_unlocked(key)))
+        self.peek(move |view| view.has_key_unlocked(key))
     }
 
     /// Puts an entry in. Gives the value that the key had.
@@ -140,7 +140,7 @@ impl<K: Key + Lookup<K> + Ord, V: Share> Shared<BTreeMap<K, V>> {
     /// As [`read`](Shared::read).
     #[inline]
     pub fn len(&self) -> Result<usize> {
-        self.peek(|view| Ok(view.len()))
+        self.peek(move |view| view.len())
     }
 
     /// Whether there are none.
@@ -161,7 +161,7 @@ impl<K: Key + Lookup<K> + Ord, V: Share> Shared<BTreeMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        self.copy_of(|view| view.load_value_soon(key), |view| view.load_value(key))
+        self.copy_of(move |view| view.place_of_value(key), move |view| view.place_of_value(key))
     }
 
     /// Copies of up to `many` entries behind a key, or from the first on, in order and of one moment: a page of a longer
@@ -195,7 +195,7 @@ impl<K: Key + Lookup<K> + Ord, V: Share> Shared<BTreeMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        self.peek(|view| Ok(view.has_key_unlocked(key)))
+        self.peek(move |view| view.has_key_unlocked(key))
     }
 
     /// Puts an entry in. Gives the value that the key had.

@@ -39,7 +39,7 @@ impl<T: Guarded> Shared<T> {
         operation: impl FnOnce(&T::Target, I) -> Outcome<R, N>,
         otherwise: impl FnOnce(&mut T::Target, N) -> Result<R>,
     ) -> Result<R> {
-        self.at_a_stroke(input, |_, _| (), |view, _, input| operation(view, input), otherwise)
+        self.change_briefly(input, |_, _| None, |view, _, input| operation(view, input), otherwise)
     }
 
     /// Does one thing to the value at a stroke, as [`briefly`](Shared::briefly) says; `foresee` has something of it fetched
@@ -58,40 +58,61 @@ impl<T: Guarded> Shared<T> {
                 // SAFETY: this object's value, as in `peek`.
                 foresee(unsafe { T::target(self.stored(), self.reader()) }, input);
             }
+            None
         };
+        self.change_briefly(input, foresee, operation, otherwise)
+    }
+
+    /// Does one thing to the value as [`briefly`](Shared::briefly) says.
+    #[inline(always)]
+    fn change_briefly<I, R, N>(
+        &self,
+        input: I,
+        foresee: impl FnOnce(&Worker, &I) -> Option<R>,
+        operation: impl FnOnce(&T::Target, &Log, I) -> Outcome<R, N>,
+        otherwise: impl FnOnce(&mut T::Target, N) -> Result<R>,
+    ) -> Result<R> {
         // SAFETY: this object's value, locked for this call alone.
         let operation =
             |stored: *mut T::Stored, cx, log: &Log, input| operation(unsafe { T::target(stored, cx) }, log, input);
         self.briefly(input, foresee, operation, |mut guard, not| close(otherwise(&mut guard, not), guard))
     }
 
-    /// Reads something of the value without the lock.
+    /// Reads something of the value without the lock, which takes little time.
     #[inline(always)]
-    pub(crate) fn peek<R>(&self, read: impl Fn(&T::Target) -> Result<R>) -> Result<R> {
+    pub(crate) fn peek<R>(&self, read: impl Fn(&T::Target) -> R) -> Result<R> {
         // SAFETY: this object's value. A view is all words, so that it may be looked at while others write; what is
         // read through it is copied.
-        self.at_once(|stored, cx| read(unsafe { T::target(stored, cx) }))
+        let soon = |stored, cx| Some(read(unsafe { T::target(stored, cx) }));
+        // SAFETY: the same.
+        self.at_once(soon, |stored, cx| Ok(read(unsafe { T::target(stored, cx) })))
     }
 
-    /// A copy of a part of the value without the lock: what owns nothing takes little time; else, if it is there, it is given
-    /// `soon`, or in as much time as it takes.
+    /// A copy of a part of the value without the lock, in as much time as it takes. `find` and `find_again` are the same:
+    /// where that part is. A closure that is called at one place is inlined there, however large it is.
     #[inline(always)]
     fn copy_of<V: Share>(
         &self,
-        soon: impl Fn(&T::Target) -> Result<Option<Option<V>>>,
-        later: impl Fn(&T::Target) -> Result<Option<V>>,
+        find: impl Fn(&T::Target) -> Option<*const V::Stored>,
+        find_again: impl Fn(&T::Target) -> Option<*const V::Stored>,
     ) -> Result<Option<V>> {
-        if !V::OWNS {
-            return self.peek(later);
-        }
+        let copy_again = move |stored, cx| {
+            // SAFETY: as in `peek`; a part of it, in the segment.
+            unsafe { find_again(T::target(stored, cx)).map(|place| V::load(place, cx)).transpose() }
+        };
         if !V::SOON {
-            return self.survey(later);
+            return self.at_length(copy_again);
         }
-        match self.peek(soon)? {
-            None => Ok(None),
-            Some(None) => self.survey(later),
-            Some(value) => Ok(value),
-        }
+        let copy = move |stored, cx| {
+            // SAFETY: the same.
+            unsafe {
+                match find(T::target(stored, cx)) {
+                    Some(place) => V::load_soon(place, cx).map(Some),
+                    None => Some(None),
+                }
+            }
+        };
+        self.at_once(copy, copy_again)
     }
 
     /// The same for what takes as long as the value is large.
@@ -105,12 +126,12 @@ impl<T: Share> Shared<T> {
     /// Does one thing to the value under the lock that `operation` does without the context of a transaction, be it by
     /// a single store, be it at a stroke ([`Log::at_a_stroke`]). What it cannot do it leaves to `otherwise`, which gets a
     /// guard, with nothing done. `foresee` is called before the lock is taken, unless that is done at
-    /// once. Not for objects with a ring of changes, where nothing is done without a note.
+    /// once; if it gives a result, that is it. Not for objects with a ring of changes, where nothing is done without a note.
     #[inline(always)]
     pub(super) fn briefly<I, R, N>(
         &self,
         input: I,
-        foresee: impl FnOnce(&Worker, &I),
+        foresee: impl FnOnce(&Worker, &I) -> Option<R>,
         operation: impl FnOnce(*mut T::Stored, Cx, &Log, I) -> Outcome<R, N>,
         otherwise: impl FnOnce(WriteGuard<'_, T>, N) -> Result<R>,
     ) -> Result<R> {
@@ -124,8 +145,16 @@ impl<T: Share> Shared<T> {
             }
         };
         let way = worker.begin()?;
-        let locked = self.lock_for_writing(worker, self.attachment().patience, || foresee(worker, &input));
-        let hold = locked.inspect_err(|_| worker.end_unused(way))?;
+        let hold = if self.enter(worker) {
+            Hold::FAVOURED
+        } else {
+            if let Some(result) = foresee(worker, &input) {
+                worker.end_unused(way);
+                return Ok(result);
+            }
+            self.lock_ordinarily(worker, self.attachment().patience).inspect_err(|_| worker.end_unused(way))?
+        };
+        let hold = self.there(worker, hold).inspect_err(|_| worker.end_unused(way))?;
         match operation(self.stored(), self.reader(), worker.log(way), input) {
             Ok(done) => {
                 self.unlock_changed(worker, hold);

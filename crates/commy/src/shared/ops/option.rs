@@ -10,7 +10,7 @@ impl<T: Share> Shared<Option<T>> {
     /// # Errors
     /// As [`read`](Shared::read).
     pub fn is_some(&self) -> Result<bool> {
-        self.peek(|option| Ok(option.is_some()))
+        self.peek(move |option| option.is_some())
     }
 
     /// Whether there is none.
@@ -18,7 +18,7 @@ impl<T: Share> Shared<Option<T>> {
     /// # Errors
     /// As [`read`](Shared::read).
     pub fn is_none(&self) -> Result<bool> {
-        self.peek(|option| Ok(option.is_none()))
+        self.peek(move |option| option.is_none())
     }
 
     /// Takes the value out.

@@ -1,6 +1,7 @@
 //! One-operation forms of vectors and deques.
 
 use super::is_small;
+use crate::containers::DequeView;
 use crate::error::Result;
 use crate::schema::Share;
 use crate::shared::Shared;
@@ -13,7 +14,7 @@ impl<T: Share> Shared<Vec<T>> {
     /// As [`read`](Shared::read).
     #[inline]
     pub fn len(&self) -> Result<usize> {
-        self.peek(|view| Ok(view.len()))
+        self.peek(move |view| view.len())
     }
 
     /// Whether there are none.
@@ -31,7 +32,7 @@ impl<T: Share> Shared<Vec<T>> {
     /// As [`read`](Shared::read).
     #[inline]
     pub fn get(&self, index: usize) -> Result<Option<T>> {
-        if is_small::<T>() { self.peek(|view| view.load_at(index)) } else { self.survey(|view| view.load_at(index)) }
+        self.copy_of(move |view| view.place_at(index), move |view| view.place_at(index))
     }
 
     /// Copies of up to `many` elements from an index on, of one moment: a page of a longer walk.
@@ -64,7 +65,7 @@ impl<T: Share> Shared<Vec<T>> {
     /// # Errors
     /// As [`read`](Shared::read).
     pub fn last(&self) -> Result<Option<T>> {
-        self.survey(|view| view.len().checked_sub(1).map_or(Ok(None), |index| view.load_at(index)))
+        self.copy_of(move |view| view.place_of_last(), move |view| view.place_of_last())
     }
 
     /// Puts an element at the end.
@@ -128,7 +129,7 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// As [`read`](Shared::read).
     #[inline]
     pub fn len(&self) -> Result<usize> {
-        self.peek(|view| Ok(view.len()))
+        self.peek(move |view| view.len())
     }
 
     /// Whether there are none.
@@ -146,7 +147,7 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// As [`read`](Shared::read).
     #[inline]
     pub fn get(&self, index: usize) -> Result<Option<T>> {
-        if is_small::<T>() { self.peek(|view| view.load_at(index)) } else { self.survey(|view| view.load_at(index)) }
+        self.copy_of(move |view| view.place_at(index), move |view| view.place_at(index))
     }
 
     /// Copies of up to `many` elements from an index on, of one moment: a page of a longer walk.
@@ -179,7 +180,7 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// # Errors
     /// As [`read`](Shared::read).
     pub fn back(&self) -> Result<Option<T>> {
-        self.survey(|view| view.len().checked_sub(1).map_or(Ok(None), |index| view.load_at(index)))
+        self.copy_of(move |view| view.place_of_last(), move |view| view.place_of_last())
     }
 
     /// Puts an element at the back.
@@ -220,17 +221,7 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// As [`write`](Shared::write).
     #[inline]
     pub fn pop_back(&self) -> Result<Option<T>> {
-        if self.is_empty()? {
-            return Ok(None);
-        }
-        if is_small::<T>() && !self.keeps_changes() {
-            return self.change_at_once(
-                (),
-                |view, ()| view.pop_at_once(false).map(Some).ok_or(()),
-                |view, ()| view.pop_back(),
-            );
-        }
-        self.change(|view| view.pop_back())
+        self.take(|view| view.pop_at_once(false), |view| view.pop_back())
     }
 
     /// Takes the element at the front out. See [`pop_front_wait`](Shared::pop_front_wait) for waiting for one.
@@ -239,17 +230,30 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// As [`write`](Shared::write).
     #[inline]
     pub fn pop_front(&self) -> Result<Option<T>> {
-        if self.is_empty()? {
-            return Ok(None);
-        }
+        self.take(|view| view.pop_at_once(true), |view| view.pop_front())
+    }
+
+    /// Takes an element out: `at_once`, or as `otherwise` does. Who asks again and again whether there is one keeps nobody
+    /// off.
+    #[inline(always)]
+    fn take(
+        &self,
+        at_once: impl FnOnce(&DequeView<T>) -> Option<T>,
+        otherwise: impl FnOnce(&mut DequeView<T>) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        let nothing = || self.is_empty().is_ok_and(|empty| empty).then_some(None);
         if is_small::<T>() && !self.keeps_changes() {
-            return self.change_at_once(
+            return self.change_briefly(
                 (),
-                |view, ()| view.pop_at_once(true).map(Some).ok_or(()),
-                |view, ()| view.pop_front(),
+                |_, ()| nothing(),
+                |view, _, ()| at_once(view).map(Some).ok_or(()),
+                |view, ()| otherwise(view),
             );
         }
-        self.change(|view| view.pop_front())
+        match nothing() {
+            Some(nothing) => Ok(nothing),
+            None => self.change(otherwise),
+        }
     }
 
     /// Puts all these elements at the back, or on an error none of them.

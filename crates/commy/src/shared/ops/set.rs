@@ -15,7 +15,7 @@ impl<T: Key + Lookup<T> + Eq + Hash> Shared<HashSet<T>> {
     /// As [`read`](Shared::read).
     #[inline]
     pub fn len(&self) -> Result<usize> {
-        self.peek(|view| Ok(view.len()))
+        self.peek(move |view| view.len())
     }
 
     /// Whether there are none.
@@ -45,7 +45,7 @@ impl<T: Key + Lookup<T> + Eq + Hash> Shared<HashSet<T>> {
     where
         T: Lookup<Q>,
     {
-        self.peek(|view| Ok(view.contains_unlocked(element)))
+        self.peek(move |view| view.contains_unlocked(element))
     }
 
     /// Puts an element in. Gives whether it was not there.
@@ -109,7 +109,7 @@ impl<T: Key + Lookup<T> + Ord> Shared<BTreeSet<T>> {
     /// As [`read`](Shared::read).
     #[inline]
     pub fn len(&self) -> Result<usize> {
-        self.peek(|view| Ok(view.len()))
+        self.peek(move |view| view.len())
     }
 
     /// Whether there are none.
@@ -141,7 +141,7 @@ impl<T: Key + Lookup<T> + Ord> Shared<BTreeSet<T>> {
     where
         T: Lookup<Q>,
     {
-        self.peek(|view| Ok(view.contains_unlocked(element)))
+        self.peek(move |view| view.contains_unlocked(element))
     }
 
     /// Puts an element in. Gives whether it was not there.

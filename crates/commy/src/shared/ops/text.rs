@@ -9,7 +9,7 @@ impl Shared<String> {
     /// # Errors
     /// As [`read`](Shared::read).
     pub fn len(&self) -> Result<usize> {
-        self.peek(|text| Ok(text.byte_len()))
+        self.peek(move |text| text.byte_len())
     }
 
     /// Whether it is empty.
