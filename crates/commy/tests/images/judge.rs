@@ -223,10 +223,11 @@ impl Case<'_> {
         let mut draw = 0u64;
         while let Some(Found { image, history }) = queue.pop() {
             report.images += 1;
-            if report.images.is_multiple_of(5_000) {
-                println!("{:60} {:>8} images judged, {} wait", self.name, report.images, queue.len());
-            }
             report.depth = report.depth.max(history.len() - 1);
+            if report.images.is_multiple_of(5_000) {
+                let (images, depth) = (report.images, report.depth);
+                println!("{:60} {images:>8} images judged, {} wait, depth {depth}", self.name, queue.len());
+            }
             let bytes = as_killed(&image);
             let mut without_dead = bytes.clone();
             overwrite_dead(&mut without_dead);
