@@ -13,6 +13,7 @@ use super::dead::{mark_beacons, overwrite_dead};
 use super::stepper::{self, Image, Trace};
 use commy::{Options, Segment};
 use std::collections::{HashMap, HashSet};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -71,11 +72,19 @@ fn recoveries_wanted() -> u64 {
 
 /// What tells images apart. Left out is what grows with every attachment and every rescue and means nothing to the
 /// next one: the process slots (page 1: generation, start time, heartbeat) and the header's counts of attachments
-/// and rescues. With these no two recoveries would ever be alike. Of a dead rescuer in a thread slot (page 2) only
-/// that there is one counts: its name has the generation of its process. And a segment's id is as good as any other if
-/// the checksum says that it is whole.
+/// and rescues. With these no two recoveries would ever be alike. Of a dead rescuer in a thread slot (page 2, and the
+/// pages that the header names) only that there is one counts: its name has the generation of its process. And a
+/// segment's id is as good as any other if the checksum says that it is whole.
 fn digest(image: &[u8]) -> u64 {
-    image.chunks(PAGE).enumerate().fold(0, |sum, (number, page)| join(sum, page_digest(number, page)))
+    let threads = thread_pages(image);
+    image.chunks(PAGE).enumerate().fold(0, |sum, (number, page)| join(sum, page_digest(number, page, &threads)))
+}
+
+/// The pages with thread slots: the first, and those that the header names, which `header` begins with.
+fn thread_pages(header: &[u8]) -> Vec<usize> {
+    let (named, _) = header.get(1024..2048).unwrap_or_default().as_chunks::<8>();
+    let named = named.iter().map(|offset| u64::from_le_bytes(*offset) as usize / PAGE);
+    iter::once(THREADS).chain(named.filter(|page| *page != 0)).collect()
 }
 
 /// One digest of two.
@@ -84,13 +93,14 @@ fn join(sum: u64, of_page: u64) -> u64 {
 }
 
 /// What tells a page of that number from others.
-fn page_digest(number: usize, page: &[u8]) -> u64 {
+fn page_digest(number: usize, page: &[u8], threads: &[usize]) -> u64 {
     const ATTACHMENTS: usize = 120 / 8;
     const COUNTS: std::ops::Range<usize> = 192 / 8..216 / 8;
     const RESCUER: usize = 136 / 8;
     const ID: std::ops::Range<usize> = 24 / 8..40 / 8;
     const CHECKSUM: usize = 56 / 8;
     let (words, _) = page.as_chunks::<8>();
+    let is_threads = threads.contains(&number);
     let fixed = page.iter().take(CHECKSUM * 8);
     let sum =
         || fixed.fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
@@ -99,7 +109,7 @@ fn page_digest(number: usize, page: &[u8]) -> u64 {
         0 if at == ATTACHMENTS || COUNTS.contains(&at) => 0,
         0 if is_whole && (ID.contains(&at) || at == CHECKSUM) => 0,
         PROCESSES => 0,
-        THREADS if at % (512 / 8) == RESCUER => u64::from(word != 0),
+        _ if is_threads && at % (512 / 8) == RESCUER => u64::from(word != 0),
         _ => word,
     };
     words.iter().enumerate().fold(0, |hash, (at, word)| join(hash, means(at, u64::from_le_bytes(*word))))
@@ -108,9 +118,15 @@ fn page_digest(number: usize, page: &[u8]) -> u64 {
 /// What tells images apart that differ in what is dead, too. Runs repeat each other's images for the most part, and share
 /// most pages from one to the next: so each page is looked at once, and what is dead is only asked of images that are new.
 fn rough_digest(image: &Image, known: &mut HashMap<*const u8, u64>) -> u64 {
+    let threads = image.pages().first().map_or(Vec::new(), |header| thread_pages(&header[..]));
     let digests = image.pages().iter().enumerate().map(|(number, page)| {
+        let digest = || page_digest(number, &page[..], &threads);
+        // Another image may not name the page as one with thread slots.
+        if number != THREADS && threads.contains(&number) {
+            return digest();
+        }
         // The run that the image is of keeps the page where it is.
-        *known.entry(page.as_ptr()).or_insert_with(|| page_digest(number, &page[..]))
+        *known.entry(page.as_ptr()).or_insert_with(digest)
     });
     digests.fold(image.len() as u64, join)
 }
