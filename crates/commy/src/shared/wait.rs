@@ -74,6 +74,7 @@ mod tests {
     use crate::error::Error;
     use crate::segment::Segment;
     use crate::shared::Shared;
+    use std::collections::VecDeque;
     use std::process::{Child, Command};
     use std::time::{Duration, Instant};
 
@@ -127,6 +128,20 @@ mod tests {
         let guard = counter.write().unwrap();
         assert_eq!(counter.wait(before, LONG).unwrap(), before + 1);
         drop(guard);
+    }
+
+    #[test]
+    fn who_finds_a_queue_empty_counts_no_change_that_would_wake_others() {
+        let (_dir, segment) = segment();
+        let queue: Shared<VecDeque<u64>> = segment.open_or_create("queue").unwrap();
+        // Again and again, so that the thread comes to be favoured.
+        for _ in 0..100 {
+            queue.push_back(1).unwrap();
+            assert_eq!(queue.pop_front().unwrap(), Some(1));
+            let before = queue.version();
+            assert_eq!((queue.pop_front().unwrap(), queue.pop_back().unwrap()), (None, None));
+            assert_eq!(queue.version(), before);
+        }
     }
 
     #[test]
