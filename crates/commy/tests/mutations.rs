@@ -89,7 +89,7 @@ fn mutate(bytes: &mut Vec<u8>, draw: &mut Draw) {
     for _ in 0..1 + draw.below(4) * draw.below(3) {
         let at = place(bytes, draw);
         let old = word(bytes, at);
-        let value = match draw.below(12) {
+        let value = match draw.below(13) {
             0 => 0,
             1 => u64::MAX,
             2 => old ^ 1 << draw.below(64),
@@ -101,6 +101,8 @@ fn mutate(bytes: &mut Vec<u8>, draw: &mut Draw) {
             8 => draw.below(words as u64) * 8,
             9 => used[draw.below(used.len() as u64) as usize] as u64 * PAGE as u64,
             10 => bytes.len() as u64 - draw.below(3) * 8,
+            // In the segment's own pages.
+            11 => draw.below(5 * PAGE as u64 / 8) * 8,
             _ => old ^ draw.below(256) << (8 * draw.below(8)),
         };
         bytes[at * 8..at * 8 + 8].copy_from_slice(&value.to_ne_bytes());
@@ -265,4 +267,72 @@ fn a_damaged_file_crashes_hangs_or_confuses_nobody() {
     println!("{} files: {met:?} were refused, found damaged, found whole", next - begin);
     // Else nothing has been put to the test.
     assert!(next - begin < 100 || met.iter().all(|many| *many > (next - begin) / 20), "{met:?}");
+}
+
+/// What no page of the segment's own may hold.
+const MARK: u64 = 0x5e5e_5e5e_5e5e_5e5e;
+
+/// Changes all objects of a segment, so that what they write is full of [`MARK`].
+fn scrawl(path: &Path) -> commy::Result<()> {
+    let segment = options().open(path)?;
+    let text = String::from_utf8(MARK.to_ne_bytes().to_vec()).expect("letters").repeat(40);
+    let many = || (0..300).map(|n| (MARK ^ n, MARK));
+    let _ = segment.open_or_create::<Vec<u64>>("vec").and_then(|vec| {
+        let (mut vec, len) = (vec.write()?, 0..200);
+        len.map(|n| vec.set(n, MARK).map(drop)).find(Result::is_err).unwrap_or(Ok(()))?;
+        vec.extend(many().map(|(_, value)| value)).map(drop)
+    });
+    let _ = segment.open_or_create::<std::collections::VecDeque<u64>>("deque").and_then(|deque| {
+        let mut deque = deque.write()?;
+        many().map(|(_, value)| deque.push_front(value).map(drop)).find(Result::is_err).unwrap_or(Ok(()))
+    });
+    let _ = segment.open_or_create::<std::collections::HashMap<u64, u64>>("hash").and_then(|map| {
+        many().map(|(key, value)| map.insert(key, value).map(drop)).find(Result::is_err).unwrap_or(Ok(()))
+    });
+    let _ = segment.open_or_create::<std::collections::BTreeMap<u64, u64>>("tree").and_then(|map| {
+        many().map(|(key, value)| map.insert(key, value).map(drop)).find(Result::is_err).unwrap_or(Ok(()))
+    });
+    let _ = segment.open_or_create::<String>("text").and_then(|string| string.write()?.push_str(&text).map(drop));
+    let _ = segment.open_or_create::<Vec<String>>("texts").and_then(|texts| texts.push(text.clone()).map(drop));
+    Ok(())
+}
+
+/// The pages of the segment's own at the beginning of a file that hold [`MARK`], or nearly.
+fn marked(path: &Path) -> Vec<usize> {
+    let bytes = std::fs::read(path).expect("read");
+    let is_marked = |word: &[u8]| word[2..] == MARK.to_ne_bytes()[2..];
+    (1..5).filter(|page| bytes[page * PAGE..(page + 1) * PAGE].chunks_exact(8).any(is_marked)).collect()
+}
+
+#[test]
+fn the_segments_own_pages_are_given_to_nobody_though_the_bitmap_says_they_are_free() {
+    let folder = folder();
+    let path = folder.path().join("own");
+    drop(options().create(&path).expect("create"));
+    scrawl(&path).expect("scrawl");
+    // Of pages 0 to 63.
+    patch(&path, 4 * PAGE as u64 + 64, 0);
+    scrawl(&path).expect("scrawl");
+    assert_eq!(marked(&path), [0; 0]);
+}
+
+#[test]
+fn a_block_said_to_lie_in_the_segments_own_pages_is_not_written_to() {
+    let folder = folder();
+    let (path, damaged) = (folder.path().join("own"), folder.path().join("damaged"));
+    drop(options().create(&path).expect("create"));
+    scrawl(&path).expect("scrawl");
+    let bytes = std::fs::read(&path).expect("read");
+    let word = |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().expect("a word"));
+    // Whatever may be the offset of a block.
+    let blocks = 5 * PAGE as u64..bytes.len() as u64;
+    let names_one = |at: &usize| word(*at).is_multiple_of(8) && blocks.contains(&word(*at));
+    let names: Vec<usize> = (5 * PAGE..bytes.len()).step_by(8).filter(names_one).collect();
+    assert!(names.len() > 20, "{}", names.len());
+    for at in names {
+        std::fs::write(&damaged, &bytes).expect("write");
+        patch(&damaged, at as u64, 2 * PAGE as u64 + word(at) % (PAGE as u64 / 2));
+        let _ = scrawl(&damaged);
+        assert_eq!(marked(&damaged), [0; 0], "after the change of the word at {at:#x}");
+    }
 }

@@ -21,7 +21,9 @@
 use super::meta::has_meta;
 use super::{holes, slab};
 use crate::error::{Error, Result};
-use crate::layout::{BITMAP_PAGE, Header, Intent, PAGE, Point, REGION, REGION_PAGES, Word, at, bitmap};
+use crate::layout::{
+    BITMAP_PAGE, FIRST_FREE_PAGE, Header, Intent, PAGE, Point, REGION, REGION_PAGES, Word, at, bitmap,
+};
 use crate::map::Map;
 use crate::participant::Actor;
 use crate::sync::Blocked;
@@ -143,7 +145,7 @@ impl<'a> Heap<'a> {
 
     /// The bits that cannot be handed out in a region: those taken, and those beyond the ceiling.
     pub(super) fn taken(&self, region: u64, ceiling: u64) -> u64 {
-        let word = self.word(region).map_or(u64::MAX, Word::get);
+        let word = self.word(region).map_or(u64::MAX, Word::get) | own(region);
         let first = region * REGION_PAGES;
         match ceiling.saturating_sub(first) {
             0 => u64::MAX,
@@ -171,7 +173,7 @@ impl<'a> Heap<'a> {
             let (spared, step) = (u64::from(pages < REGION_PAGES / 2), step_of(pages));
             let preferred = if spared + step > 1 { self.search_but(pages, ceiling, spared, step) } else { None };
             if let Some(start) = preferred.or_else(|| self.search(pages, ceiling)) {
-                return Ok(start);
+                return self.has_no_slots(start, pages).map(|()| start);
             }
             if self.refill(pages) {
                 continue;
@@ -182,6 +184,20 @@ impl<'a> Heap<'a> {
                 return Err(error);
             }
         }
+    }
+
+    /// That no thread or process has its slot in a run which the bitmap says is free.
+    pub(super) fn has_no_slots(&self, start: u64, pages: u64) -> Result<()> {
+        let (header, run) = (self.header(), start * PAGE..(start + pages) * PAGE);
+        // The first of both are in pages of their own.
+        for further in [&header.thread_pages[1..], &header.process_pages[1..]] {
+            if let Some(page) =
+                further.iter().map(Word::get).take_while(|page| *page != 0).find(|page| run.contains(page))
+            {
+                return Err(Error::corrupt(page, "a page of slots that is said to be free"));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn search(&self, pages: u64, ceiling: u64) -> Option<u64> {
@@ -196,7 +212,7 @@ impl<'a> Heap<'a> {
         // Most regions lie wholly below the ceiling, and have their words in the first chunk, in a row.
         let (words, whole) = (self.first_words(), ceiling / REGION_PAGES);
         let taken = |region: u64| match words.get(region as usize) {
-            Some(word) if region < whole => word.get(),
+            Some(word) if region < whole => word.get() | own(region),
             _ => self.taken(region, ceiling),
         };
         let mut first = hint.get().min(regions);
@@ -231,7 +247,8 @@ impl<'a> Heap<'a> {
     }
 
     pub(crate) fn is_taken(&self, page: u64) -> bool {
-        self.word(page / REGION_PAGES).is_none_or(|word| word.get() >> (page % REGION_PAGES) & 1 == 1)
+        let (region, bit) = (page / REGION_PAGES, page % REGION_PAGES);
+        self.word(region).is_none_or(|word| (word.get() | own(region)) >> bit & 1 == 1)
     }
 
     /// Has the bitmap reach further where the file does; else grows the file so that a run of `pages` fits at its end,
@@ -383,7 +400,7 @@ impl<'a> Heap<'a> {
         let free = |page| page < self.ceiling(Purpose::Data) && !self.is_taken(page);
         self.refill_at(end, more);
         let in_file = (self.map().size() / PAGE).saturating_sub(end).min(more);
-        if (end..end + in_file).any(|page| self.is_taken(page)) {
+        if (end..end + in_file).any(|page| self.is_taken(page)) || self.has_no_slots(end, more).is_err() {
             return false;
         }
         if !(end..end + more).all(free) && (self.grow(more, Purpose::Data).is_err() || !(end..end + more).all(free)) {
@@ -489,6 +506,12 @@ pub(super) fn chunk_at(map: &Map, chunk: usize) -> Option<u64> {
 pub(crate) fn bitmap_word(map: &Map, region: u64) -> Option<&Word> {
     let (chunk, word, _) = bitmap::place(region);
     map.word(chunk_at(map, chunk)? + word).ok()
+}
+
+/// The bits of the segment's own pages at the beginning of the file, which are taken whatever the bitmap says.
+#[inline(always)]
+fn own(region: u64) -> u64 {
+    if region == 0 { (1 << FIRST_FREE_PAGE) - 1 } else { 0 }
 }
 
 /// The first run of so many pages that are not taken and begin at a multiple of `step`, a power of two up to 64, in

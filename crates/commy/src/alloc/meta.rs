@@ -69,7 +69,8 @@ impl Heap<'_> {
                 }
                 if has_meta(self.map(), region) {
                     if let Some(start) = run_in_word(!taken, pages, 1) {
-                        return Ok((region * REGION_PAGES + start, pages));
+                        let start = region * REGION_PAGES + start;
+                        return self.has_no_slots(start, pages).map(|()| (start, pages));
                     }
                 } else if bare.is_none() && taken & 1 == 0 && run_in_word(!taken & !1, pages, 1).is_some() {
                     bare = Some(region);
@@ -96,7 +97,8 @@ impl Heap<'_> {
                 if !has_meta(self.map(), region) {
                     self.make_meta(region)?;
                 }
-                return Ok(Some((region * REGION_PAGES + u64::from(usable.trailing_zeros()), 1)));
+                let start = region * REGION_PAGES + u64::from(usable.trailing_zeros());
+                return self.has_no_slots(start, 1).map(|()| Some((start, 1)));
             }
         }
         Ok(None)

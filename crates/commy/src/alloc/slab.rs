@@ -24,7 +24,7 @@ use super::classes::{MOST_BLOCKS, block_index, size_of_class};
 use super::heap::{Heap, kind};
 use super::meta::{has_meta, meta_page};
 use crate::error::{Error, Result};
-use crate::layout::{CLASS_LISTS, META_PAGE, PAGE, Point, REGION, ThreadSlot, Word, at, thread_status};
+use crate::layout::{CLASS_LISTS, FIRST_BLOCK, META_PAGE, PAGE, Point, REGION, ThreadSlot, Word, at, thread_status};
 use crate::map::Map;
 use crate::participant::Actor;
 use crate::sync::{Surroundings, Word64};
@@ -108,7 +108,7 @@ impl<'a> Slab<'a> {
     pub(crate) fn at(map: &'a Map, start: u64) -> Result<Slab<'a>> {
         let meta = meta_of(map, start / PAGE)?;
         let info = Info::unpack(meta.info.get());
-        let shape = info.kind == HEAD && usize::from(info.class) < super::classes::CLASSES;
+        let shape = info.kind == HEAD && usize::from(info.class) < super::classes::CLASSES && start >= FIRST_BLOCK;
         if !shape || u64::from(info.blocks) > MOST_BLOCKS || !start.is_multiple_of(PAGE) {
             return Err(Error::corrupt(start, "no slab begins here"));
         }

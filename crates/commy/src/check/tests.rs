@@ -210,6 +210,27 @@ fn a_page_of_slots_far_outside_and_a_file_of_no_size_stop_nobody() {
 }
 
 #[test]
+fn a_page_of_slots_that_is_said_to_be_free_is_given_to_nobody() {
+    let (_dir, segment) = sample();
+    let (map, header) = (segment.map(), segment.map().header());
+    let free = |page: &u64| bitmap_word(map, page / 64).unwrap().get() >> (page % 64) & 1 == 0;
+    for further in [&header.thread_pages[1], &header.process_pages[1]] {
+        for page in (5..map.size() / PAGE - 1).filter(free) {
+            further.put(page * PAGE);
+            let before = Vec::from_iter((0..PAGE).step_by(8).map(|at| map.word(page * PAGE + at).unwrap().get()));
+            for bytes in [100, 5000, 100_000, 200_000] {
+                let made = segment.open_or_create_with("new", || vec![0xeeu8; bytes]).map(drop);
+                assert!(matches!(made, Ok(()) | Err(Error::Corrupt { .. })), "{made:?}");
+                let _ = segment.remove("new");
+            }
+            let after = Vec::from_iter((0..PAGE).step_by(8).map(|at| map.word(page * PAGE + at).unwrap().get()));
+            assert_eq!(before, after);
+            further.put(0);
+        }
+    }
+}
+
+#[test]
 fn a_chunk_of_the_bitmap_that_begins_within_a_page_does_not_keep_a_shrink_going_for_ever() {
     let (_dir, segment) = sample();
     let map = segment.map();

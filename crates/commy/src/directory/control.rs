@@ -41,7 +41,7 @@ use crate::walk::free_block;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Offset of the directory's control block.
-pub(super) const DIRECTORY: u64 = 256;
+pub(super) const DIRECTORY: u64 = crate::layout::DIRECTORY.start;
 /// Distance of the lock word from the control block's beginning.
 pub(super) const OBJECT_AT: u64 = 64;
 /// Bytes of a control block, and what it is aligned to: a cache line.

@@ -85,8 +85,8 @@ const _: () = {
     assert!(std::mem::offset_of!(Header, heap_lock) == 128);
     assert!(std::mem::offset_of!(Header, space_lock) as u64 == super::SPACE_LOCK);
     assert!(std::mem::offset_of!(Header, space_version) as u64 == super::SPACE_LOCK + super::VERSION_AT);
-    assert!(std::mem::offset_of!(Header, directory) == 256);
-    assert!(std::mem::offset_of!(Header, process_pages) == 512);
+    assert!(std::mem::offset_of!(Header, directory) as u64 == super::DIRECTORY.start);
+    assert!(std::mem::offset_of!(Header, process_pages) as u64 == super::DIRECTORY.end);
     assert!(std::mem::offset_of!(Header, thread_pages) == 1024);
     assert!(std::mem::offset_of!(Header, bitmap_chunks) == 2048);
 };

@@ -39,6 +39,9 @@ pub(crate) const MIN_SIZE: u64 = 64 * 1024;
 /// The largest maximum.
 pub(crate) const MAX_SIZE: u64 = 1 << 40;
 
+/// Where the directory of named objects has its control block: in the header.
+pub(crate) const DIRECTORY: std::ops::Range<u64> = 256..512;
+
 /// Offset of the first page of process slots.
 pub(crate) const PROCESS_PAGE: u64 = PAGE;
 /// Offset of the first page of thread slots.
@@ -49,6 +52,8 @@ pub(crate) const META_PAGE: u64 = 3 * PAGE;
 pub(crate) const BITMAP_PAGE: u64 = 4 * PAGE;
 /// The first page of the heap.
 pub(crate) const FIRST_FREE_PAGE: u64 = 5;
+/// Where blocks can begin: what lies before is the segment's own.
+pub(crate) const FIRST_BLOCK: u64 = FIRST_FREE_PAGE * PAGE;
 
 /// Of every lock, whatever it guards, the words lie so: lock word, waiters (u32) and sleepers (u32),
 /// version, generation. Offsets from the lock word.

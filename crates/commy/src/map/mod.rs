@@ -11,7 +11,8 @@ pub(crate) use prefetch::prefetch;
 
 use crate::error::{Error, Result};
 use crate::layout::{
-    Header, PAGE, PROCESS_PAGE, PROCESSES_PER_PAGE, ProcessSlot, THREAD_PAGE, THREADS_PER_PAGE, ThreadSlot, Word,
+    FIRST_BLOCK, Header, PAGE, PROCESS_PAGE, PROCESSES_PER_PAGE, ProcessSlot, THREAD_PAGE, THREADS_PER_PAGE,
+    ThreadSlot, Word,
 };
 use crate::os::{self, Access, Mapping};
 use std::fs::File;
@@ -125,6 +126,22 @@ impl Map {
         }
         // SAFETY: `offset` is below `size`, inside the mapping.
         Some(unsafe { self.base.add(offset as usize) })
+    }
+
+    /// The same of a block: none lies in the segment's own pages, whatever a damaged file says. A thread's sign of
+    /// life is there, which the C library trusts.
+    #[inline(always)]
+    pub(crate) fn block(&self, offset: u64, len: u64, align: u64) -> Option<*mut u8> {
+        if offset < FIRST_BLOCK {
+            return if len == 0 { self.no_block(offset) } else { None };
+        }
+        self.at(offset, len, align)
+    }
+
+    /// Where what has no bytes lies: at offset 0.
+    #[cold]
+    fn no_block(&self, offset: u64) -> Option<*mut u8> {
+        (offset == 0).then_some(self.base)
     }
 
     /// A structure of words at an offset.

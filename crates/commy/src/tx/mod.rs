@@ -180,11 +180,11 @@ impl Cx {
         })
     }
 
-    /// A pointer to `len` bytes at an offset, if they are in the file and so aligned. The last place
-    /// where an offset from the file is checked.
+    /// A pointer to `len` bytes of a block at an offset, if they are in the file, where blocks are, and so aligned. The
+    /// last place where an offset from the file is checked.
     #[inline(always)]
     pub(crate) fn at(self, offset: u64, len: u64, align: u64) -> Option<NonNull<u8>> {
-        self.map().at(offset, len, align).and_then(NonNull::new)
+        self.map().block(offset, len, align).and_then(NonNull::new)
     }
 
     /// A pointer to `count` values of type `T` at an offset, if they are in the file and aligned.

@@ -30,7 +30,7 @@
 
 use crate::alloc::{self, Local, heap::Heap};
 use crate::error::{Error, Result};
-use crate::layout::{PAGE, Point, WAYS, Word, at, thread_status};
+use crate::layout::{DIRECTORY, FIRST_BLOCK, PAGE, Point, WAYS, Word, at, thread_status};
 use crate::map::Map;
 use crate::participant::Actor;
 
@@ -195,6 +195,11 @@ impl Record {
     /// Puts the old words of the entry that ends at `end` back, in the segment or a copy of it.
     fn undo(&self, map: &Map, end: u64, closing: &Closing, to: &Map) -> Result<()> {
         let start = end - 1 - closing.words;
+        // In the segment's own pages, transactions change nothing but the directory.
+        let changed = closing.offset..closing.offset + closing.words * 8;
+        if changed.start < FIRST_BLOCK && (changed.start < DIRECTORY.start || changed.end > DIRECTORY.end) {
+            return Err(Error::corrupt(map.offset_of(self), "a log of changes where no object is"));
+        }
         for index in 0..closing.words {
             let old = self.word(map, end, start + index)?.get();
             to.word(closing.offset + index * 8)?.put(old);

@@ -16,7 +16,7 @@
 
 use super::group::{Bits, DELETED, EMPTIES, EMPTY, Group, WIDTH};
 use crate::error::{Error, Result};
-use crate::layout::{FIRST_FREE_PAGE, PAGE, Word};
+use crate::layout::{FIRST_BLOCK, Word};
 use crate::map::prefetch;
 use crate::tx::Cx;
 use std::marker::PhantomData;
@@ -135,7 +135,7 @@ impl<'a> File<'a> {
     #[inline(always)]
     pub(super) unsafe fn get<T>(self, offset: u64) -> Option<&'a T> {
         let end = offset.checked_add(size_of::<T>() as u64)?;
-        let fits = end <= self.end() && offset.is_multiple_of(8);
+        let fits = end <= self.end() && offset >= FIRST_BLOCK && offset.is_multiple_of(8);
         // SAFETY: in the file, aligned, and words may be shared.
         fits.then(|| unsafe { &*self.base.add(offset as usize).cast::<T>() })
     }
@@ -177,17 +177,17 @@ impl<T> Table<T> {
     const SHAPE: Shape = Shape::of::<T>();
     /// Whether 16 slots fit between the beginning of the file and the first block. Then it need not be looked
     /// at each find whether a tag belongs to a slot: 16 of them lie in the file even where the table has fewer.
-    const SMALL: bool = 16 * size_of::<T>() as u64 <= FIRST_FREE_PAGE * PAGE;
+    const SMALL: bool = 16 * size_of::<T>() as u64 <= FIRST_BLOCK;
 
     /// The table with its control bytes at an offset, if it lies in the file.
     #[inline(always)]
     pub(super) fn open(file: File<'_>, control: u64, slots: u64) -> Option<Table<T>> {
+        // Of no slots that is more than fits anywhere.
         let last = slots.wrapping_sub(1);
-        // Of no slots that is more than fits anywhere. What small ones there could be up to a whole group fits, too.
-        let (last_control, last_slot) = (last | 15, if Self::SMALL { last | 15 } else { last });
-        let most_slots = if size_of::<T>() == 0 { MOST_SLOTS } else { control / size_of::<T>() as u64 };
+        let below = control.checked_sub(FIRST_BLOCK)?;
+        let most_slots = if size_of::<T>() == 0 { MOST_SLOTS } else { below / size_of::<T>() as u64 };
         let room = file.end().checked_sub(control)?;
-        if last_control >= room || last_slot >= most_slots || control & (Self::SHAPE.align - 1) != 0 {
+        if last | 15 >= room || last >= most_slots || control & (Self::SHAPE.align - 1) != 0 {
             return None;
         }
         // SAFETY: in the file, whose base is not null.
