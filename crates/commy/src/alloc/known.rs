@@ -5,7 +5,7 @@
 
 use super::slab::{Info, Meta, Slab};
 use crate::layout::PAGE;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ptr::NonNull;
 
 /// Entries; a page has one place.
@@ -21,24 +21,23 @@ struct Entry {
 
 /// Invariant: an entry is what [`Slab::at`] or [`Slab::of_block`] gave for a slab that the thread owns; its meta is in
 /// the map of the attachment that the thread works with.
-pub(super) struct Known([Cell<Entry>; ENTRIES]);
+pub(super) struct Known(OnceCell<Box<[Cell<Entry>; ENTRIES]>>);
 
 impl Known {
+    /// Who never frees anything needs no memory for it.
     pub(super) fn new() -> Known {
-        // Page 0 is never part of a slab.
-        let none = Entry { page: 0, start: 0, info: Info::default(), meta: NonNull::dangling() };
-        Known(std::array::from_fn(|_| Cell::new(none)))
+        Known(OnceCell::new())
     }
 
     #[inline(always)]
-    fn place(&self, page: u64) -> &Cell<Entry> {
-        &self.0[page as usize % ENTRIES]
+    fn place(&self, page: u64) -> Option<&Cell<Entry>> {
+        self.0.get().map(|entries| &entries[page as usize % ENTRIES])
     }
 
     /// The slab that a page is part of.
     #[inline(always)]
     pub(super) fn slab_of_page<'a>(&self, page: u64) -> Option<Slab<'a>> {
-        let entry = self.place(page).get();
+        let entry = self.place(page)?.get();
         if entry.page != page || page == 0 {
             return None;
         }
@@ -50,14 +49,16 @@ impl Known {
     /// Remembers the slab that a page is part of, which was checked and is the thread's own.
     pub(super) fn remember(&self, page: u64, slab: &Slab<'_>) {
         let entry = Entry { page, start: slab.start, info: slab.info, meta: NonNull::from(slab.meta) };
-        self.place(page).set(entry);
+        // Page 0 is never part of a slab.
+        let none = Entry { page: 0, ..entry };
+        let entries = self.0.get_or_init(|| Box::new(std::array::from_fn(|_| Cell::new(none))));
+        entries[page as usize % ENTRIES].set(entry);
     }
 
     /// Forgets a slab.
     pub(super) fn forget(&self, slab: &Slab<'_>) {
         for page in slab.start / PAGE..slab.start / PAGE + u64::from(slab.info.pages) {
-            let place = self.place(page);
-            if place.get().page == page {
+            if let Some(place) = self.place(page).filter(|place| place.get().page == page) {
                 place.set(Entry { page: 0, ..place.get() });
             }
         }

@@ -34,6 +34,8 @@ pub(crate) struct Map {
     mapping: Option<Mapping>,
     base: *mut u8,
     reserved: u64,
+    /// Whether the file can become neither longer nor shorter.
+    fixed: bool,
     private: bool,
     path: PathBuf,
     /// From an `Arc`. Replaced in a forked child, which must not share its parent's open file description; what was
@@ -51,6 +53,12 @@ impl Map {
     /// Maps a file that the caller has seen to be a segment of at least one page.
     pub(crate) fn new(file: impl Into<Arc<File>>, path: &Path, reserved: u64, access: Access) -> Result<Map> {
         let file = file.into();
+        let fixed = os::has_fixed_length(&file);
+        // Whatever is written there: no page is looked for where there can never be any.
+        let reserved = match fixed {
+            true => reserved.min(file.metadata().map_err(|e| Error::io("examine", path, e))?.len()),
+            false => reserved,
+        };
         let length = usize::try_from(reserved).map_err(|_| Error::BadArgument {
             what: "max_size",
             value: reserved,
@@ -62,7 +70,7 @@ impl Map {
         let reserved = reserved.min(mapping.len() as u64);
         let file = AtomicPtr::new(Arc::into_raw(file).cast_mut());
         let private = access == Access::Private;
-        Ok(Map { mapping: Some(mapping), base, reserved, private, path: path.to_path_buf(), file })
+        Ok(Map { mapping: Some(mapping), base, reserved, fixed, private, path: path.to_path_buf(), file })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -104,6 +112,11 @@ impl Map {
     /// Whether what is changed here is changed for oneself only. The file itself must then be left alone.
     pub(crate) fn is_private(&self) -> bool {
         self.private
+    }
+
+    /// Whether the file can become neither longer nor shorter.
+    pub(crate) fn has_fixed_length(&self) -> bool {
+        self.fixed
     }
 
     /// Bytes that may be accessed.

@@ -12,7 +12,7 @@
 //! - Failures of the system come back as `io::Error` with the system's own number. Nothing panics.
 //! - A wait may end early for no reason. Whoever waits looks at the word again, in a loop.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
@@ -169,6 +169,11 @@ pub(crate) fn unshare(file: &File, len: u64) -> io::Result<()> {
 /// Copies `from..to` between two files, to the same place. Ranges that were never written are left out.
 pub(crate) fn copy_range(source: &File, target: &File, from: u64, to: u64) -> io::Result<()> {
     system::copy_range(source, target, from, to)
+}
+
+/// Reads from a place of the file; gives how many bytes, 0 at its end.
+pub(crate) fn read_some_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    system::read_some_at(file, buffer, at)
 }
 
 /// Fills the buffer from a place of the file.
@@ -339,7 +344,7 @@ pub(crate) fn has_fixed_length(file: &File) -> bool {
     system::has_fixed_length(file)
 }
 
-/// Whether the first `len` bytes of the file have storage behind them; `false` if in doubt.
-pub(crate) fn is_backed(file: &File, len: u64) -> io::Result<bool> {
-    system::is_backed(file, len)
+/// How many bytes of a file have storage behind them; 0 if the system does not say.
+pub(crate) fn backed(facts: &Metadata) -> u64 {
+    system::backed(facts)
 }

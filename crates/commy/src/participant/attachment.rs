@@ -81,7 +81,7 @@ impl Attachment {
             serial: SERIALS.fetch_add(1, Ordering::Relaxed),
             // The C library follows pointers that it keeps in a lit beacon. Memory of a fixed length is for processes that
             // need not trust each other: there the process layer alone tells who is alive.
-            lights_beacons: !os::has_fixed_length(map.file()),
+            lights_beacons: !map.has_fixed_length(),
             map,
             segment,
             patience,

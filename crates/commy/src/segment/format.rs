@@ -11,8 +11,8 @@ use crate::layout::{
 };
 use crate::map::Map;
 use crate::os::{self, Access};
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::{File, Metadata};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,17 +60,34 @@ impl Drop for Gate<'_> {
     }
 }
 
-/// Sees what an open file is; formats it if it is blank and may be. Gives the size to reserve. A file that was `made`
-/// for this is removed if that fails.
+/// The beginning of a file, and what the system knows of it.
+struct Head {
+    bytes: [u8; 128],
+    length: u64,
+    backed: u64,
+}
+
+/// What there is to know of a segment file before it is mapped.
+pub(crate) struct Recognised {
+    /// The size to reserve for it.
+    pub(crate) reserve: u64,
+    /// The file's length.
+    pub(crate) length: u64,
+    /// Bytes that the system has storage for, as far as it says.
+    pub(crate) backed: u64,
+}
+
+/// Sees what an open file is; formats it if it is blank and may be. A file that was `made` for this is removed if that
+/// fails.
 pub(crate) fn recognise_or_format(
     file: &Arc<File>,
     path: &Path,
     options: &Options,
     fresh: bool,
     made: bool,
-) -> Result<u64> {
-    if look(file, path, fresh)? == Found::Segment {
-        return examine(file, path);
+) -> Result<Recognised> {
+    if let (Found::Segment, head) = look(file, path, fresh)? {
+        return examine(head, file, path);
     }
     if options.read_only {
         let reason = "it is blank, and opened read-only".into();
@@ -83,7 +100,7 @@ pub(crate) fn recognise_or_format(
         return Err(Error::Replaced { path: path.to_path_buf() });
     }
     // or have done it.
-    if look(file, path, fresh)? == Found::Blank {
+    if look(file, path, fresh)?.0 == Found::Blank {
         format(file, path, options).inspect_err(|_| {
             if made {
                 // It is nothing but empty, or half of a segment.
@@ -91,95 +108,122 @@ pub(crate) fn recognise_or_format(
             }
         })?;
     }
-    examine(file, path)
+    examine(Head::read(file, path)?, file, path)
 }
 
-/// Makes a segment of an open file of zeros, which keeps its length if that is fixed. Gives the size to reserve.
-pub(crate) fn format_blank(file: &Arc<File>, path: &Path, options: &Options) -> Result<u64> {
+/// Makes a segment of an open file of zeros, which keeps its length if that is fixed.
+pub(crate) fn format_blank(file: &Arc<File>, path: &Path, options: &Options) -> Result<Recognised> {
     let _gate = Gate::pass(file, path, options.patience)?;
-    match look(file, path, true)? {
+    match look(file, path, true)?.0 {
         Found::Blank => format(file, path, options)?,
         Found::Segment => return Err(Error::Exists { path: path.to_path_buf() }),
     }
-    examine(file, path)
+    examine(Head::read(file, path)?, file, path)
 }
 
-/// Sees that an open file is a segment. Gives the size to reserve.
-pub(crate) fn recognise(file: &File, path: &Path) -> Result<u64> {
+/// Sees that an open file is a segment.
+pub(crate) fn recognise(file: &File, path: &Path) -> Result<Recognised> {
     match look(file, path, false)? {
-        Found::Segment => examine(file, path),
-        Found::Blank => Err(Error::NotASegment {
+        (Found::Segment, head) => examine(head, file, path),
+        (Found::Blank, _) => Err(Error::NotASegment {
             path: path.to_path_buf(),
             reason: "it is blank, and has no path to be made at".into(),
         }),
     }
 }
 
-fn head(file: &File, path: &Path) -> Result<([u8; 128], u64)> {
-    let mut bytes = [0; 128];
-    let mut handle = file;
-    let length = handle.metadata().map_err(|e| Error::io("examine", path, e))?.len();
-    let wanted = bytes.len().min(length as usize);
-    let read = handle.seek(SeekFrom::Start(0)).and_then(|_| handle.read_exact(&mut bytes[..wanted]));
-    read.map_err(|e| Error::io("read", path, e))?;
-    Ok((bytes, length))
+/// That it is a file at all, by what the system knows of it.
+pub(crate) fn must_be_file(facts: &Metadata, path: &Path) -> Result<()> {
+    let found = if facts.is_dir() { "a directory" } else { "a device or pipe" };
+    if facts.is_file() { Ok(()) } else { Err(Error::NotAFile { path: path.to_path_buf(), found }) }
 }
 
-fn look(file: &File, path: &Path, fresh: bool) -> Result<Found> {
-    let (bytes, length) = head(file, path)?;
-    let not = |reason: &str| Err(Error::NotASegment { path: path.to_path_buf(), reason: reason.into() });
-    match bytes[..8] {
-        ref magic if *magic == MAGIC => return Ok(Found::Segment),
-        ref magic if *magic == FORMATTING => return Ok(Found::Blank),
-        ref magic if magic[..5] == MAGIC[..5] => return not("it is of another format"),
-        _ if bytes.iter().any(|b| *b != 0) => return not("it does not begin like one"),
-        _ => {}
+impl Head {
+    fn read(file: &File, path: &Path) -> Result<Head> {
+        let facts = file.metadata().map_err(|e| Error::io("examine", path, e))?;
+        must_be_file(&facts, path)?;
+        let (mut bytes, mut done) = ([0; 128], 0);
+        while done < bytes.len() {
+            match os::read_some_at(file, &mut bytes[done..], done as u64) {
+                Ok(0) => break,
+                Ok(many) => done += many,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(Error::io("read", path, e)),
+            }
+        }
+        Ok(Head { bytes, length: facts.len(), backed: os::backed(&facts) })
     }
-    if length == 0 && !fresh {
+
+    fn word(&self, at: usize) -> u64 {
+        u64::from_ne_bytes(self.bytes[at..at + 8].try_into().unwrap_or_default())
+    }
+
+    fn half(&self, at: usize) -> u64 {
+        u64::from(u32::from_ne_bytes(self.bytes[at..at + 4].try_into().unwrap_or_default()))
+    }
+
+    /// Whether it says of itself that it is a segment, or is to become one.
+    fn named(&self) -> Option<Found> {
+        match self.bytes[..8] {
+            ref magic if *magic == MAGIC => Some(Found::Segment),
+            ref magic if *magic == FORMATTING => Some(Found::Blank),
+            _ => None,
+        }
+    }
+}
+
+fn look(file: &File, path: &Path, fresh: bool) -> Result<(Found, Head)> {
+    let head = Head::read(file, path)?;
+    let not = |reason: &str| Err(Error::NotASegment { path: path.to_path_buf(), reason: reason.into() });
+    if let Some(found) = head.named() {
+        return Ok((found, head));
+    }
+    if head.bytes[..5] == MAGIC[..5] {
+        return not("it is of another format");
+    }
+    if head.bytes.iter().any(|b| *b != 0) {
+        return not("it does not begin like one");
+    }
+    if head.length == 0 && !fresh {
         return not("it is empty; open_or_create makes a segment of it");
     }
-    let mut handle = file;
-    let mut buffer = vec![0; 1 << 16];
+    let (mut buffer, mut at) = (vec![0; 1 << 16], 0);
     loop {
-        match handle.read(&mut buffer) {
-            Ok(0) => return Ok(Found::Blank),
+        match os::read_some_at(file, &mut buffer, at) {
+            Ok(0) => return Ok((Found::Blank, head)),
             Ok(many) if buffer[..many].iter().any(|b| *b != 0) => {
                 // Whoever formats it at this moment writes the magic last.
-                let (bytes, _) = head(file, path)?;
-                return match bytes[..8] {
-                    ref magic if *magic == MAGIC => Ok(Found::Segment),
-                    ref magic if *magic == FORMATTING => Ok(Found::Blank),
-                    _ => not("it begins with zeros, but has other content"),
+                let head = Head::read(file, path)?;
+                return match head.named() {
+                    Some(found) => Ok((found, head)),
+                    None => not("it begins with zeros, but has other content"),
                 };
             }
-            Ok(_) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Ok(many) => at += many as u64,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => return Err(Error::io("read", path, e)),
         }
     }
 }
 
-/// Checks the fixed facts and sizes of a segment's header. Gives its maximum.
-fn examine(file: &File, path: &Path) -> Result<u64> {
-    let (bytes, length) = head(file, path)?;
-    let word = |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
-    let half = |at: usize| u64::from(u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap_or_default()));
+/// Checks the fixed facts and sizes of a segment's header.
+fn examine(head: Head, file: &File, path: &Path) -> Result<Recognised> {
     let path_buf = || path.to_path_buf();
-    if length < bytes.len() as u64 {
-        return Err(Error::Truncated { path: path_buf(), expected: MIN_SIZE, actual: length });
+    if head.length < head.bytes.len() as u64 {
+        return Err(Error::Truncated { path: path_buf(), expected: MIN_SIZE, actual: head.length });
     }
     for (what, found, needed) in [
-        ("byte order", half(12), u64::from(crate::layout::ORDER)),
-        ("format version", half(8), u64::from(VERSION)),
-        ("page size", word(16), PAGE),
+        ("byte order", head.half(12), u64::from(crate::layout::ORDER)),
+        ("format version", head.half(8), u64::from(VERSION)),
+        ("page size", head.word(16), PAGE),
     ] {
         if found != needed {
             return Err(Error::Incompatible { path: path_buf(), what, found, needed });
         }
     }
-    let (maximum, size) = (word(40), word(64));
+    let (maximum, size) = (head.word(40), head.word(64));
     let not = |reason: String| Err(Error::NotASegment { path: path_buf(), reason });
-    if word(FIXED_LEN) != Header::checksum_of(&bytes[..FIXED_LEN]) {
+    if head.word(FIXED_LEN) != Header::checksum_of(&head.bytes[..FIXED_LEN]) {
         return not("the checksum of its header is wrong".into());
     }
     if !(MIN_SIZE..=MAX_SIZE).contains(&maximum) || maximum % PAGE != 0 {
@@ -188,11 +232,15 @@ fn examine(file: &File, path: &Path) -> Result<u64> {
     if size < MIN_SIZE || size > maximum || size % PAGE != 0 {
         return not(format!("its header names a size of {size} bytes"));
     }
-    if length < size {
-        return Err(Error::Truncated { path: path_buf(), expected: size, actual: length });
+    if head.length < size {
+        let again = Head::read(file, path)?;
+        // Unless somebody made it longer in between.
+        return match again.word(64) == size && again.length == head.length {
+            true => Err(Error::Truncated { path: path_buf(), expected: size, actual: head.length }),
+            false => examine(again, file, path),
+        };
     }
-    // Whatever is written there: no page is looked for where there can never be any.
-    Ok(if os::has_fixed_length(file) { maximum.min(length) } else { maximum })
+    Ok(Recognised { reserve: maximum, length: head.length, backed: head.backed })
 }
 
 /// Makes a segment of a blank file. The caller has passed the gate.

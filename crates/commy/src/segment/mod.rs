@@ -30,6 +30,7 @@ use crate::os::{self, Access};
 use crate::participant::{Attachment, Unlocked};
 use crate::recovery;
 use crate::tx::{Context, Cx, Roster, Worker};
+use format::Recognised;
 use std::fs::File;
 use std::path::Path;
 use std::rc::Rc;
@@ -102,16 +103,15 @@ impl Segment {
     }
 
     /// Maps a file that is a segment, takes a place in it, and recovers who died in it.
-    fn attach(file: Arc<File>, path: &Path, reserve: u64, options: &Options) -> Result<Segment> {
-        let length = file.metadata().map_err(|e| Error::io("examine", path, e))?.len();
-        let mut map = Map::new(Arc::clone(&file), path, reserve, Access::ReadWrite)?;
+    fn attach(file: Arc<File>, path: &Path, known: Recognised, options: &Options) -> Result<Segment> {
+        let mut map = Map::new(Arc::clone(&file), path, known.reserve, Access::ReadWrite)?;
         let (id, header) = (id_of(&map), map.header());
         let gate = format::Gate::pass(&file, path, options.patience)?;
         if header.boot.get() != os::boot_id() && header.clean.get() != 1 {
             // What is refused is left as it was, to its length.
-            unclean::examine(&map).inspect_err(|_| map.release_last(&[], length))?;
+            unclean::examine(&map).inspect_err(|_| map.release_last(&[], known.length))?;
         }
-        ensure_backed(&map)?;
+        ensure_backed(&map, known.backed)?;
         let attachment = Attachment::new(map, id, options.patience, recovery::rescue)?;
         let header = attachment.map.header();
         if header.boot.get() != os::boot_id() {
@@ -129,8 +129,8 @@ impl Segment {
     }
 
     /// Maps a file that is a segment, for reading only: nobody notices.
-    fn look_at(file: Arc<File>, path: &Path, reserve: u64, options: &Options) -> Result<Segment> {
-        let map = Map::new(file, path, reserve, Access::ReadOnly)?;
+    fn look_at(file: Arc<File>, path: &Path, known: Recognised, options: &Options) -> Result<Segment> {
+        let map = Map::new(file, path, known.reserve, Access::ReadOnly)?;
         let id = id_of(&map);
         let attachment = Attachment::onlooker(map, id, options.patience, recovery::rescue)?;
         let header = attachment.map.header();
@@ -260,15 +260,16 @@ fn id_of(map: &Map) -> u128 {
     low | high << 64
 }
 
-/// Backs what should be backed and is not, as in a sparse copy of a segment. Whoever has the segment open did that.
-fn ensure_backed(map: &Map) -> Result<()> {
+/// Backs what should be backed and is not, as in a sparse copy of a segment. Whoever has the segment open did that. So
+/// many bytes were backed a moment ago; since then at most some were given back that are listed as holes.
+fn ensure_backed(map: &Map, backed: u64) -> Result<()> {
     if is_attached(map, map.file()) {
         return Ok(());
     }
     let (size, file) = (map.size(), map.file());
     let mut holes: Vec<Hole> = holes::holes(map).map(|(_, hole)| hole).collect();
     let missing = holes.iter().map(|hole| hole.count * PAGE).sum::<u64>();
-    if os::is_backed(file, size.saturating_sub(missing)).unwrap_or(false) {
+    if backed >= size.saturating_sub(missing) {
         return Ok(());
     }
     holes.sort_unstable_by_key(|hole| hole.start);

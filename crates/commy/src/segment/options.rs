@@ -1,6 +1,6 @@
 //! How a segment is opened.
 
-use super::Segment;
+use super::{Segment, format};
 use crate::error::{Error, Result};
 use crate::layout::{MAX_SIZE, MIN_SIZE, PAGE};
 use crate::os;
@@ -168,12 +168,12 @@ impl Options {
     pub fn open_file(&self, file: File, name: impl AsRef<Path>) -> Result<Segment> {
         self.check()?;
         let name = name.as_ref();
-        let reserve = super::format::recognise(&file, name)?;
+        let known = format::recognise(&file, name)?;
         let file = Arc::new(file);
         if self.read_only {
-            return Segment::look_at(file, name, reserve, self);
+            return Segment::look_at(file, name, known, self);
         }
-        Segment::attach(file, name, reserve, self)
+        Segment::attach(file, name, known, self)
     }
 
     /// Makes a segment of a file of zeros that was opened elsewhere, as [`open_file`](Options::open_file) opens one: of
@@ -185,8 +185,8 @@ impl Options {
     pub fn create_in(&self, file: File, name: impl AsRef<Path>) -> Result<Segment> {
         self.check()?;
         let file = Arc::new(file);
-        let reserve = super::format::format_blank(&file, name.as_ref(), self)?;
-        Segment::attach(file, name.as_ref(), reserve, self)
+        let known = format::format_blank(&file, name.as_ref(), self)?;
+        Segment::attach(file, name.as_ref(), known, self)
     }
 
     fn open_path(&self, path: &Path, wanted: Wanted) -> Result<Segment> {
@@ -196,11 +196,11 @@ impl Options {
         }
         let (file, made) = self.file_at(path, wanted)?;
         let file = Arc::new(file);
-        let reserve = super::format::recognise_or_format(&file, path, self, wanted != Wanted::Existing, made)?;
+        let known = format::recognise_or_format(&file, path, self, wanted != Wanted::Existing, made)?;
         if self.read_only {
-            return Segment::look_at(file, path, reserve, self);
+            return Segment::look_at(file, path, known, self);
         }
-        Segment::attach(file, path, reserve, self)
+        Segment::attach(file, path, known, self)
     }
 
     fn check(&self) -> Result<()> {
@@ -220,14 +220,13 @@ impl Options {
         Ok(())
     }
 
-    /// Opens the file; tells whether it was made.
+    /// Opens what is at the path; tells whether it was made. That it is a file is seen when it is looked at.
     fn file_at(&self, path: &Path, wanted: Wanted) -> Result<(File, bool)> {
-        if let Ok(found) = std::fs::metadata(path)
-            && !found.is_file()
-        {
-            let found = if found.is_dir() { "a directory" } else { "a device or pipe" };
-            return Err(Error::NotAFile { path: path.to_path_buf(), found });
-        }
+        // Not all that is no file can be opened.
+        let failed = |error| match std::fs::metadata(path) {
+            Ok(facts) => format::must_be_file(&facts, path).err().unwrap_or(error),
+            Err(_) => error,
+        };
         let mut options = OpenOptions::new();
         options.read(true).write(!self.read_only);
         os::open_flags(&mut options, self.mode);
@@ -236,17 +235,17 @@ impl Options {
                 match options.open(path) {
                     Ok(file) => return Ok((file, false)),
                     Err(e) if wanted == Wanted::Either && e.kind() == ErrorKind::NotFound => {}
-                    Err(e) => return Err(Error::io("open", path, e)),
+                    Err(e) => return Err(failed(Error::io("open", path, e))),
                 }
             }
             match options.clone().create_new(true).open(path) {
                 Ok(file) => return Ok((file, true)),
                 // Somebody else was quicker, unless it is a link to nowhere.
                 Err(e) if e.kind() == ErrorKind::AlreadyExists && wanted == Wanted::New => {
-                    return Err(Error::Exists { path: path.to_path_buf() });
+                    return Err(failed(Error::Exists { path: path.to_path_buf() }));
                 }
                 Err(e) if e.kind() == ErrorKind::AlreadyExists && !path.is_symlink() => {}
-                Err(e) => return Err(Error::io("open", path, e)),
+                Err(e) => return Err(failed(Error::io("open", path, e))),
             }
         }
     }

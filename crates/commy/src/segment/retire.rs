@@ -27,9 +27,9 @@ use std::time::Duration;
 
 /// A segment that is to be replaced, by its file. It takes no place in it, and waits for nobody who holds one.
 fn onto(file: &File, name: &Path) -> Result<Attachment> {
-    let reserve = format::recognise(file, name)?;
+    let known = format::recognise(file, name)?;
     let own = file.try_clone().map_err(|e| Error::io("open", name, e))?;
-    let map = Map::new(own, name, reserve, Access::ReadWrite)?;
+    let map = Map::new(own, name, known.reserve, Access::ReadWrite)?;
     Ok(Attachment::alone(map, Duration::ZERO, recovery::rescue))
 }
 

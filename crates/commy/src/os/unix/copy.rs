@@ -7,6 +7,10 @@ use std::os::unix::fs::FileExt;
 /// How much is copied at once where it goes through this process.
 const PIECE: usize = 256 << 10;
 
+pub fn read_some_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    file.read_at(buffer, at)
+}
+
 pub fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<()> {
     file.read_exact_at(buffer, at)
 }

@@ -1,6 +1,6 @@
 //! Opening files and telling them apart.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -8,9 +8,9 @@ use std::path::Path;
 
 use super::super::Access;
 
-pub fn is_backed(file: &File, len: u64) -> io::Result<bool> {
+pub fn backed(facts: &Metadata) -> u64 {
     // Counted in units of 512 bytes, whatever the file system's block size.
-    Ok(file.metadata()?.blocks().saturating_mul(512) >= len)
+    facts.blocks().saturating_mul(512)
 }
 
 /// Seals of both kinds: what can only grow could be made longer than who maps it knows.

@@ -4,7 +4,7 @@
 //! thread at the moment of a fork, and the child would wait for ever.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 pub fn page_size() -> usize {
     static SIZE: AtomicUsize = AtomicUsize::new(0);
@@ -36,11 +36,20 @@ pub fn heavy_fence() -> io::Result<()> {
     membarrier(GLOBAL)
 }
 
-/// The kernel notes that this process takes part. It does so again in a forked child, where that is nothing new.
+/// The kernel notes that this process takes part. It is asked once in each process, a forked child included.
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(commy_portable)))]
 pub fn join_fences() -> bool {
     const REGISTER_GLOBAL_EXPEDITED: libc::c_int = 1 << 2;
-    membarrier(REGISTER_GLOBAL_EXPEDITED).is_ok()
+    /// The fork epoch of the process that takes part, or 0.
+    static JOINED: AtomicU32 = AtomicU32::new(0);
+    let epoch = super::fork::epoch();
+    if JOINED.load(Ordering::Relaxed) != epoch {
+        if membarrier(REGISTER_GLOBAL_EXPEDITED).is_err() {
+            return false;
+        }
+        JOINED.store(epoch, Ordering::Relaxed);
+    }
+    true
 }
 
 /// The kernel interrupts the processors on which a thread of those who take part runs at this moment. A process that may

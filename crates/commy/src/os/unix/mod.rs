@@ -21,8 +21,8 @@ mod wait;
 
 pub(crate) use beacon::Beacon;
 pub(super) use bytelock::{byte_locked_elsewhere, try_lock_byte, try_lock_byte_shared, unlock_byte};
-pub(super) use copy::{clone_file, copy_range, read_at, unshare, write_at};
-pub(super) use file::{file_identity, has_fixed_length, is_backed, open_flags, path_identity, reopen};
+pub(super) use copy::{clone_file, copy_range, read_at, read_some_at, unshare, write_at};
+pub(super) use file::{backed, file_identity, has_fixed_length, open_flags, path_identity, reopen};
 use machine::page_size;
 pub(super) use machine::{
     boot_id, current_thread_id, heavy_fence, join_fences, joint_fence, now_monotonic_ms, random_u64,

@@ -7,6 +7,10 @@ use std::os::windows::fs::FileExt;
 /// How much is copied at once.
 const PIECE: usize = 256 << 10;
 
+pub fn read_some_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    file.seek_read(buffer, at)
+}
+
 pub fn read_at(file: &File, mut buffer: &mut [u8], mut at: u64) -> io::Result<()> {
     while !buffer.is_empty() {
         match file.seek_read(buffer, at)? {
