@@ -7,9 +7,10 @@
 //!
 //! Who opens a file knows nothing but the file. So what becomes of two images that are alike is alike, and the second
 //! need not be recovered again. Alike are those that differ only in what is dead (see `dead`), and in numbers that
-//! grow with every attachment (see `digest`).
+//! grow with every attachment (see `digest`) and with every rescue (see `numbers`).
 
 use super::dead::{mark_beacons, overwrite_dead};
+use super::numbers::{controls, renumber};
 use super::stepper::{self, Image, Trace};
 use commy::{Options, Segment};
 use std::collections::{HashMap, HashSet};
@@ -234,6 +235,7 @@ impl Case<'_> {
         let mut found = HashSet::new();
         let mut wanted = recoveries_wanted();
         let mut queue: Vec<Found> = Vec::new();
+        seen.controls = controls(&operation.first().bytes());
         collect(operation, &[], &mut seen, &mut queue);
         assert!(!queue.is_empty(), "{}: the operation changed nothing", self.name);
         let mut draw = 0u64;
@@ -245,8 +247,7 @@ impl Case<'_> {
                 println!("{:60} {images:>8} images judged, {} wait, depth {depth}", self.name, queue.len());
             }
             let bytes = as_killed(&image);
-            let mut without_dead = bytes.clone();
-            overwrite_dead(&mut without_dead);
+            let without_dead = seen.what_lives(&image);
             for (what, image) in [("image", &bytes), ("what lives of image", &without_dead)] {
                 match self.recover(image) {
                     Ok(outcome) if allowed.contains(&outcome) => drop(found.insert(outcome.content)),
@@ -317,6 +318,18 @@ fn digests(trace: &Trace) -> Vec<u64> {
 struct Seen {
     roughly: HashSet<u64>,
     without_dead: HashSet<u64>,
+    /// Where control blocks are.
+    controls: Vec<usize>,
+}
+
+impl Seen {
+    /// The file as the next one finds it, renumbered and without what is dead.
+    fn what_lives(&self, image: &Image) -> Vec<u8> {
+        let mut bytes = as_killed(image);
+        renumber(&mut bytes, &self.controls);
+        overwrite_dead(&mut bytes);
+        bytes
+    }
 }
 
 fn collect(trace: &Trace, history: &[String], seen: &mut Seen, queue: &mut Vec<Found>) {
@@ -327,9 +340,7 @@ fn collect(trace: &Trace, history: &[String], seen: &mut Seen, queue: &mut Vec<F
         if !seen.roughly.insert(rough_digest(&image, &mut known)) && !is_first {
             continue;
         }
-        let mut bytes = as_killed(&image);
-        overwrite_dead(&mut bytes);
-        if seen.without_dead.insert(digest(&bytes)) || is_first {
+        if seen.without_dead.insert(digest(&seen.what_lives(&image))) || is_first {
             let history = [history, &[format!("{} of {}", number + 1, trace.len())]].concat();
             queue.push(Found { image, history });
         }

@@ -14,5 +14,6 @@ mod dynamic;
 mod judge;
 mod memory;
 mod methods;
+mod numbers;
 mod scenarios;
 mod stepper;

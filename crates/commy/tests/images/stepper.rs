@@ -53,7 +53,8 @@ pub struct Image {
 impl Image {
     /// The file's content.
     pub fn bytes(&self) -> Vec<u8> {
-        let mut bytes: Vec<u8> = self.pages.iter().flat_map(|page| page.iter().copied()).collect();
+        let mut bytes = Vec::with_capacity(self.len);
+        self.pages.iter().for_each(|page| bytes.extend_from_slice(&page[..]));
         bytes.resize(self.len, 0);
         bytes
     }
@@ -84,6 +85,11 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// The state before the run.
+    pub fn first(&self) -> &Image {
+        &self.first
+    }
+
     /// The states of the file after every instruction that changed it.
     pub fn images(&self) -> impl Iterator<Item = Image> {
         self.changes.iter().scan(self.first.clone(), |image, change| {

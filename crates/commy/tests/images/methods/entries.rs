@@ -19,7 +19,7 @@ fn ordered() -> Ordered {
 fn entries_of_a_hash_map() {
     changed::<Words>(
         "entries of a hash map",
-        || words(),
+        words,
         |mut v| {
             v.entry("a".into()).unwrap().and_modify(|n| *n += 1).unwrap().or_insert(9).unwrap();
             v.entry("d".into()).unwrap().or_insert_with(|| 4).unwrap();
@@ -35,7 +35,7 @@ fn entries_of_a_hash_map() {
 fn taken_entries_of_a_hash_map() {
     changed::<Words>(
         "taken entries of a hash map",
-        || words(),
+        words,
         |mut v| {
             let Entry::Occupied(entry) = v.entry("a".into()).unwrap() else { panic!("no a") };
             entry.remove().unwrap();
@@ -56,7 +56,7 @@ fn taken_entries_of_a_hash_map() {
 fn entries_of_an_ordered_map() {
     changed::<Ordered>(
         "entries of an ordered map",
-        || ordered(),
+        ordered,
         |mut v| {
             v.entry("a".into()).unwrap().and_modify(|list| list.push(2).unwrap()).unwrap().or_insert(vec![]).unwrap();
             v.entry("d".into()).unwrap().or_insert_with(|| vec![4; 5]).unwrap();
