@@ -290,3 +290,24 @@ fn format(file: &Arc<File>, path: &Path, options: &Options) -> Result<()> {
     header.magic.publish(u64::from_ne_bytes(MAGIC));
     Ok(())
 }
+
+// On Windows a file has its greatest length while it is open.
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::os::testing::temp_file;
+    use crate::segment::Segment;
+
+    #[test]
+    fn a_file_that_grows_while_it_is_looked_at_is_not_taken_for_one_that_was_cut() {
+        let (_folder, file, path) = temp_file();
+        let segment = Segment::options().initial_size(1 << 20).open_or_create(&path).expect("format");
+        let before = Head::read(&file, &path).expect("its beginning");
+        segment.resize(2 << 20).expect("resize");
+        let after = Head::read(&file, &path).expect("its beginning");
+        // The length was asked for before, what it begins with was read behind that.
+        let torn = Head { length: before.length, ..after };
+        assert!(torn.length < torn.word(64));
+        assert_eq!(examine(torn, &file, &path).expect("a whole segment").length, 2 << 20);
+    }
+}
