@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{LONG, Place, Raw, size};
+use common::{ENCODINGS, LONG, Place, Raw, size};
 use commy_server::Limits;
 use commy_wire::*;
 use proptest::prelude::*;
@@ -310,4 +310,56 @@ async fn who_says_nothing_is_hung_up_on() {
     }
     let ping = Request { id: 2, service: None, call: Call::Ping(Default::default()) };
     assert!(matches!(lively.ask(&ping).await, Some(Message::Reply { id: 2, .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_in_parts_are_answered_and_what_is_no_websocket_is_told_why_it_ends() {
+    use futures_util::{SinkExt, StreamExt};
+    use tokio_tungstenite::tungstenite::Message as Sent;
+    use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+    use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+    let place = Place::with(Limits { frame: 4096, ..Limits::default() }).await;
+    let part = |payload: &[u8], opcode, last| Sent::Frame(Frame::message(payload.to_vec(), OpCode::Data(opcode), last));
+    for encoding in ENCODINGS {
+        let mut raw = Raw::with_key(&place, &place.key).await;
+        let request = encode(encoding, &Request { id: 9, service: None, call: Call::Ping(Default::default()) });
+        let (first, rest) = request.split_at(5);
+        let opcode = if encoding == Encoding::Cbor { Data::Binary } else { Data::Text };
+        raw.0.feed(part(first, opcode, false)).await.unwrap();
+        raw.0.feed(Sent::Ping(b"are you there".to_vec().into())).await.unwrap();
+        raw.0.feed(part(b"", Data::Continue, false)).await.unwrap();
+        raw.0.send(part(rest, Data::Continue, true)).await.unwrap();
+        let pong = tokio::time::timeout(LONG, raw.0.next()).await.unwrap();
+        assert_eq!(pong.unwrap().unwrap(), Sent::Pong(b"are you there".to_vec().into()));
+        let answer = tokio::time::timeout(LONG, raw.next_as()).await.unwrap();
+        assert_eq!(answer, Some((encoding, Message::Reply { id: 9, result: Reply::Done {} })));
+    }
+    for (what, sent, code) in [
+        ("more of no message", part(b"a", Data::Continue, true), CloseCode::Protocol),
+        ("a message that is not UTF-8", part(&[0xff], Data::Text, true), CloseCode::Invalid),
+        ("a message that is too long", part(&[b' '; 5000], Data::Text, true), CloseCode::Size),
+        ("a message that is no request", part(b"{}", Data::Text, true), CloseCode::Policy),
+        ("the end", Sent::Close(None), CloseCode::Status),
+    ] {
+        // Of who has shown who it is, and of who has not.
+        for known in [true, false] {
+            let mut raw = if known { Raw::with_key(&place, &place.key).await } else { Raw::open(&place).await };
+            raw.0.send(sent.clone()).await.unwrap();
+            let ended = async {
+                loop {
+                    match raw.0.next().await {
+                        Some(Ok(Sent::Close(close))) => return close.map(|close| close.code),
+                        Some(Ok(_)) => {}
+                        other => panic!("{what}: {other:?}"),
+                    }
+                }
+            };
+            let found = tokio::time::timeout(LONG, ended).await.unwrap();
+            let expected = (code != CloseCode::Status).then_some(code);
+            assert_eq!(found, expected, "{what}");
+            // Nothing comes behind it; that the stream ends without the farewell of TLS is an error to some.
+            let more = tokio::time::timeout(LONG, raw.0.next()).await.unwrap();
+            assert!(!matches!(more, Some(Ok(_))), "{what}: {more:?} behind the end");
+        }
+    }
 }

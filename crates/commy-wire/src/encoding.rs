@@ -1,8 +1,6 @@
 //! Messages to and from the bytes of a frame.
 
-use cbor4ii::core::dec::Read;
-use cbor4ii::core::utils::SliceReader;
-use cbor4ii::serde::Deserializer;
+use crate::cbor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -26,14 +24,22 @@ pub struct Malformed(String);
 /// Never: messages have no maps with keys that JSON lacks.
 pub fn encode<T: Serialize>(encoding: Encoding, message: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(128);
+    encode_behind(&mut bytes, encoding, message);
+    bytes
+}
+
+/// Writes the bytes of a message behind others.
+///
+/// # Panics
+/// Never, as [`encode`].
+pub fn encode_behind<T: Serialize>(bytes: &mut Vec<u8>, encoding: Encoding, message: &T) {
     let written = match encoding {
-        Encoding::Json => serde_json::to_writer(&mut bytes, message).map_err(|error| error.to_string()),
-        Encoding::Cbor => ciborium::into_writer(message, &mut bytes).map_err(|error| error.to_string()),
+        Encoding::Json => serde_json::to_writer(bytes, message).map_err(|error| error.to_string()),
+        Encoding::Cbor => cbor::write(bytes, message).map_err(|error| error.to_string()),
     };
     if let Err(error) = written {
         unreachable!("a message that cannot be written: {error}");
     }
-    bytes
 }
 
 /// The message that some bytes are.
@@ -43,13 +49,6 @@ pub fn encode<T: Serialize>(encoding: Encoding, message: &T) -> Vec<u8> {
 pub fn decode<T: DeserializeOwned>(encoding: Encoding, bytes: &[u8]) -> Result<T, Malformed> {
     match encoding {
         Encoding::Json => serde_json::from_slice(bytes).map_err(|error| Malformed(error.to_string())),
-        Encoding::Cbor => {
-            let mut reader = Deserializer::new(SliceReader::new(bytes));
-            let message = T::deserialize(&mut reader).map_err(|error| Malformed(error.to_string()))?;
-            match Read::fill(&mut reader.into_inner(), 1) {
-                Ok(left) if left.as_ref().is_empty() => Ok(message),
-                _ => Err(Malformed("there is something behind it".into())),
-            }
-        }
+        Encoding::Cbor => cbor::read(bytes).map_err(|error| Malformed(error.to_string())),
     }
 }

@@ -7,7 +7,7 @@
 //!                                  {"event":{"watch":5,"event":{"value":{"found":true,"value":3,"version":12}}}}
 //! ```
 //!
-//! A message is one WebSocket frame: a text frame has it as JSON, a binary frame as CBOR with the same names. The server
+//! A message is one of a WebSocket (`frames`): a text has it as JSON, a binary one as CBOR with the same names. The server
 //! answers in the encoding that it was asked in. docs/PROTOCOL.md tells what each message does, docs/protocol.schema.json
 //! has them as JSON Schema, and `vectors/` has examples that every implementation must read as ours does.
 //!
@@ -16,11 +16,13 @@
 //! Values of objects are JSON as `commy::dynamic` writes it, in both encodings.
 
 mod administration;
+mod cbor;
 #[cfg(unix)]
 pub mod descriptor;
 mod encoding;
 mod error;
 mod events;
+mod frames;
 mod operations;
 mod permissions;
 mod replies;
@@ -30,9 +32,10 @@ pub use administration::{
     At, AuditEntry, AuditList, Grant, Group, GroupInfo, KeyCreate, KeyId, KeyInfo, Member, NewKey, PrincipalCreate,
     PrincipalId, PrincipalInfo, PrincipalKind, Subject, Tenant, TenantInfo,
 };
-pub use encoding::{Encoding, Malformed, decode, encode};
+pub use encoding::{Encoding, Malformed, decode, encode, encode_behind};
 pub use error::{Code, Failure};
 pub use events::{Change, ChangeKind, Event};
+pub use frames::{Broken, Frame, Frames, put_close, put_message, put_ping, put_pong};
 pub use operations::{
     Batch, Clear, Get, Insert, Length, ObjectCreate, ObjectName, Operation, Pop, Push, Remove, Scan, Set, Unwatch,
     Watch,

@@ -41,7 +41,7 @@ impl Session {
             | Call::Push(_)
             | Call::Pop(_)
             | Call::Length(_) => {
-                let (_, service) = self.service(&request)?;
+                let service = self.opened(&request)?;
                 let (operation, wait) = operation(request.call)?;
                 return self.operate(service, operation, wait);
             }
@@ -57,7 +57,7 @@ impl Session {
                     let text = format!("a batch of {} operations; there may be {limit}", batch.operations.len());
                     return Err(fail(Code::TooLarge, text));
                 }
-                let (_, service) = self.service(&request)?;
+                let service = self.opened(&request)?;
                 let Call::Batch(batch) = request.call else { unreachable!("it is one") };
                 let small = batch.operations.len() <= SMALL_BATCH;
                 let work = move |service: &Service, at_once| {
@@ -105,7 +105,7 @@ impl Session {
             Call::ObjectRemove(asked) => self.remove_object(&request, asked.object.clone())?,
             Call::ObjectList(_) => self.list_objects(&request)?,
             Call::ObjectDescribe(_) | Call::Scan(_) => {
-                let (_, service) = self.service(&request)?;
+                let service = self.opened(&request)?;
                 let call = request.call;
                 self.later(service, move |service| match &call {
                     Call::Scan(scan) => service.scan(scan),

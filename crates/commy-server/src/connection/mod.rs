@@ -17,33 +17,38 @@ mod mapping;
 mod objects;
 mod patient;
 mod session;
+mod socket;
 mod watches;
 
 pub use patient::Patient;
+pub use socket::Socket;
 
 use crate::failure::{Result, fail};
 use crate::identity::{Peer, identify};
 use crate::server::{Shared, stopped};
 use crate::services::too_large;
-use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket, close_code};
 use calls::Doing;
-use commy_wire::{Call, Code, Encoding, Event, Failure, Message, Reply, Request, Welcome, decode, encode};
+use commy_wire::{Broken, Call, Code, Encoding, Event, Failure, Frame, Message, Reply, Request, Welcome, decode};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, Sink, SinkExt, StreamExt};
+use futures_util::{FutureExt, StreamExt};
 use session::Session;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, Interval};
 use watches::Watches;
 
 /// Frames that are read before what they gave goes out.
 const AT_ONCE: usize = 64;
 /// Bytes that are kept back until there is nothing more to read.
 const KEPT_BACK: usize = 256 << 10;
+
+/// The code that a connection is closed with when the server stops,
+const AWAY: u16 = 1001;
+/// and when a client does or has not what it must.
+const POLICY: u16 = 1008;
 
 /// Why a connection ends.
 struct End(Option<(u16, String)>);
@@ -55,18 +60,21 @@ fn end(code: u16, reason: impl Into<String>) -> End {
     End(Some((code, reason.into())))
 }
 
+/// What it sent is no WebSocket.
+fn broken(broken: Broken) -> End {
+    end(broken.code(), broken.to_string())
+}
+
 /// An answer that comes later.
 type Later = BoxFuture<'static, (u64, Encoding, Result<Reply>)>;
 
 /// A client.
 struct Connection {
     shared: Arc<Shared>,
-    socket: WebSocket,
+    socket: Socket,
     session: Session,
     slow: FuturesUnordered<Later>,
     watches: Watches,
-    /// Bytes written and not yet flushed.
-    pending: usize,
     /// Whether anything was heard since the time was last looked at, and when that was known last. No clock is read for
     /// a frame.
     spoke: bool,
@@ -75,16 +83,16 @@ struct Connection {
 }
 
 /// Serves a client to the end.
-pub async fn serve(shared: Arc<Shared>, mut socket: WebSocket, peer: Peer) {
+pub async fn serve(shared: Arc<Shared>, mut socket: Socket, peer: Peer) {
     let metrics = &shared.metrics;
     metrics.accepted.fetch_add(1, Relaxed);
     metrics.connections.fetch_add(1, Relaxed);
     let patience = Duration::from_secs(shared.config.limits.authenticate);
     let begun = tokio::select! {
         begun = tokio::time::timeout(patience, greet(&shared, &mut socket, peer)) => {
-            begun.unwrap_or_else(|_| Err(end(close_code::POLICY, "nothing was heard in time")))
+            begun.unwrap_or_else(|_| Err(end(POLICY, "nothing was heard in time")))
         }
-        () = stopped(shared.stopping.subscribe()) => Err(end(close_code::AWAY, "the server is stopping")),
+        () = stopped(shared.stopping.subscribe()) => Err(end(AWAY, "the server is stopping")),
     };
     let ended = match begun {
         Ok(session) => {
@@ -95,7 +103,6 @@ pub async fn serve(shared: Arc<Shared>, mut socket: WebSocket, peer: Peer) {
                 session,
                 slow: FuturesUnordered::new(),
                 watches,
-                pending: 0,
                 spoke: false,
                 heard: Instant::now(),
                 pinged: false,
@@ -105,60 +112,50 @@ pub async fn serve(shared: Arc<Shared>, mut socket: WebSocket, peer: Peer) {
         Err(reason) => (socket, reason),
     };
     if let (mut socket, End(Some((code, reason)))) = ended {
-        let close = Frame::Close(Some(CloseFrame { code, reason: reason.into() }));
+        socket.close(Some(code), &reason);
         let farewell = async {
-            let _ = socket.send(close).await;
-            // What the client has sent meanwhile is read, or the system would throw away our last words.
-            while let Some(Ok(_)) = socket.next().await {}
+            if flush(&mut socket).await.is_ok() {
+                socket.ended().await;
+            }
         };
         let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
     }
     metrics.connections.fetch_sub(1, Relaxed);
 }
 
-/// The message in a frame, and how it was written.
-fn read(frame: &Frame) -> Option<Result<(Request, Encoding)>> {
-    let (encoding, bytes): (_, &[u8]) = match frame {
-        Frame::Text(text) => (Encoding::Json, text.as_bytes()),
-        Frame::Binary(bytes) => (Encoding::Cbor, bytes),
-        _ => return None,
-    };
-    let request = decode(encoding, bytes).map_err(|error| fail(Code::BadFrame, error.to_string()));
-    Some(request.map(|request| (request, encoding)))
+/// Has the client read what was written.
+async fn flush(socket: &mut Socket) -> Result<(), End> {
+    std::future::poll_fn(|cx| socket.poll_flush(cx)).await.map_err(|_| GONE)
 }
 
-fn frame(encoding: Encoding, message: &Message) -> Frame {
-    let bytes = encode(encoding, message);
-    match encoding {
-        Encoding::Cbor => Frame::Binary(bytes.into()),
-        // What is written as JSON is UTF-8.
-        Encoding::Json => Frame::Text(String::from_utf8(bytes).unwrap_or_default().into()),
-    }
-}
-
-fn length_of(frame: &Frame) -> usize {
-    match frame {
-        Frame::Text(text) => text.len(),
-        Frame::Binary(bytes) => bytes.len(),
-        _ => 0,
-    }
-}
-
-fn encoding_of(frame: &Frame) -> Encoding {
-    if matches!(frame, Frame::Binary(_)) { Encoding::Cbor } else { Encoding::Json }
+/// The message of some bytes.
+fn read(encoding: Encoding, bytes: &[u8]) -> Result<Request> {
+    decode(encoding, bytes).map_err(|error| fail(Code::BadFrame, error.to_string()))
 }
 
 /// Waits for the first request, which must say who the client is.
-async fn greet(shared: &Arc<Shared>, socket: &mut WebSocket, peer: Peer) -> Result<Session, End> {
+async fn greet(shared: &Arc<Shared>, socket: &mut Socket, peer: Peer) -> Result<Session, End> {
     loop {
-        let first = match socket.next().await {
-            Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => continue,
-            Some(Ok(first)) => first,
-            _ => return Err(GONE),
+        let (encoding, first) = match socket.next().map_err(broken)? {
+            Some(Frame::Message(encoding, bytes)) => (encoding, read(encoding, bytes)),
+            Some(Frame::Close(code)) => {
+                socket.close(code, "");
+                flush(socket).await?;
+                return Err(GONE);
+            }
+            Some(Frame::Ping(_) | Frame::Pong) => {
+                flush(socket).await?;
+                continue;
+            }
+            None => {
+                if !socket.read().await {
+                    return Err(GONE);
+                }
+                continue;
+            }
         };
-        let encoding = encoding_of(&first);
-        let asked = match read(&first) {
-            Some(Ok((Request { id, call, .. }, _))) => {
+        let asked = match first {
+            Ok(Request { id, call, .. }) => {
                 shared.metrics.request(&call);
                 let done = match call {
                     Call::Authenticate(asked) => welcome(shared, peer, &asked),
@@ -166,13 +163,12 @@ async fn greet(shared: &Arc<Shared>, socket: &mut WebSocket, peer: Peer) -> Resu
                 };
                 done.map(|done| (id, done)).map_err(|failure| (Some(id), failure))
             }
-            Some(Err(failure)) => Err((None, failure)),
-            None => return Err(GONE),
+            Err(failure) => Err((None, failure)),
         };
         match asked {
             Ok((id, (session, welcome))) => {
-                let message = Message::Reply { id, result: Reply::Welcome(welcome) };
-                socket.send(frame(encoding, &message)).await.map_err(|_| GONE)?;
+                socket.put(encoding, &Message::Reply { id, result: Reply::Welcome(welcome) });
+                flush(socket).await?;
                 return Ok(session);
             }
             Err((id, failure)) => {
@@ -184,9 +180,8 @@ async fn greet(shared: &Arc<Shared>, socket: &mut WebSocket, peer: Peer) -> Resu
                 let audited = crate::catalog::Audited { tenant: None, subject, detail: failure.message.clone() };
                 shared.denials.note(None, "authenticate", audited);
                 let reason = failure.message.clone();
-                let message = Message::Error(Failure { id, ..failure });
-                let _ = socket.send(frame(encoding, &message)).await;
-                return Err(end(close_code::POLICY, reason));
+                socket.put(encoding, &Message::Error(Failure { id, ..failure }));
+                return Err(end(POLICY, reason));
             }
         }
     }
@@ -217,29 +212,74 @@ fn welcome(shared: &Arc<Shared>, peer: Peer, asked: &commy_wire::Authenticate) -
     Ok((Session::new(shared.clone(), identity, policy, usage, peer, place), welcome))
 }
 
-/// Waits for the next epoch of the policy; gives what the one after it is waited for with.
-async fn changed(mut news: watch::Receiver<u64>) -> watch::Receiver<u64> {
-    if news.changed().await.is_err() {
-        // The catalog is gone, and with it the server.
-        std::future::pending::<()>().await;
+/// What a connection waits for besides its client, and what it is waited for with again.
+enum Happened {
+    /// The server is to stop.
+    Stopping,
+    /// The policy has another epoch.
+    Policy(watch::Receiver<u64>),
+    /// Watches may have something to tell.
+    Marked,
+    /// A second has gone by.
+    Tick(Interval),
+}
+
+/// What it waits for. Only that is looked at of which something was heard: looking at all of it with each frame would
+/// take as long as answering it.
+struct Happenings(FuturesUnordered<BoxFuture<'static, Happened>>);
+
+impl Happenings {
+    fn add(&self, happening: impl Future<Output = Happened> + Send + 'static) {
+        self.0.push(happening.boxed());
     }
-    news
+
+    fn stopping(&self, stopping: watch::Receiver<bool>) {
+        self.add(stopped(stopping).map(|()| Happened::Stopping));
+    }
+
+    fn policy(&self, mut news: watch::Receiver<u64>) {
+        self.add(async move {
+            if news.changed().await.is_err() {
+                // The catalog is gone, and with it the server.
+                std::future::pending::<()>().await;
+            }
+            Happened::Policy(news)
+        });
+    }
+
+    fn marked(&self, marked: Arc<Notify>) {
+        self.add(async move {
+            marked.notified().await;
+            Happened::Marked
+        });
+    }
+
+    fn tick(&self, mut tick: Interval) {
+        self.add(async move {
+            tick.tick().await;
+            Happened::Tick(tick)
+        });
+    }
+
+    async fn next(&mut self) -> Happened {
+        match self.0.next().await {
+            Some(happened) => happened,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Waits for the client to read, as long as it may be silent, or until the server stops.
-async fn patiently(shared: &Shared, written: impl Future<Output = Result<(), axum::Error>>) -> Result<(), End> {
+async fn patiently(shared: &Shared, socket: &mut Socket) -> Result<(), End> {
     let patience = Duration::from_secs(shared.config.limits.idle) * 3;
     tokio::select! {
-        written = tokio::time::timeout(patience, written) => match written {
-            Ok(written) => written.map_err(|_| GONE),
-            Err(_) => Err(GONE),
-        },
+        flushed = tokio::time::timeout(patience, flush(socket)) => flushed.unwrap_or(Err(GONE)),
         () = stopped(shared.stopping.subscribe()) => Err(GONE),
     }
 }
 
 impl Connection {
-    async fn run(mut self) -> (WebSocket, End) {
+    async fn run(mut self) -> (Socket, End) {
         let reason = match self.work().await {
             Ok(()) => GONE,
             Err(reason) => reason,
@@ -248,49 +288,45 @@ impl Connection {
     }
 
     async fn work(&mut self) -> Result<(), End> {
-        // Made once and waited for again and again: waiting anew for each frame would take locks that all connections share.
-        let mut stopping = pin!(stopped(self.shared.stopping.subscribe()));
-        let mut news = pin!(changed(self.shared.catalog.news()));
-        let wake = self.watches.wake();
-        let mut woken = pin!(wake.notified());
+        let mut happenings = Happenings(FuturesUnordered::new());
+        happenings.stopping(self.shared.stopping.subscribe());
+        happenings.policy(self.shared.catalog.news());
+        happenings.marked(self.watches.wake());
         let mut tick = tokio::time::interval(Duration::from_secs(1).min(self.idle()));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        happenings.tick(tick);
+        // Whether there may be more of what was read.
+        let mut more = false;
         loop {
             tokio::select! {
-                frame = self.socket.next() => {
-                    let mut next = Some(frame);
-                    for _ in 0..AT_ONCE {
-                        match next.take() {
-                            Some(Some(Ok(frame))) => self.hear(frame).await?,
-                            Some(_) => return Ok(()),
-                            None => break,
-                        }
-                        next = self.socket.next().now_or_never();
+                there = self.socket.read(), if !more => {
+                    if !there {
+                        return Ok(());
                     }
-                    if let Some(last) = next {
-                        match last {
-                            Some(Ok(frame)) => self.hear(frame).await?,
-                            _ => return Ok(()),
-                        }
-                    }
+                    self.spoke = true;
+                    more = self.hear().await?;
                 }
+                () = std::future::ready(()), if more => more = self.hear().await?,
                 Some((id, encoding, done)) = self.slow.next(), if !self.slow.is_empty() => {
                     self.answer(id, encoding, done).await?;
                 }
-                () = &mut woken => {
-                    woken.set(wake.notified());
-                    self.tell().await?;
-                }
-                next = &mut news => {
-                    news.set(changed(next));
-                    self.session.renew()?;
-                    self.watches.recheck(&mut self.session);
-                    self.tell().await?;
-                }
-                _ = tick.tick() => self.look_at_the_time().await?,
-                () = &mut stopping => {
-                    return Err(end(close_code::AWAY, "the server is stopping"));
-                }
+                happened = happenings.next() => match happened {
+                    Happened::Stopping => return Err(end(AWAY, "the server is stopping")),
+                    Happened::Policy(news) => {
+                        happenings.policy(news);
+                        self.session.renew()?;
+                        self.watches.recheck(&mut self.session);
+                        self.tell().await?;
+                    }
+                    Happened::Marked => {
+                        happenings.marked(self.watches.wake());
+                        self.tell().await?;
+                    }
+                    Happened::Tick(tick) => {
+                        happenings.tick(tick);
+                        self.look_at_the_time().await?;
+                    }
+                },
             }
             self.flush().await?;
         }
@@ -302,7 +338,7 @@ impl Connection {
 
     async fn look_at_the_time(&mut self) -> Result<(), End> {
         if !self.session.is_valid() {
-            return Err(end(close_code::POLICY, "the credentials have expired"));
+            return Err(end(POLICY, "the credentials have expired"));
         }
         if std::mem::take(&mut self.spoke) {
             (self.heard, self.pinged) = (Instant::now(), false);
@@ -313,36 +349,25 @@ impl Connection {
         }
         if silence > self.idle() && !self.pinged {
             self.pinged = true;
-            self.write(Frame::Ping(Default::default())).await?;
+            self.socket.ping();
         }
         Ok(())
     }
 
-    /// Writes a frame, which goes out with the next flush.
-    async fn write(&mut self, frame: Frame) -> Result<(), End> {
-        self.pending += length_of(&frame) + 16;
-        let room = std::future::poll_fn(|cx| Pin::new(&mut self.socket).poll_ready(cx));
-        match room.now_or_never() {
-            Some(room) => room.map_err(|_| GONE)?,
-            None => {
-                let room = std::future::poll_fn(|cx| Pin::new(&mut self.socket).poll_ready(cx));
-                patiently(&self.shared, room).await?;
-            }
-        }
-        Pin::new(&mut self.socket).start_send(frame).map_err(|_| GONE)?;
-        if self.pending > KEPT_BACK { self.flush().await } else { Ok(()) }
+    /// Has the client read what was written, if that is much.
+    async fn make_room(&mut self) -> Result<(), End> {
+        if self.socket.pending() > KEPT_BACK { self.flush().await } else { Ok(()) }
     }
 
     /// Has the client read what was written.
     async fn flush(&mut self) -> Result<(), End> {
-        if self.pending == 0 {
+        if self.socket.pending() == 0 {
             return Ok(());
         }
-        self.pending = 0;
-        if let Some(flushed) = self.socket.flush().now_or_never() {
-            return flushed.map_err(|_| GONE);
+        if let Some(flushed) = flush(&mut self.socket).now_or_never() {
+            return flushed;
         }
-        patiently(&self.shared, self.socket.flush()).await
+        patiently(&self.shared, &mut self.socket).await
     }
 
     async fn answer(&mut self, id: u64, encoding: Encoding, done: Result<Reply>) -> Result<(), End> {
@@ -354,13 +379,11 @@ impl Connection {
                 Message::Error(Failure { id: Some(id), ..failure })
             }
         };
-        let mut answer = frame(encoding, &message);
-        let limit = self.shared.config.limits.frame;
-        let length = length_of(&answer);
-        if length > limit {
-            answer = frame(encoding, &Message::Error(Failure { id: Some(id), ..too_large(length, limit) }));
+        if let Err(length) = self.socket.put_if_it_fits(encoding, &message) {
+            let failure = too_large(length, self.shared.config.limits.frame);
+            self.socket.put(encoding, &Message::Error(Failure { id: Some(id), ..failure }));
         }
-        self.write(answer).await?;
+        self.make_room().await?;
         if self.watches.answered(id, is_given) {
             // What changed meanwhile.
             self.watches.recheck(&mut self.session);
@@ -369,26 +392,37 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes a frame from the client.
-    async fn hear(&mut self, frame: Frame) -> Result<(), End> {
-        self.spoke = true;
-        match read(&frame) {
-            Some(Ok((request, encoding))) => self.request(request, encoding).await,
-            Some(Err(failure)) => {
-                self.shared.metrics.failure(failure.code);
-                let reason = failure.message.clone();
-                let message = self::frame(encoding_of(&frame), &Message::Error(failure));
-                self.write(message).await?;
-                self.flush().await?;
-                Err(end(close_code::POLICY, reason.chars().take(100).collect::<String>()))
-            }
-            None if matches!(frame, Frame::Close(_)) => Err(GONE),
-            None => {
-                // The answer to a ping was written by whoever read it, and is to go out.
-                self.pending += 1;
-                Ok(())
+    /// Takes the frames that were read, as many as are taken at once. Tells whether there may be more.
+    async fn hear(&mut self) -> Result<bool, End> {
+        for _ in 0..AT_ONCE {
+            let (encoding, request) = match self.socket.next() {
+                Ok(Some(Frame::Message(encoding, bytes))) => (encoding, read(encoding, bytes)),
+                Ok(Some(Frame::Ping(_) | Frame::Pong)) => {
+                    self.make_room().await?;
+                    continue;
+                }
+                Ok(Some(Frame::Close(code))) => {
+                    self.socket.close(code, "");
+                    self.flush().await?;
+                    return Err(GONE);
+                }
+                Ok(None) => return Ok(false),
+                Err(reason) => {
+                    self.shared.metrics.failure(Code::BadFrame);
+                    return Err(broken(reason));
+                }
+            };
+            match request {
+                Ok(request) => self.request(request, encoding).await?,
+                Err(failure) => {
+                    self.shared.metrics.failure(failure.code);
+                    let reason = failure.message.clone();
+                    self.socket.put(encoding, &Message::Error(failure));
+                    return Err(end(POLICY, reason));
+                }
             }
         }
+        Ok(true)
     }
 
     async fn request(&mut self, request: Request, encoding: Encoding) -> Result<(), End> {
@@ -433,13 +467,11 @@ impl Connection {
 
     async fn tell_one(&mut self, watch: u64, encoding: Encoding, event: Event) -> Result<(), End> {
         self.shared.metrics.events.fetch_add(1, Relaxed);
-        let mut event = frame(encoding, &Message::Event { watch, event });
-        let (length, limit) = (length_of(&event), self.shared.config.limits.frame);
-        if length > limit {
-            let Failure { code, message, .. } = too_large(length, limit);
+        if let Err(length) = self.socket.put_if_it_fits(encoding, &Message::Event { watch, event }) {
+            let Failure { code, message, .. } = too_large(length, self.shared.config.limits.frame);
             let _ = self.watches.remove(watch);
-            event = frame(encoding, &Message::Event { watch, event: Event::Ended { code, message } });
+            self.socket.put(encoding, &Message::Event { watch, event: Event::Ended { code, message } });
         }
-        self.write(event).await
+        self.make_room().await
     }
 }

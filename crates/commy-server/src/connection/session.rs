@@ -1,8 +1,7 @@
 //! A client that has shown who it is, and what it may do: looked up once for each service, and anew when the policy has
 //! changed.
 
-use super::End;
-use super::end;
+use super::{End, POLICY, end};
 use crate::access::{Need, need, objects};
 use crate::catalog::{Audited, By};
 use crate::failure::{Result, fail};
@@ -11,7 +10,6 @@ use crate::policy::{Node, Policy, ServiceRow};
 use crate::server::Shared;
 use crate::services::Service;
 use crate::usage::{Taken, Usage};
-use axum::extract::ws::close_code;
 use commy_wire::{Code, Failure, Permission, Permissions, Request};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,6 +37,39 @@ impl Known {
     }
 }
 
+/// The services that a session knows. Most requests are about that of the one before: its name is compared, the others' are
+/// looked up.
+#[derive(Default)]
+struct Remembered {
+    all: Vec<(String, Known)>,
+    places: HashMap<String, usize>,
+    last: usize,
+}
+
+impl Remembered {
+    fn place(&self, service: &str) -> Option<usize> {
+        match self.all.get(self.last) {
+            Some((name, _)) if name == service => Some(self.last),
+            _ => self.places.get(service).copied(),
+        }
+    }
+
+    fn at(&mut self, place: usize) -> &mut Known {
+        self.last = place;
+        &mut self.all[place].1
+    }
+
+    fn remember(&mut self, service: &str, known: Known) -> &mut Known {
+        if self.all.len() >= REMEMBERED {
+            *self = Remembered::default();
+        }
+        let place = self.all.len();
+        self.places.insert(service.to_owned(), place);
+        self.all.push((service.to_owned(), known));
+        self.at(place)
+    }
+}
+
 /// A client that has shown who it is.
 pub struct Session {
     pub shared: Arc<Shared>,
@@ -47,7 +78,7 @@ pub struct Session {
     pub usage: Arc<Usage>,
     #[cfg_attr(not(unix), expect(dead_code, reason = "segments are not handed over"))]
     pub peer: Peer,
-    known: HashMap<String, Known>,
+    known: Remembered,
     _place: Taken,
 }
 
@@ -65,20 +96,20 @@ impl Session {
         peer: Peer,
         place: Taken,
     ) -> Session {
-        Session { shared, identity, policy, usage, peer, known: HashMap::new(), _place: place }
+        Session { shared, identity, policy, usage, peer, known: Remembered::default(), _place: place }
     }
 
     /// Goes by the newest policy.
     pub(super) fn renew(&mut self) -> Result<(), End> {
         self.follow();
-        if self.is_valid() { Ok(()) } else { Err(end(close_code::POLICY, "the credentials were revoked")) }
+        if self.is_valid() { Ok(()) } else { Err(end(POLICY, "the credentials were revoked")) }
     }
 
     #[inline]
     fn follow(&mut self) {
         if self.policy.epoch != self.shared.catalog.epoch() {
             self.policy = self.shared.catalog.policy();
-            self.known.clear();
+            self.known = Remembered::default();
         }
     }
 
@@ -94,24 +125,17 @@ impl Session {
 
     fn known(&mut self, service: &str) -> Result<&mut Known> {
         self.follow();
-        if !self.known.contains_key(service) {
-            if self.known.len() >= REMEMBERED {
-                self.known.clear();
-            }
-            let (tenant, name) = split(service).ok_or_else(|| {
-                fail(Code::BadRequest, "a service is named by its tenant and its name: tenant/service")
-            })?;
-            let tenant = self.policy.tenant(tenant);
-            let row = tenant.and_then(|tenant| self.policy.service(tenant, name)).cloned();
-            let node = row.as_ref().map_or(tenant.map_or(Node::Server, Node::Tenant), |row| row.node());
-            let permissions = self.permissions(node);
-            self.known
-                .insert(service.to_owned(), Known { row, node, permissions, objects: HashMap::new(), open: None });
+        if let Some(place) = self.known.place(service) {
+            return Ok(self.known.at(place));
         }
-        match self.known.get_mut(service) {
-            Some(known) => Ok(known),
-            None => unreachable!("it was put in"),
-        }
+        let (tenant, name) = split(service)
+            .ok_or_else(|| fail(Code::BadRequest, "a service is named by its tenant and its name: tenant/service"))?;
+        let tenant = self.policy.tenant(tenant);
+        let row = tenant.and_then(|tenant| self.policy.service(tenant, name)).cloned();
+        let node = row.as_ref().map_or(tenant.map_or(Node::Server, Node::Tenant), |row| row.node());
+        let permissions = self.permissions(node);
+        let known = Known { row, node, permissions, objects: HashMap::new(), open: None };
+        Ok(self.known.remember(service, known))
     }
 
     /// The decision: whether a request is allowed. A service that there is not is denied as one that there is, to who has
@@ -225,16 +249,27 @@ impl Session {
     /// # Errors
     /// [`Code::NotFound`]; why its segment cannot be opened.
     pub fn service(&mut self, request: &Request) -> Result<(Arc<ServiceRow>, Arc<Service>)> {
+        let service = self.opened(request)?;
+        Ok((self.row(request)?, service))
+    }
+
+    /// The same without what the catalog has of it.
+    ///
+    /// # Errors
+    /// As [`service`](Session::service).
+    pub fn opened(&mut self, request: &Request) -> Result<Arc<Service>> {
         let name = named(request)?;
-        let shared = self.shared.clone();
         let known = self.known(name)?;
-        let row = known.row(name)?;
         let service = match &known.open {
             Some(open) if !open.has_moved() => open.clone(),
-            _ => known.open.insert(shared.services.get(&row)?).clone(),
+            _ => {
+                let row = known.row(name)?;
+                let service = self.shared.services.get(&row)?;
+                self.known(name)?.open.insert(service).clone()
+            }
         };
         service.usable()?;
-        Ok((row, service))
+        Ok(service)
     }
 
     /// Whether it may read an object, for who is watching it.

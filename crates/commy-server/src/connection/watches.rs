@@ -467,4 +467,72 @@ mod tests {
         let found = gathered("", vec![Ok(Some(change(2, "a"))), Err(lagged)]).unwrap();
         assert_eq!((found.told.len(), found.whole, found.then), (1, 1, Then::Anew { missed: 7 }));
     }
+
+    /// The second half of it: what is noted as missed is told although the value could not be read when it was found.
+    #[tokio::test]
+    async fn that_something_was_missed_is_told_although_the_value_could_not_be_read_at_once() {
+        use crate::catalog::By;
+        use crate::config::Config;
+        use crate::server::Server;
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { data: dir.path().join("data"), listen: None, ..Config::default() };
+        let (server, _) = Server::start(config).await.unwrap();
+        let (shared, by) = (server.shared().clone(), By { principal: None, action: "test" });
+        let tenant = shared.catalog.create_tenant(&by, "acme").await.unwrap();
+        let mode = commy_wire::Mode::Served;
+        let id = shared.catalog.create_service(&by, tenant, "orders", mode, 1 << 20).await.unwrap();
+        let row = shared.catalog.policy().service_by_id(id).cloned().unwrap();
+        let service = shared.services.get(&row).unwrap();
+        let ring = commy_wire::ObjectCreate {
+            object: "ring".into(),
+            r#type: "BTreeMap<String, u64>".into(),
+            changes: Some(4),
+            ..commy_wire::ObjectCreate::default()
+        };
+        service.create(&ring).unwrap();
+        let mut watches = Watches::new(shared.clone());
+        let asked = Asked { object: "ring".into(), ..Asked::default() };
+        watches.add(7, Encoding::Json, row, service.clone(), &asked).unwrap();
+        assert!(matches!(watches.next(None), Some((7, _, Event::Value { .. }))));
+        assert!(watches.next(None).is_none());
+        // More than the ring has; and then a program that has the segment mapped keeps the lock.
+        let set = |key: u64| {
+            let ring = service.object("ring").unwrap();
+            let mut guard = ring.dynamic().write().unwrap();
+            guard.set(Path::from(&key.to_string()), &key.into()).unwrap();
+            guard.commit().unwrap();
+            ring.hub().tell(ring.dynamic().version());
+        };
+        (0..100).for_each(set);
+        let path = service.segment().path().to_path_buf();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let holder = std::thread::spawn(move || {
+            let segment = commy::Segment::open(path).unwrap();
+            let ring = segment.dynamic("ring").unwrap();
+            let guard = ring.write().unwrap();
+            ready.send(()).unwrap();
+            let _ = released.recv();
+            guard.rollback();
+        });
+        is_ready.recv().unwrap();
+        // Once it finds that it lags, and once that it cannot read the value.
+        for _ in 0..2 {
+            assert!(watches.next(None).is_none());
+        }
+        release.send(()).unwrap();
+        holder.join().unwrap();
+        let wake = watches.wake();
+        let told = async {
+            loop {
+                if let Some((_, _, event)) = watches.next(None) {
+                    return event;
+                }
+                wake.notified().await;
+            }
+        };
+        let told = tokio::time::timeout(Duration::from_secs(60), told).await.unwrap();
+        let Event::Lagged { missed, found: true, version: 100, .. } = told else { panic!("{told:?}") };
+        assert!(missed > 0);
+    }
 }

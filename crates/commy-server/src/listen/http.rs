@@ -2,12 +2,12 @@
 
 use super::Stream;
 use super::threads::Served;
-use crate::connection;
+use super::upgrade::upgrade;
+use crate::connection::{self, Socket};
 use crate::identity::Peer;
 use crate::server::{Shared, stopped};
 use axum::Router;
 use axum::extract::State;
-use axum::extract::ws::WebSocketUpgrade;
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -20,10 +20,6 @@ use tower_service::Service;
 
 /// How long a client has for the head of a request.
 const HEAD: Duration = Duration::from_secs(10);
-
-/// Bytes that are read from a WebSocket at once. Each time it is read they are made zero first, so that a large buffer
-/// costs more than the system call that it may save.
-const READ: usize = 8 << 10;
 
 /// One of the connections that there may be, on one of the threads.
 pub(super) type Place = (OwnedSemaphorePermit, Served);
@@ -38,7 +34,7 @@ struct Held {
 /// What is at which path.
 pub(super) fn app(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/v1", get(upgrade))
+        .route("/v1", get(websocket))
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
@@ -57,18 +53,21 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     (kind, shared.metrics.text(shared.services.count())).into_response()
 }
 
-async fn upgrade(
-    State(shared): State<Arc<Shared>>,
-    upgrade: WebSocketUpgrade,
-    request: Request<axum::body::Body>,
-) -> Response {
-    let limit = shared.config.limits.frame;
+async fn websocket(State(shared): State<Arc<Shared>>, mut request: Request<axum::body::Body>) -> Response {
+    let (answer, upgraded) = match upgrade(&mut request) {
+        Ok(upgraded) => upgraded,
+        Err(refused) => return refused.into_response(),
+    };
     let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer::Network);
     let held = request.extensions().get::<Held>().cloned();
-    upgrade.read_buffer_size(READ).max_message_size(limit).max_frame_size(limit).on_upgrade(move |socket| async move {
+    tokio::spawn(async move {
         let _held = held;
-        connection::serve(shared, socket, peer).await;
-    })
+        if let Ok(upgraded) = upgraded.await {
+            let socket = Socket::new(upgraded, shared.config.limits.frame);
+            connection::serve(shared, socket, peer).await;
+        }
+    });
+    answer
 }
 
 /// Serves a connection; one that becomes a WebSocket goes on after this.

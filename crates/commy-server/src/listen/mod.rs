@@ -5,6 +5,7 @@ mod certificate;
 mod http;
 mod threads;
 mod tls;
+mod upgrade;
 
 pub use certificate::dev_certificate;
 pub use threads::Threads;

@@ -77,9 +77,9 @@ impl<'a, L> WriteView<'a, L> {
 
     /// Runs one operation, whole or not at all.
     fn once<R>(&mut self, path: &Path, work: impl FnOnce(&View<'_>) -> Result<R>) -> Result<R> {
-        let place = if path.is_empty() { self.name.to_owned() } else { format!("{}/{path}", self.name) };
-        let view = &self.view;
-        view.cx.atomically(|| work(view)).map_err(|error| inside(error, &place))
+        let (view, name) = (&self.view, self.name);
+        let place = || if path.is_empty() { name.to_owned() } else { format!("{name}/{path}") };
+        view.cx.atomically(|| work(view)).map_err(|error| inside(error, &place()))
     }
 
     /// Replaces what is at a path. In a map an entry is put in if its key is not there.

@@ -43,10 +43,11 @@ pub enum Missing {
     Fill,
 }
 
-fn integer(fits: bool, text: String) -> Json {
-    match text.parse::<i64>() {
-        Ok(number) if fits => Json::Number(number.into()),
-        _ => Json::String(text),
+/// A whole number: as a text if some readers could not tell it from others.
+fn integer(value: impl TryInto<i64> + Copy + ToString) -> Json {
+    match value.try_into() {
+        Ok(number) if u128::from(i64::unsigned_abs(number)) < EXACT => Json::Number(number.into()),
+        _ => Json::String(value.to_string()),
     }
 }
 
@@ -69,8 +70,8 @@ impl Value {
             Value::Unit | Value::Option(None) => Json::Null,
             Value::Bool(value) => Json::Bool(*value),
             Value::Char(value) => Json::String(value.to_string()),
-            Value::Unsigned(value) => integer(*value < EXACT, value.to_string()),
-            Value::Signed(value) => integer(value.unsigned_abs() < EXACT, value.to_string()),
+            Value::Unsigned(value) => integer(*value),
+            Value::Signed(value) => integer(*value),
             Value::Float32(value) => {
                 let (bits, plain) = (value.to_bits(), f32::NAN.to_bits());
                 float(f64::from(*value), value.to_string(), format!("{bits:08x}"), bits == plain)
