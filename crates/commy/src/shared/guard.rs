@@ -69,7 +69,8 @@ impl<T: Guarded> Deref for ReadGuard<'_, T> {
 pub struct WriteGuard<'a, T: Share> {
     shared: &'a Shared<T>,
     worker: Owner,
-    way: usize,
+    /// The context of the transaction, in the worker.
+    cx: Cx,
     hold: Hold,
     state: State,
     not_send: PhantomData<*mut ()>,
@@ -95,19 +96,21 @@ impl State {
 /// What a guard has left open: see [`WriteGuard::leave_open`].
 pub(super) struct Open {
     worker: Owner,
-    way: usize,
+    cx: Cx,
     hold: Hold,
 }
 
 impl<'a, T: Share> WriteGuard<'a, T> {
     #[inline(always)]
     pub(super) fn new(shared: &'a Shared<T>, worker: Owner, way: usize, hold: Hold) -> WriteGuard<'a, T> {
-        shared.watch(worker.context(way));
-        WriteGuard { shared, worker, way, hold, state: State::open(), not_send: PhantomData }
+        let cx = worker.context(way);
+        shared.watch(cx);
+        WriteGuard { shared, worker, cx, hold, state: State::open(), not_send: PhantomData }
     }
 
+    #[inline(always)]
     pub(crate) fn cx(&self) -> Cx {
-        self.worker.context(self.way)
+        self.cx
     }
 
     /// The value in place.
@@ -198,12 +201,12 @@ impl<'a, T: Share> WriteGuard<'a, T> {
     /// Leaves the object locked, and the transaction open, for a guard that [goes on](WriteGuard::go_on) with it.
     pub(super) fn leave_open(mut self) -> Open {
         self.state = State::Closed;
-        Open { worker: self.worker.clone(), way: self.way, hold: self.hold }
+        Open { worker: self.worker.clone(), cx: self.cx, hold: self.hold }
     }
 
     /// A guard for what another one of the same object has left open.
-    pub(super) fn go_on(shared: &'a Shared<T>, Open { worker, way, hold }: Open) -> WriteGuard<'a, T> {
-        WriteGuard { shared, worker, way, hold, state: State::open(), not_send: PhantomData }
+    pub(super) fn go_on(shared: &'a Shared<T>, Open { worker, cx, hold }: Open) -> WriteGuard<'a, T> {
+        WriteGuard { shared, worker, cx, hold, state: State::open(), not_send: PhantomData }
     }
 
     #[inline(always)]
@@ -212,9 +215,9 @@ impl<'a, T: Share> WriteGuard<'a, T> {
             return Err(Error::Forked);
         }
         self.state = State::Closed;
-        if self.worker.log(self.way).is_empty() {
+        if self.worker.log(self.cx.way()).is_empty() {
             self.shared.unlock(&self.worker, self.hold);
-            self.worker.end_empty(self.way);
+            self.worker.end_empty(self.cx.way());
             return Ok(());
         }
         self.close_logged(commit)
@@ -228,7 +231,7 @@ impl<'a, T: Share> WriteGuard<'a, T> {
 
     #[inline(always)]
     fn close_noted(&mut self, commit: bool) -> Result<()> {
-        let log = self.worker.log(self.way);
+        let log = self.worker.log(self.cx.way());
         if commit {
             log.commit();
         } else {
@@ -242,7 +245,7 @@ impl<'a, T: Share> WriteGuard<'a, T> {
             self.shared.count_end(false);
             self.shared.unlock(&self.worker, self.hold);
         }
-        self.worker.end(self.way)
+        self.worker.end(self.cx.way())
     }
 }
 

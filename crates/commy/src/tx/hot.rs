@@ -83,6 +83,14 @@ impl Cx {
         hot.epoch.set(fork::epoch());
     }
 
+    /// Whether the bytes of an element have been logged by [`keep_end`](Cx::keep_end).
+    #[inline(always)]
+    pub(crate) fn has_kept<S>(self, first: *const S, index: usize) -> bool {
+        let (from, to) = self.context().hot.run.get();
+        let place = first as usize + index * size_of::<S>();
+        from <= place && place + size_of::<S>() <= to
+    }
+
     /// Logs the bytes of an element that gets out of reach at one end of a sequence, together with neighbours, which
     /// are likely to be next: the more of them, the more came before.
     ///
@@ -90,14 +98,12 @@ impl Cx {
     /// The block of `cap` slots lies in the map, and `index` is below `cap`.
     #[inline(always)]
     pub(crate) unsafe fn keep_end<S>(self, first: *const S, cap: usize, index: usize) -> Result<()> {
-        let (start, size) = (first as usize, size_of::<S>());
-        let (from, to) = self.context().hot.run.get();
-        let place = start + index * size;
-        if from <= place && place + size <= to {
+        if self.has_kept(first, index) {
             return Ok(());
         }
+        let (start, size) = (first as usize, size_of::<S>());
         // SAFETY: the caller's promise.
-        unsafe { self.keep_longer(first.cast(), start + cap * size, place, size) }
+        unsafe { self.keep_longer(first.cast(), start + cap * size, start + index * size, size) }
     }
 
     /// # Safety

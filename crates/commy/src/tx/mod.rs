@@ -135,6 +135,12 @@ impl Cx {
         unsafe { self.0.as_ref() }
     }
 
+    /// Which of its worker's transactions it is for.
+    #[inline(always)]
+    pub(crate) fn way(self) -> usize {
+        self.context().way
+    }
+
     /// The map.
     #[inline(always)]
     pub(crate) fn map<'a>(self) -> &'a Map {

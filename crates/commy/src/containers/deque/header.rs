@@ -107,12 +107,25 @@ impl DequeHeader {
         self.tail.put((head + len) as u64);
     }
 
-    /// Makes one element more, or less, count at an end, by the one store that this is.
+    /// Makes one element more, or less, count at an end, by the one store that this is. The other end is neither loaded
+    /// nor stored, so that what happens at the two ends does not wait for each other.
     #[inline(always)]
     pub(crate) fn move_end(&self, front: bool, outward: bool) {
         let end = if front { &self.head } else { &self.tail };
+        self.move_end_from(end.get(), front, outward);
+    }
+
+    /// The same of an end that was loaded already.
+    #[inline(always)]
+    pub(crate) fn move_end_from(&self, end: u64, front: bool, outward: bool) {
         let by = if front == outward { u64::MAX } else { 1 };
-        end.publish(end.get().wrapping_add(by));
+        (if front { &self.head } else { &self.tail }).publish(end.wrapping_add(by));
+    }
+
+    /// The words of the header as they are, head and tail above all.
+    #[inline(always)]
+    pub(crate) fn words(&self) -> [u64; 4] {
+        [self.offset.get(), self.cap.get(), self.head.get(), self.tail.get()]
     }
 
     /// Makes room for `needed` elements altogether.
@@ -222,9 +235,7 @@ impl Header for DequeHeader {
 
     #[inline(always)]
     fn run(&self) -> Ring {
-        let (cap, head) = (self.cap.get(), self.head.get());
-        let len = self.tail.get().wrapping_sub(head);
-        Ring { offset: self.offset.get(), cap, head: head & cap.saturating_sub(1), len }
+        Ring::from(self.words())
     }
 
     fn keep(&self, cx: Cx) -> Result<()> {
@@ -236,6 +247,14 @@ impl Header for DequeHeader {
         self.cap.put(ring.cap);
         self.head.put(ring.head);
         self.tail.put(ring.head + ring.len);
+    }
+}
+
+impl From<[u64; 4]> for Ring {
+    /// Of the words of a header.
+    #[inline(always)]
+    fn from([offset, cap, head, tail]: [u64; 4]) -> Ring {
+        Ring { offset, cap, head: head & cap.saturating_sub(1), len: tail.wrapping_sub(head) }
     }
 }
 

@@ -252,11 +252,11 @@ impl<T: Share> DequeView<T> {
     #[inline]
     pub fn push_back(&mut self, value: T) -> Result<()> {
         match self.known() {
-            Some(slots) if slots.len < slots.cap => {
+            Some((slots, [_, tail])) if slots.len < slots.cap => {
                 let stored = store(value, self.cx())?;
                 // SAFETY: the slot behind the last element is out of reach.
                 unsafe { slots.place(slots.len).write(stored) };
-                self.header.put_len(slots.len + 1);
+                self.header.move_end_from(tail, false, true);
                 Ok(())
             }
             _ => self.push_back_first(value),
@@ -291,18 +291,20 @@ impl<T: Share> DequeView<T> {
         Some(value)
     }
 
-    /// The slots, if in this transaction they were checked and the words at the ends of the header logged.
+    /// The slots, if in this transaction they were checked and the words at the ends of the header logged; and those
+    /// words.
     #[inline(always)]
-    fn known(&self) -> Option<Slots<T::Stored>> {
-        let ring = self.header.run();
+    fn known(&self) -> Option<(Slots<T::Stored>, [u64; 2])> {
+        let words = self.header.words();
+        let ring = Ring::from(words);
         let first = self.cx().known_block(&self.header, ring.offset, ring.cap)?;
-        Some(Slots { first, cap: ring.cap as usize, head: ring.head as usize, len: ring.len as usize })
+        let slots = Slots { first, cap: ring.cap as usize, head: ring.head as usize, len: ring.len as usize };
+        Some((slots, [words[2], words[3]]))
     }
 
     /// The slots, if there are elements, with the words at the ends of the header logged.
-    #[inline(always)]
     fn for_removing(&self) -> Result<Option<Slots<T::Stored>>> {
-        let known = self.known();
+        let known = self.known().map(|(slots, _)| slots);
         let slots = known.map_or_else(|| self.checked(), Ok)?;
         if slots.len == 0 {
             return Ok(None);
@@ -330,7 +332,7 @@ impl<T: Share> DequeView<T> {
         let stored = store(value, cx)?;
         // SAFETY: the slot behind the last element is out of reach.
         unsafe { slots.place(slots.len).write(stored) };
-        self.header.put_len(slots.len + 1);
+        self.header.move_end(false, true);
         Ok(())
     }
 
@@ -343,10 +345,9 @@ impl<T: Share> DequeView<T> {
         let (slots, cx) = (self.room(1)?, self.cx());
         self.keep_ends(&slots)?;
         let stored = store(value, cx)?;
-        let head = slots.head.wrapping_sub(1) & slots.mask();
         // SAFETY: the slot before the first element is out of reach.
-        unsafe { slots.first.add(head).write(stored) };
-        self.header.put_ends(head, slots.len + 1);
+        unsafe { slots.place(usize::MAX).write(stored) };
+        self.header.move_end(true, true);
         Ok(())
     }
 
@@ -356,10 +357,7 @@ impl<T: Share> DequeView<T> {
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) only if not even the room kept for removals is left.
     #[inline]
     pub fn pop_front(&mut self) -> Result<Option<T>> {
-        let Some(slots) = self.for_removing()? else { return Ok(None) };
-        let value = self.take(&slots, 0)?;
-        self.header.put_ends(slots.slot(1), slots.len - 1);
-        Ok(Some(value))
+        self.pop_again(true).map_or_else(|| self.pop_first(true), Ok)
     }
 
     /// Removes the last element.
@@ -368,15 +366,35 @@ impl<T: Share> DequeView<T> {
     /// [`Error::OutOfSpace`](crate::Error::OutOfSpace) only if not even the room kept for removals is left.
     #[inline]
     pub fn pop_back(&mut self) -> Result<Option<T>> {
+        self.pop_again(false).map_or_else(|| self.pop_first(false), Ok)
+    }
+
+    /// Removes an element that owns nothing from an end, if all is logged already that this needs.
+    #[inline(always)]
+    fn pop_again(&mut self, front: bool) -> Option<Option<T>> {
+        let (slots, [head, tail]) = self.known().filter(|_| !T::OWNS)?;
+        let Some(last) = slots.len.checked_sub(1) else { return Some(None) };
+        let index = if front { 0 } else { last };
+        if !self.cx().has_kept(slots.first, slots.slot(index)) {
+            return None;
+        }
+        // SAFETY: below the length there are elements.
+        let value = unsafe { T::load(slots.place(index), self.cx()).ok()? };
+        self.header.move_end_from(if front { head } else { tail }, front, false);
+        Some(Some(value))
+    }
+
+    /// Removes an element from an end.
+    #[inline(never)]
+    fn pop_first(&mut self, front: bool) -> Result<Option<T>> {
         let Some(slots) = self.for_removing()? else { return Ok(None) };
-        let value = self.take(&slots, slots.len - 1)?;
-        self.header.put_len(slots.len - 1);
+        let value = self.take(&slots, if front { 0 } else { slots.len - 1 })?;
+        self.header.move_end(front, false);
         Ok(Some(value))
     }
 
     /// Loads an element and frees what it owns, logging what gets out of reach. The words at the ends of the header
     /// were logged.
-    #[inline(always)]
     fn take(&mut self, slots: &Slots<T::Stored>, index: usize) -> Result<T> {
         let cx = self.cx();
         // SAFETY: the caller gives an index below the length, and removes the element if nothing fails.
