@@ -4,7 +4,7 @@
 //! thread at the moment of a fork, and the child would wait for ever.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 pub fn page_size() -> usize {
     static SIZE: AtomicUsize = AtomicUsize::new(0);
@@ -41,7 +41,7 @@ pub fn heavy_fence() -> io::Result<()> {
 pub fn join_fences() -> bool {
     const REGISTER_GLOBAL_EXPEDITED: libc::c_int = 1 << 2;
     /// The fork epoch of the process that takes part, or 0.
-    static JOINED: AtomicU32 = AtomicU32::new(0);
+    static JOINED: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let epoch = super::fork::epoch();
     if JOINED.load(Ordering::Relaxed) != epoch {
         if membarrier(REGISTER_GLOBAL_EXPEDITED).is_err() {
