@@ -108,7 +108,12 @@ impl Mapped {
         self.renew();
         loop {
             match work(&self.segment) {
-                Err(commy::Error::Retired { .. }) => self.moved().await?,
+                Err(commy::Error::Retired { .. }) => {
+                    // If the move fails, for want of room, it is this segment that goes on.
+                    if let Ok(moved) = tokio::time::timeout(PAUSE, self.moved()).await {
+                        moved?;
+                    }
+                }
                 done => return done.map_err(|error| Error::Segment(error.to_string())),
             }
         }

@@ -6,6 +6,7 @@
 
 #[path = "../daemon/mod.rs"]
 mod daemon;
+mod full;
 mod hostile;
 mod killed;
 mod moving;

@@ -49,6 +49,11 @@ impl Place {
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let daemon = Place::start(&dir);
+        Place::of(dir, daemon, mode).await
+    }
+
+    /// That of a server that was started in a folder.
+    pub async fn of(dir: tempfile::TempDir, daemon: Daemon, mode: Mode) -> Place {
         let operator = daemon.key.clone().unwrap();
         let place = Place { dir, daemon, operator };
         let client = place.client().await;

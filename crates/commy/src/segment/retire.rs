@@ -108,18 +108,19 @@ fn copy(from: &File, to: &File, name: &Path) -> Result<()> {
     let mut word = [0; 8];
     os::read_at(from, &mut word, offset_of!(Header, size) as u64).map_err(failed)?;
     let size = u64::from_ne_bytes(word);
+    let full = |e| super::snapshot::not_copied(e, (name, name), size);
     let available = from.metadata().map_err(failed)?.len();
     if size > available {
         return Err(Error::Truncated { path: name.to_path_buf(), expected: size, actual: available });
     }
     if !os::has_fixed_length(to) {
-        os::lengthen(to, size).map_err(failed)?;
+        os::lengthen(to, size).map_err(full)?;
     }
     let room = to.metadata().map_err(failed)?.len();
     if room < size {
         return Err(Error::OutOfSpace { needed: size - room, reason: "what takes its place is smaller".into() });
     }
-    os::copy_range(from, to, 0, size).map_err(failed)?;
+    os::copy_range(from, to, 0, size).map_err(full)?;
     // What the header says was looked at in the other, and may have been changed since; now nobody can.
     format::recognise(to, name)?;
     let mut fixed = [0; FIXED_LEN];

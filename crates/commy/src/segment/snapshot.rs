@@ -184,6 +184,17 @@ impl<'a> Page<'a> {
     }
 }
 
+/// Why bytes could not be written to a copy, of so many bytes, that is to be at a path: that there is no room is what can be helped.
+pub(super) fn not_copied(source: std::io::Error, (to, path): (&Path, &Path), size: u64) -> Error {
+    match source.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => {
+            let reason = format!("the disk of {} says: {source}", path.display());
+            Error::OutOfSpace { needed: size, reason }
+        }
+        _ => Error::io("copy to", to, source),
+    }
+}
+
 /// Makes the copy a segment of its own, which nobody has open.
 fn make_own(copy: &Partial) -> Result<()> {
     let mut header = Page::read(copy, 0)?;
@@ -281,13 +292,7 @@ impl Partial {
     }
 
     fn failed(&self, source: std::io::Error) -> Error {
-        match source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge => {
-                let reason = format!("the disk of {} says: {source}", self.path.display());
-                Error::OutOfSpace { needed: self.size, reason }
-            }
-            _ => Error::io("copy to", &self.partial, source),
-        }
+        not_copied(source, (&self.partial, &self.path), self.size)
     }
 
     /// Gives the copy its name, unless something has that by now.
