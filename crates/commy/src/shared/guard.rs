@@ -215,9 +215,10 @@ impl<'a, T: Share> WriteGuard<'a, T> {
             return Err(Error::Forked);
         }
         self.state = State::Closed;
-        if self.worker.log(self.cx.way()).is_empty() {
+        let way = self.cx.way();
+        if self.worker.log(way).is_empty() {
             self.shared.unlock(&self.worker, self.hold);
-            self.worker.end_empty(self.cx.way());
+            self.worker.end_empty(way);
             return Ok(());
         }
         self.close_logged(commit)
