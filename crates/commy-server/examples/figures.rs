@@ -24,6 +24,8 @@ type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 const ROUNDS: usize = 15;
 const ALONE: usize = 2000;
+/// Bytes that a client reads at once.
+const ROOM: usize = 16 << 10;
 const TOGETHER: Duration = Duration::from_millis(200);
 
 fn main() -> Result<()> {
@@ -197,7 +199,7 @@ impl System {
             None => Box::new(stream),
             Some(authority) => Box::new(tls(authority)?.connect("localhost".try_into()?, stream).await?),
         };
-        let mut line = Line { stream, read: Vec::new(), websocket: self.key.is_some() };
+        let mut line = Line { stream, read: Vec::with_capacity(ROOM), websocket: self.key.is_some() };
         if let Some(key) = &self.key {
             let upgrade = "GET /v1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";

@@ -21,7 +21,7 @@ pub struct Config {
     pub socket: Option<PathBuf>,
     /// Tokens that tell who somebody is.
     pub jwt: Option<Jwt>,
-    /// Threads that serve connections; as many as there are processors unless given.
+    /// Threads that serve connections; half as many as there are processors unless given.
     pub threads: Option<NonZeroUsize>,
     /// Seconds between two checkpoints of a service that is in memory.
     pub checkpoint: u64,
@@ -169,9 +169,11 @@ impl Config {
         Ok(())
     }
 
-    /// How many threads serve connections.
+    /// How many threads serve connections. Half the processors are left to who is served, and to the mapped processes: more
+    /// threads would take turns with them, and be put to sleep and woken with every frame instead of finding the next.
     pub fn threads(&self) -> usize {
-        self.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
+        let half = || std::thread::available_parallelism().map_or(1, |all| (all.get() / 2).max(1));
+        self.threads.map_or_else(half, NonZeroUsize::get)
     }
 
     /// The Unix socket for WebSockets.

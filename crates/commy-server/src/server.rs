@@ -21,6 +21,8 @@ use tokio::sync::watch;
 
 /// How often the server looks for what programs have changed in segments that they have mapped, while somebody waits for that.
 const LOOK_AROUND: Duration = Duration::from_millis(2);
+/// How often connections look at the time.
+const SECOND: Duration = Duration::from_secs(1);
 /// Looks until those are forgotten who do not wait any more.
 const SWEEP: u64 = 250;
 
@@ -40,6 +42,8 @@ pub struct Shared {
     pub processes: crate::rotation::Processes,
     /// Whether it is stopping.
     pub stopping: watch::Sender<bool>,
+    /// Told each second, for all connections: clocks of their own would be looked at with each frame.
+    pub seconds: watch::Sender<()>,
     /// Held by every connection; when all have let go, they have ended.
     pub busy: watch::Sender<()>,
 }
@@ -114,6 +118,7 @@ impl Server {
             #[cfg(unix)]
             processes: crate::rotation::Processes::default(),
             stopping: watch::Sender::new(false),
+            seconds: watch::Sender::new(()),
             busy: watch::Sender::new(()),
             config,
         });
@@ -130,6 +135,15 @@ impl Server {
                     looking.services.awaited.notified().await;
                 }
                 tick.tick().await;
+            }
+        }));
+        let ticking = shared.clone();
+        tasks.push(tokio::spawn(async move {
+            let mut tick = tokio::time::interval(SECOND);
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+            loop {
+                tick.tick().await;
+                ticking.seconds.send_replace(());
             }
         }));
         #[cfg(unix)]

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, Interval};
+use tokio::time::Instant;
 use watches::Watches;
 
 /// Frames that are read before what they gave goes out.
@@ -221,7 +221,7 @@ enum Happened {
     /// Watches may have something to tell.
     Marked,
     /// A second has gone by.
-    Tick(Interval),
+    Second(watch::Receiver<()>),
 }
 
 /// What it waits for. Only that is looked at of which something was heard: looking at all of it with each frame would
@@ -237,13 +237,18 @@ impl Happenings {
         self.add(stopped(stopping).map(|()| Happened::Stopping));
     }
 
-    fn policy(&self, mut news: watch::Receiver<u64>) {
+    /// Something that the server has told everybody.
+    fn news<T: Send + Sync + 'static>(
+        &self,
+        mut news: watch::Receiver<T>,
+        happened: fn(watch::Receiver<T>) -> Happened,
+    ) {
         self.add(async move {
             if news.changed().await.is_err() {
-                // The catalog is gone, and with it the server.
+                // Who told it is gone, and with it the server.
                 std::future::pending::<()>().await;
             }
-            Happened::Policy(news)
+            happened(news)
         });
     }
 
@@ -251,13 +256,6 @@ impl Happenings {
         self.add(async move {
             marked.notified().await;
             Happened::Marked
-        });
-    }
-
-    fn tick(&self, mut tick: Interval) {
-        self.add(async move {
-            tick.tick().await;
-            Happened::Tick(tick)
         });
     }
 
@@ -290,11 +288,9 @@ impl Connection {
     async fn work(&mut self) -> Result<(), End> {
         let mut happenings = Happenings(FuturesUnordered::new());
         happenings.stopping(self.shared.stopping.subscribe());
-        happenings.policy(self.shared.catalog.news());
+        happenings.news(self.shared.catalog.news(), Happened::Policy);
         happenings.marked(self.watches.wake());
-        let mut tick = tokio::time::interval(Duration::from_secs(1).min(self.idle()));
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        happenings.tick(tick);
+        happenings.news(self.shared.seconds.subscribe(), Happened::Second);
         // Whether there may be more of what was read.
         let mut more = false;
         loop {
@@ -313,7 +309,7 @@ impl Connection {
                 happened = happenings.next() => match happened {
                     Happened::Stopping => return Err(end(AWAY, "the server is stopping")),
                     Happened::Policy(news) => {
-                        happenings.policy(news);
+                        happenings.news(news, Happened::Policy);
                         self.session.renew()?;
                         self.watches.recheck(&mut self.session);
                         self.tell().await?;
@@ -322,8 +318,8 @@ impl Connection {
                         happenings.marked(self.watches.wake());
                         self.tell().await?;
                     }
-                    Happened::Tick(tick) => {
-                        happenings.tick(tick);
+                    Happened::Second(next) => {
+                        happenings.news(next, Happened::Second);
                         self.look_at_the_time().await?;
                     }
                 },

@@ -1,8 +1,7 @@
 //! A client's WebSocket: what it sends is read into one buffer, and what it is sent goes out together from another.
 
+use crate::listen::Stream;
 use commy_wire::{Broken, Encoding, Frame, Frames, Message, encode_behind, put_close, put_message, put_ping, put_pong};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,7 +12,7 @@ const KEPT: usize = 64 << 10;
 
 /// A WebSocket.
 pub struct Socket {
-    stream: TokioIo<Upgraded>,
+    stream: Box<dyn Stream>,
     frames: Frames,
     out: Vec<u8>,
     /// How much of that the system has taken.
@@ -32,8 +31,11 @@ const fn payload_of(frame: usize) -> usize {
 }
 
 impl Socket {
-    pub fn new(upgraded: Upgraded, limit: usize) -> Socket {
-        Socket { stream: TokioIo::new(upgraded), frames: Frames::new(limit), out: Vec::new(), sent: 0, limit }
+    /// A connection that has become one, of which something may have been read already.
+    pub fn new(stream: Box<dyn Stream>, read: &[u8], limit: usize) -> Socket {
+        let mut frames = Frames::new(limit);
+        frames.room().extend_from_slice(read);
+        Socket { stream, frames, out: Vec::new(), sent: 0, limit }
     }
 
     /// Reads what has come, at least a byte; waits for that. At the end, and of who is gone, it gives false.

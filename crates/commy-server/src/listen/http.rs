@@ -62,16 +62,17 @@ async fn websocket(State(shared): State<Arc<Shared>>, mut request: Request<axum:
     let held = request.extensions().get::<Held>().cloned();
     tokio::spawn(async move {
         let _held = held;
-        if let Ok(upgraded) = upgraded.await {
-            let socket = Socket::new(upgraded, shared.config.limits.frame);
-            connection::serve(shared, socket, peer).await;
-        }
+        let Ok(upgraded) = upgraded.await else { return };
+        // Without what it has been through as HTTP, each frame is nearer to the system.
+        let Ok(parts) = upgraded.downcast::<TokioIo<Box<dyn Stream>>>() else { return };
+        let socket = Socket::new(parts.io.into_inner(), &parts.read_buf, shared.config.limits.frame);
+        connection::serve(shared, socket, peer).await;
     });
     answer
 }
 
 /// Serves a connection; one that becomes a WebSocket goes on after this.
-pub(super) async fn serve(stream: impl Stream, app: Router, peer: Peer, shared: Arc<Shared>, place: Place) {
+pub(super) async fn serve(stream: Box<dyn Stream>, app: Router, peer: Peer, shared: Arc<Shared>, place: Place) {
     let held = Held { _place: Arc::new(place), _busy: shared.busy.subscribe() };
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);

@@ -105,11 +105,11 @@ impl To {
     }
 
     /// Has a connection served that `open` makes of what was accepted, on the thread that will serve it.
-    fn serve<S: Stream>(
+    fn serve(
         &self,
         place: OwnedSemaphorePermit,
         peer: Peer,
-        open: impl Future<Output = Option<S>> + Send + 'static,
+        open: impl Future<Output = Option<Box<dyn Stream>>> + Send + 'static,
     ) {
         let (app, shared) = (self.app.clone(), self.shared.clone());
         self.threads.serve(|served| async move {
@@ -166,11 +166,14 @@ async fn accept_unix(listener: tokio::net::UnixListener, to: To) {
         // Of whoever connected, as the system noted then.
         let Ok(user) = stream.peer_cred().map(|found| found.uid()) else { continue };
         let Ok(stream) = stream.into_std() else { continue };
-        let open = async move { tokio::net::UnixStream::from_std(stream).ok() };
+        let open = async move {
+            let stream = tokio::net::UnixStream::from_std(stream).ok()?;
+            Some(Box::new(stream) as Box<dyn Stream>)
+        };
         to.serve(place, Peer::User(user), open);
     }
 }
 
 /// A connection of whatever kind.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}

@@ -1,4 +1,4 @@
-//! The threads that serve connections: as many as there are processors, each with a runtime of its own.
+//! The threads that serve connections: half as many as there are processors, each with a runtime of its own.
 //!
 //! ```text
 //! accepting task --connection--> the thread that serves the fewest --> there it stays to its end
