@@ -34,6 +34,7 @@ pub(crate) struct Block {
 
 impl Block {
     /// The block, if it can be.
+    #[inline]
     pub(crate) fn checked(map: &Map, offset: u64, bytes: u64, align: u64) -> Result<Block> {
         match map.at(offset, bytes, align) {
             Some(_) if offset != 0 || bytes == 0 => Ok(Block { offset, bytes, align }),

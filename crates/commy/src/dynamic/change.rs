@@ -14,7 +14,7 @@ use super::fit::{elements, inside};
 use super::keyed::{Keyed, note};
 use super::load::load;
 use super::path::{self, Path, Step, element, follow, open};
-use super::store::stored;
+use super::store::{store, stored};
 use super::value::Value;
 use super::view::View;
 use crate::containers::erased::Sequence;
@@ -401,12 +401,24 @@ fn take(view: &View<'_>, place: Untyped<'_>, sequence: Sequence<'_>, index: u64)
     Ok(Some(value))
 }
 
+/// Bytes of a stored form that is no longer than most: of a number, a text, a vector.
+const SMALL: usize = 32;
+
 /// Replaces a value where it is.
 fn replace(view: &View<'_>, place: Untyped<'_>, value: &Value) -> Result<()> {
     if place.type_of().kind == Kind::Atomic {
         return store_atomic(place, value);
     }
-    let new = stored(view.cx, place.plan, place.node, value)?;
+    // What is small takes no memory of the process.
+    let (mut few, mut many) = ([0; SMALL], Vec::new());
+    let new = match place.type_of().size {
+        size @ 0..=SMALL => &mut few[..size],
+        size => {
+            many.resize(size, 0);
+            &mut many[..]
+        }
+    };
+    store(view.cx, place.plan, place.node, value, new)?;
     let at = view.cx.at(place.offset, new.len() as u64, 1);
     let at = at.ok_or_else(|| Error::corrupt(place.offset, "a value outside the file"))?;
     if !new.is_empty() {

@@ -210,14 +210,16 @@ impl Reader<'_> {
         Ok(match node.kind {
             Kind::Unit => json.is_null().then_some(Value::Unit).ok_or_else(bad)?,
             Kind::Unsigned | Kind::NonZeroUnsigned | Kind::Signed | Kind::NonZeroSigned => {
-                let text = match json {
-                    Json::Number(number) => number.to_string(),
-                    Json::String(text) => text.clone(),
-                    _ => return Err(bad()),
-                };
                 let signed = matches!(node.kind, Kind::Signed | Kind::NonZeroSigned);
-                let value = if signed { text.parse().map(Value::Signed) } else { text.parse().map(Value::Unsigned) };
-                let value = value.map_err(|_| bad())?;
+                let value = match json {
+                    // Of a number with a point or an exponent there is neither.
+                    Json::Number(number) if signed => number.as_i128().map(Value::Signed),
+                    Json::Number(number) => number.as_u128().map(Value::Unsigned),
+                    Json::String(text) if signed => text.parse().ok().map(Value::Signed),
+                    Json::String(text) => text.parse().ok().map(Value::Unsigned),
+                    _ => None,
+                };
+                let value = value.ok_or_else(bad)?;
                 super::fit::number(node, &value)?;
                 value
             }

@@ -18,6 +18,7 @@ const MOST: usize = 1 << 16;
 ///
 /// # Errors
 /// What they are instead.
+#[inline]
 pub(super) fn leaf(node: &Node, bytes: &[u8]) -> Result<Value, &'static str> {
     let number = number_of(node, bytes);
     Ok(match node.kind {

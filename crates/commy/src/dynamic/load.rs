@@ -40,11 +40,13 @@ impl Work {
     }
 
     /// Takes up room for a value, or for bytes.
+    #[inline]
     fn copy(&mut self, many: u64) -> Result<()> {
         self.room = self.room.checked_sub(many).ok_or(Error::ValueTooLarge { limit: self.limit })?;
         Ok(())
     }
 
+    #[inline]
     pub(super) fn spend(&mut self, at: u64) -> Result<()> {
         self.left = self.left.checked_sub(1).ok_or_else(|| Error::corrupt(at, "values that contain themselves"))?;
         if self.left.is_multiple_of(STRIDE) && self.cx.is_some_and(Cx::is_stale) {
@@ -111,8 +113,8 @@ pub(super) fn load(value: Untyped<'_>, work: &mut Work) -> Result<Value> {
             Value::Map(all)
         }
         _ => {
-            let (bytes, size) = value.leaf_bytes()?;
-            leaf(node, &bytes[..size]).map_err(|what| Error::corrupt(value.offset, what))?
+            let leaf = leaf(node, value.leaf_bytes()?);
+            leaf.map_err(|what| Error::corrupt(value.offset, what))?
         }
     })
 }

@@ -183,6 +183,9 @@ pub(crate) fn free(cx: Cx, plan: &Plan, offset: u64) -> Result<()> {
 
 /// The same for a value anywhere in an object.
 pub(crate) fn free_value(cx: Cx, value: Untyped<'_>) -> Result<()> {
+    if !value.plan.owns(value.node) {
+        return Ok(());
+    }
     let mut walker = Walker::new(cx.map(), value.plan);
     walker.enter(value)?;
     while let Some(block) = walker.next_block()? {

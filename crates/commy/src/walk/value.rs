@@ -2,6 +2,7 @@
 
 use super::Plan;
 use crate::containers::untyped::Contents;
+use crate::containers::vec::{Places as Row, Shape};
 use crate::error::{Error, Result};
 use crate::map::Map;
 use crate::schema::{Field, Kind, Node};
@@ -27,6 +28,7 @@ pub(crate) struct Untyped<'a> {
 
 impl<'a> Untyped<'a> {
     /// The value of the described type at an offset, if it is in the file.
+    #[inline]
     pub(crate) fn root(map: &'a Map, plan: &'a Plan, offset: u64) -> Result<Untyped<'a>> {
         let value = Untyped { map, plan, node: 0, offset };
         let (size, align) = (value.type_of().size as u64, value.type_of().align as u64);
@@ -37,16 +39,19 @@ impl<'a> Untyped<'a> {
     }
 
     /// The node that describes it.
+    #[inline]
     pub(crate) fn type_of(&self) -> &'a Node {
         self.plan.node(self.node)
     }
 
     /// A field of it.
+    #[inline]
     pub(crate) fn field(self, field: &Field) -> Untyped<'a> {
         Untyped { node: field.node, offset: self.offset + field.offset as u64, ..self }
     }
 
     /// A value of another node.
+    #[inline]
     pub(crate) fn at(self, node: usize, offset: u64) -> Untyped<'a> {
         Untyped { node, offset, ..self }
     }
@@ -105,11 +110,7 @@ impl<'a> Untyped<'a> {
 
     /// The number that it is, of up to 16 bytes; its sign is extended if it has one.
     pub(crate) fn number(self) -> Result<i128> {
-        let node = self.type_of();
-        let mut bytes = [0; 16];
-        let size = node.size.min(16);
-        self.copy(&mut bytes[..size])?;
-        Ok(number_of(node, &bytes[..size]))
+        Ok(number_of(self.type_of(), self.leaf_bytes()?))
     }
 
     /// Seconds and nanoseconds of a duration.
@@ -120,11 +121,9 @@ impl<'a> Untyped<'a> {
     }
 
     /// The first bytes of it, at most sixteen: all of what is neither a container nor has parts.
-    pub(crate) fn leaf_bytes(self) -> Result<([u8; 16], usize)> {
-        let mut bytes = [0; 16];
-        let size = self.type_of().size.min(16);
-        self.copy(&mut bytes[..size])?;
-        Ok((bytes, size))
+    #[inline]
+    pub(crate) fn leaf_bytes(self) -> Result<&'a [u8]> {
+        bytes_at(self.map, self.offset, self.type_of().size.min(16) as u64)
     }
 
     /// The bytes of an array, or of the elements of a vector, which lie in a row.
@@ -143,25 +142,40 @@ impl<'a> Untyped<'a> {
     }
 
     /// The bytes of a string, which may be no text.
+    #[inline]
     pub(crate) fn text(self) -> Result<&'a [u8]> {
-        match self.contents()? {
-            Some(Contents::Row(row)) => bytes_at(self.map, row.block, row.len),
-            _ => Ok(&[]),
+        match Row::open(self.map, &Shape::of::<u8>(), self.offset)? {
+            Some(row) => bytes_at(self.map, row.block, row.len),
+            None => Ok(&[]),
         }
     }
 }
 
 /// The number that some bytes are, at most 16; its sign is extended if it has one.
+#[inline]
 pub(crate) fn number_of(node: &Node, bytes: &[u8]) -> i128 {
+    // Sizes that numbers have are one load each.
+    let number = match *bytes {
+        [a] => u128::from(a),
+        [a, b] => u128::from(u16::from_ne_bytes([a, b])),
+        [a, b, c, d] => u128::from(u32::from_ne_bytes([a, b, c, d])),
+        [a, b, c, d, e, f, g, h] => u128::from(u64::from_ne_bytes([a, b, c, d, e, f, g, h])),
+        _ => number_of_any(bytes),
+    };
+    let unused = 128 - bytes.len().min(16) as u32 * 8;
+    let signed = matches!(node.kind, Kind::Signed | Kind::NonZeroSigned);
+    if signed && unused < 128 { (number as i128) << unused >> unused } else { number as i128 }
+}
+
+/// The same of any other size, without its sign.
+#[cold]
+fn number_of_any(bytes: &[u8]) -> u128 {
     let (mut all, size) = ([0; 16], bytes.len().min(16));
     all[..size].copy_from_slice(&bytes[..size]);
     if cfg!(target_endian = "big") {
         all[..size].reverse();
     }
-    let number = i128::from_le_bytes(all);
-    let unused = 128 - size as u32 * 8;
-    let signed = matches!(node.kind, Kind::Signed | Kind::NonZeroSigned);
-    if signed && size > 0 { number << unused >> unused } else { number }
+    u128::from_le_bytes(all)
 }
 
 /// Seconds and nanoseconds of the bytes of a duration.
@@ -173,6 +187,7 @@ pub(crate) fn duration_of(bytes: &[u8; size_of::<Duration>()]) -> (u64, u32) {
 }
 
 /// Bytes of the file; the lock of the object that they are part of is held, so nobody changes them.
+#[inline]
 pub(super) fn bytes_at(map: &Map, offset: u64, len: u64) -> Result<&[u8]> {
     let place = map.at(offset, len, 1).ok_or_else(|| Error::corrupt(offset, "a value outside the file"))?;
     // SAFETY: so many bytes in the file, which nobody changes.

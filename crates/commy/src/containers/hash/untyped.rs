@@ -1,6 +1,6 @@
 //! The entries of a map or set, for who knows only their size: see `containers::untyped`.
 
-use super::group::{DELETED, EMPTY, WIDTH};
+use super::group::{DELETED, Group, WIDTH};
 use super::head::{Head, MOVING_WORDS, Moving};
 use super::scan::{behind, group_of};
 use super::table::{File, Shape, Table, capacity, home, tag};
@@ -49,11 +49,14 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    #[inline]
     pub(super) fn of(forms: &Forms) -> Slot {
+        // Alignments are powers of two, or the description is none.
+        let up = |size: u64, align: u64| (size + align - 1) & !(align - 1);
         let (key, value) = (forms.first, forms.second);
         let align = key.align.max(value.align);
-        let value_at = key.size.next_multiple_of(value.align);
-        let size = (value_at + value.size).next_multiple_of(align);
+        let value_at = up(key.size, value.align);
+        let size = up(value_at + value.size, align);
         Slot { size, value: value_at, shape: Shape::new(size, align) }
     }
 
@@ -83,6 +86,7 @@ impl Slot {
         }
     }
 
+    #[inline]
     fn block(&self, map: &Map, control: u64, slots: u64) -> Result<Block> {
         let corrupt = || Error::corrupt(control, "a hash table of impossible size");
         let (below, bytes) = self.shape.below(slots).zip(self.shape.bytes(slots)).ok_or_else(corrupt)?;
@@ -93,6 +97,7 @@ impl Slot {
 
 impl Places {
     /// Those of the map with its head at an offset; `None` without a table.
+    #[inline]
     pub(crate) fn open(map: &Map, forms: &Forms, head: u64) -> Result<Option<Places>> {
         // SAFETY: a head is all words.
         let head = unsafe { map.get::<Head>(head)? };
@@ -100,13 +105,19 @@ impl Places {
         if control == 0 {
             return Ok(None);
         }
-        if moving == 0 {
-            return Places::table(map, forms, control, slots).map(Some);
+        match moving {
+            0 => Places::table(map, forms, control, slots).map(Some),
+            _ => Places::moved_into(map, forms, control, slots, moving).map(Some),
         }
+    }
+
+    /// Those of a table that is moved into.
+    #[cold]
+    fn moved_into(map: &Map, forms: &Forms, control: u64, slots: u64, moving: u64) -> Result<Places> {
         // SAFETY: it is all words.
         let description = unsafe { map.get::<Moving>(moving)? };
         let (part, ready) = (description.slots.get() & !(WIDTH as u64 - 1), description.ready.get());
-        Places::resume(map, forms, [control, slots, part, ready, 0, moving]).map(Some)
+        Places::resume(map, forms, [control, slots, part, ready, 0, moving])
     }
 
     /// Those that were given as [`words`](Places::words), if they can be.
@@ -125,6 +136,7 @@ impl Places {
     }
 
     /// Those of a table that is not moved into.
+    #[inline]
     pub(super) fn table(map: &Map, forms: &Forms, control: u64, slots: u64) -> Result<Places> {
         if !slots.is_power_of_two() || slots < 4 {
             return Err(Error::corrupt(control, "a hash table whose number of slots cannot be"));
@@ -158,7 +170,27 @@ impl Places {
         Ok(Step::Block(block))
     }
 
+    /// The group of control bytes that begins at a position.
+    #[inline]
+    fn group(&self, map: &Map, position: u64) -> Result<Group> {
+        let offset = self.control.wrapping_add(position);
+        match map.at(offset, WIDTH as u64, WIDTH as u64) {
+            // SAFETY: so many bytes in the file, so aligned. Who reads them without the lock asks afterwards whether they
+            // were changed meanwhile, and else does not use what it found (`shared::unlocked`).
+            Some(place) => Ok(unsafe { Group::load(place) }),
+            None => Err(Error::corrupt(offset, "a hash table outside the file")),
+        }
+    }
+
+    /// The position behind that of a group.
+    #[inline]
+    fn after(&self, position: u64) -> u64 {
+        let next = position + WIDTH as u64;
+        if next < self.slots { next } else { 0 }
+    }
+
     /// Where the key of a hash is that `equal` recognises.
+    #[inline]
     pub(super) fn find(
         &self,
         map: &Map,
@@ -167,24 +199,20 @@ impl Places {
         mut equal: impl FnMut(u64) -> Result<bool>,
     ) -> Result<Option<Entry>> {
         let home = home(hash, self.slots as usize) as u64;
-        let mut group = home;
+        let mut position = home;
         loop {
-            let mut ends = false;
-            for index in group..group + WIDTH as u64 {
-                let control = control_byte(map, self, index)?;
-                ends |= control == EMPTY;
-                if control == tag(hash) && index < self.slots {
+            let group = self.group(map, position)?;
+            for index in group.tagged(tag(hash)) {
+                let index = position + index as u64;
+                if index < self.slots {
                     let key = self.control - (index + 1) * slot.size;
                     if equal(key)? {
                         return Ok(Some(Entry { key, value: key + slot.value, index }));
                     }
                 }
             }
-            group += WIDTH as u64;
-            if group >= self.slots {
-                group = 0;
-            }
-            if ends || group == home {
+            position = self.after(position);
+            if group.empty().any() || position == home {
                 return Ok(None);
             }
         }
@@ -195,28 +223,24 @@ impl Places {
         &self,
         map: &Map,
         slot: &Slot,
-        position: u64,
+        first: u64,
         hash: &mut impl FnMut(u64) -> Result<u64>,
         take: &mut impl FnMut(u64, u64) -> Result<()>,
     ) -> Result<()> {
-        let mut group = position;
+        let mut position = first;
         loop {
-            let mut ends = false;
-            for index in group..group + WIDTH as u64 {
-                let control = control_byte(map, self, index)?;
-                ends |= control == EMPTY;
-                if control & DELETED == 0 && index < self.slots {
+            let group = self.group(map, position)?;
+            for index in group.full() {
+                let index = position + index as u64;
+                if index < self.slots {
                     let key = self.control - (index + 1) * slot.size;
-                    if home(hash(key)?, self.slots as usize) as u64 == position {
+                    if home(hash(key)?, self.slots as usize) as u64 == first {
                         take(key, key + slot.value)?;
                     }
                 }
             }
-            group += WIDTH as u64;
-            if group >= self.slots {
-                group = 0;
-            }
-            if ends || group == position {
+            position = self.after(position);
+            if group.empty().any() || position == first {
                 return Ok(());
             }
         }
@@ -262,6 +286,7 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// Of the map with its head at an offset.
+    #[inline]
     pub(crate) fn of(map: &Map, head: u64) -> Result<Facts> {
         // SAFETY: a head is all words.
         let head = unsafe { map.get::<Head>(head)? };
@@ -290,7 +315,8 @@ impl Facts {
         hash: u64,
         patience: &mut u64,
     ) -> Result<Option<&'static str>> {
-        if control_byte(map, table, index)? != tag(hash) {
+        let goal = index & !(WIDTH as u64 - 1);
+        if !table.group(map, goal)?.tagged(tag(hash)).has((index - goal) as usize) {
             return Ok(Some("a key in a hash table has the tag of another hash"));
         }
         if let Some((slots, cursor)) = self.moving {
@@ -299,24 +325,20 @@ impl Facts {
                 return Ok(Some("a key is in the wrong one of two hash tables"));
             }
         }
-        let (mut group, goal) = (home(hash, table.slots as usize) as u64, index & !(WIDTH as u64 - 1));
-        while group != goal && *patience > 0 {
+        let mut position = home(hash, table.slots as usize) as u64;
+        while position != goal && *patience > 0 {
             *patience -= 1;
-            for slot in group..(group + WIDTH as u64).min(table.slots) {
-                if control_byte(map, table, slot)? == EMPTY {
-                    return Ok(Some("a key in a hash table is not where it is looked for"));
-                }
+            if table.group(map, position)?.empty().any() {
+                return Ok(Some("a key in a hash table is not where it is looked for"));
             }
-            group += WIDTH as u64;
-            if group >= table.slots {
-                group = 0;
-            }
+            position = table.after(position);
         }
         Ok(None)
     }
 }
 
 /// Where the entry of a key is, and its hash. `hash` gives the key's hash for a seed, `equal` recognises it.
+#[inline]
 pub(crate) fn find(
     map: &Map,
     forms: &Forms,
@@ -378,9 +400,4 @@ pub(crate) fn scan(
         }
     }
     Ok(behind(group, fewest))
-}
-
-fn control_byte(map: &Map, table: &Places, index: u64) -> Result<u8> {
-    let word = map.word(table.control + (index & !7))?.get();
-    Ok(word.to_le_bytes()[(index & 7) as usize])
 }

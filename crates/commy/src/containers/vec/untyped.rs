@@ -20,6 +20,7 @@ pub(crate) struct Places {
 
 impl Places {
     /// Those of the vector with its header at an offset; `None` without capacity.
+    #[inline]
     pub(crate) fn open(map: &Map, shape: &Shape, header: u64) -> Result<Option<Places>> {
         // SAFETY: a header is all words.
         let run = unsafe { map.get::<VecHeader>(header)? }.run();
@@ -37,6 +38,7 @@ impl Places {
         [self.block, self.cap, self.len.min(self.cap), self.next.min(self.cap)]
     }
 
+    #[inline]
     fn checked(map: &Map, shape: &Shape, [block, cap, len, next]: [u64; 4], header: u64) -> Result<Places> {
         if len > cap || cap > MOST || next > len {
             return Err(Error::corrupt(header, "a vector or string whose length or capacity cannot be"));

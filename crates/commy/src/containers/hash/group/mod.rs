@@ -54,7 +54,6 @@ impl Bits {
         self.0.count_ones() as usize
     }
 
-    #[cfg(test)]
     pub(super) fn has(self, slot: usize) -> bool {
         self.0 >> (slot % WIDTH) & 1 == 1
     }
