@@ -16,7 +16,7 @@ pub enum Encoding {
 /// The bytes are no message.
 #[derive(Debug, thiserror::Error)]
 #[error("no message: {0}")]
-pub struct Malformed(String);
+pub struct Malformed(cbor::Error);
 
 /// The bytes of a message.
 ///
@@ -48,7 +48,7 @@ pub fn encode_behind<T: Serialize>(bytes: &mut Vec<u8>, encoding: Encoding, mess
 /// [`Malformed`] if they are none, or if something is behind it.
 pub fn decode<T: DeserializeOwned>(encoding: Encoding, bytes: &[u8]) -> Result<T, Malformed> {
     match encoding {
-        Encoding::Json => serde_json::from_slice(bytes).map_err(|error| Malformed(error.to_string())),
-        Encoding::Cbor => cbor::read(bytes).map_err(|error| Malformed(error.to_string())),
+        Encoding::Json => serde_json::from_slice(bytes).map_err(|error| Malformed(cbor::Error::new(error))),
+        Encoding::Cbor => cbor::read(bytes).map_err(Malformed),
     }
 }

@@ -19,6 +19,7 @@
 //! ```
 //!
 //! Frames are unmasked where they were read, and given out from there; only messages in several are put together elsewhere.
+//! Messages of at most 125 bytes in one frame, which most are, are seen by their first two bytes (`Frames::short`).
 
 use crate::encoding::Encoding;
 use std::ops::Range;
@@ -144,7 +145,7 @@ fn mask(bytes: &mut [u8], mask: [u8; 4]) {
     for bytes in words {
         *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
     }
-    rest.iter_mut().zip(mask.into_iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+    rest.iter_mut().zip(word.to_ne_bytes()).for_each(|(byte, mask)| *byte ^= mask);
 }
 
 /// The code in the payload of a close.
@@ -208,13 +209,29 @@ impl Frames {
         &mut self.buffer
     }
 
-    /// The next frame that is whole, or message; none if there is more to come of it.
-    ///
-    /// # Errors
-    /// [`Broken`]: it is the end.
-    #[allow(clippy::should_implement_trait, reason = "what it gives is in it")]
-    pub fn next(&mut self) -> Result<Option<Frame<'_>>, Broken> {
-        let (opcode, place) = loop {
+    /// Takes the next frame, if it is a whole message of at most 125 bytes that is there and may be. Otherwise nothing is taken.
+    #[inline]
+    fn short(&mut self) -> Option<(Opcode, Place)> {
+        let [first, second, a, b, c, d, payload @ ..] = self.buffer.get_mut(self.begin..)? else { return None };
+        let encoding = match *first {
+            0x81 => Encoding::Json,
+            0x82 => Encoding::Cbor,
+            _ => return None,
+        };
+        let length @ 0..126 = usize::from(*second ^ 0x80) else { return None };
+        if self.open.is_some() || length > self.limit {
+            return None;
+        }
+        mask(payload.get_mut(..length)?, [*a, *b, *c, *d]);
+        let from = self.begin + 6;
+        self.begin = from + length;
+        Some((Opcode::Message(encoding), Place::Buffer(from..self.begin)))
+    }
+
+    /// Takes the next frame, whatever it is, or all of a message; none if there is more to come of it.
+    #[inline(never)]
+    fn any(&mut self) -> Result<Option<(Opcode, Place)>, Broken> {
+        loop {
             let Some(head) = Head::read(&self.buffer[self.begin..])? else { return Ok(None) };
             let from = self.begin + head.length;
             let before = if self.open.is_some() { self.parts.len() } else { 0 };
@@ -238,11 +255,26 @@ impl Frames {
                     self.parts.extend_from_slice(payload);
                     if head.last {
                         self.open = None;
-                        break (Opcode::Message(encoding), Place::Parts);
+                        return Ok(Some((Opcode::Message(encoding), Place::Parts)));
                     }
                 }
-                (opcode, _) => break (opcode, Place::Buffer(from..to)),
+                (opcode, _) => return Ok(Some((opcode, Place::Buffer(from..to)))),
             }
+        }
+    }
+
+    /// The next frame that is whole, or message; none if there is more to come of it.
+    ///
+    /// # Errors
+    /// [`Broken`]: it is the end.
+    #[allow(clippy::should_implement_trait, reason = "what it gives is in it")]
+    pub fn next(&mut self) -> Result<Option<Frame<'_>>, Broken> {
+        let (opcode, place) = match self.short() {
+            Some(taken) => taken,
+            None => match self.any()? {
+                Some(taken) => taken,
+                None => return Ok(None),
+            },
         };
         let bytes = match place {
             Place::Buffer(range) => &self.buffer[range],

@@ -41,20 +41,29 @@ const DOUBLE: u8 = 0xfb;
 /// The end of what has no length.
 const END: u8 = 0xff;
 
-/// No CBOR, or not what was asked for.
+/// No CBOR, or not what was asked for. It is one word, since the results of all that is read and written have room for one.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Error(String);
+#[expect(clippy::box_collection, reason = "a `String` is three words")]
+pub(crate) struct Error(Box<String>);
+
+impl Error {
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn new(message: impl std::fmt::Display) -> Error {
+        Error(Box::new(message.to_string()))
+    }
+}
 
 impl serde::de::Error for Error {
     fn custom<T: std::fmt::Display>(message: T) -> Error {
-        Error(message.to_string())
+        Error::new(message)
     }
 }
 
 impl serde::ser::Error for Error {
     fn custom<T: std::fmt::Display>(message: T) -> Error {
-        Error(message.to_string())
+        Error::new(message)
     }
 }
 

@@ -1,4 +1,14 @@
 //! Reading: what serde asks for, from a slice, of which texts are borrowed as far as they are whole in it.
+//!
+//! ```text
+//! what a type asks for      the head that it almost always finds       what else there may be
+//! u64                       0..23, or 24 and a byte                    longer ones, and what it is not:
+//! text, name                3 <<5 | the same                           all this is read by `deserialize_any`, as
+//! list                      4 <<5 | the same                           what it is; then the type takes it or says
+//! map, struct, variant      5 <<5 | the same                           why not
+//! ```
+//!
+//! The left is tried where it is asked for (`Reader::short`), by a comparison or two, the right is elsewhere.
 
 use super::*;
 use serde::de::{
@@ -13,18 +23,31 @@ const DEEPEST: u32 = 128;
 ///
 /// # Errors
 /// They are no CBOR, or nothing of this type.
+#[inline]
 pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error> {
-    let mut reader = Reader { bytes, depth: 0 };
+    let mut reader = Reader { bytes, deeper: DEEPEST };
     let value = T::deserialize(&mut reader)?;
-    if reader.bytes.is_empty() { Ok(value) } else { Err(Error::custom("there is something behind it")) }
+    if reader.bytes.is_empty() { Ok(value) } else { Err(Error::new("there is something behind it")) }
 }
 
+#[cold]
 fn cut_short() -> Error {
-    Error::custom("it ends too soon")
+    Error::new("it ends too soon")
 }
 
+#[cold]
 fn malformed() -> Error {
-    Error::custom("no CBOR that is known here")
+    Error::new("no CBOR that is known here")
+}
+
+#[cold]
+fn no_text() -> Error {
+    Error::new("a text that is not UTF-8")
+}
+
+#[cold]
+fn no_variant() -> Error {
+    Error::invalid_type(Unexpected::Other("something else"), &"a variant")
 }
 
 /// The first byte of an item, and the number in or behind it.
@@ -37,10 +60,12 @@ struct Head {
 /// What is left to be read.
 struct Reader<'de> {
     bytes: &'de [u8],
-    depth: u32,
+    /// How many items may still be in each other, here.
+    deeper: u32,
 }
 
 impl<'de> Reader<'de> {
+    #[inline]
     fn peek(&self) -> Result<u8, Error> {
         self.bytes.first().copied().ok_or_else(cut_short)
     }
@@ -53,13 +78,28 @@ impl<'de> Reader<'de> {
         Ok(taken)
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let (taken, rest) = self.bytes.split_first_chunk::<N>().ok_or_else(cut_short)?;
         self.bytes = rest;
         Ok(*taken)
     }
 
-    #[inline]
+    /// The number of the next head, if it is of this type and in no more than a byte of its own. Otherwise nothing is taken.
+    #[inline(always)]
+    fn short(&mut self, major: u8) -> Option<u64> {
+        let (first, rest) = self.bytes.split_first()?;
+        // From 32 on, if it is of another type.
+        let low = first ^ major << 5;
+        let (number, rest) = match low {
+            0..24 => (low, rest),
+            24 => rest.split_first().map(|(number, rest)| (*number, rest))?,
+            _ => return None,
+        };
+        self.bytes = rest;
+        Some(number.into())
+    }
+
     fn head(&mut self) -> Result<Head, Error> {
         let [first] = self.array()?;
         let (major, low) = (first >> 5, first & 31);
@@ -83,7 +123,7 @@ impl<'de> Reader<'de> {
                 Head { major: found, number: Some(length) } if found == major => {
                     let part = self.take(length)?;
                     if major == TEXT && std::str::from_utf8(part).is_err() {
-                        return Err(Error::custom("a text that is not UTF-8"));
+                        return Err(no_text());
                     }
                     all.extend_from_slice(part);
                 }
@@ -103,17 +143,16 @@ impl<'de> Reader<'de> {
     }
 
     /// Reads what is in an item.
+    #[inline(always)]
     fn inside<R>(&mut self, read: impl FnOnce(&mut Self) -> Result<R, Error>) -> Result<R, Error> {
-        if self.depth == DEEPEST {
-            return Err(Error::custom("it is nested too deep"));
-        }
-        self.depth += 1;
+        self.deeper = self.deeper.checked_sub(1).ok_or_else(|| Error::new("it is nested too deep"))?;
         let read = read(self);
-        self.depth -= 1;
+        self.deeper += 1;
         read
     }
 
     /// Reads the items of a list, or the pairs of a map, all of them.
+    #[inline(always)]
     fn items<R>(
         &mut self,
         left: Option<u64>,
@@ -122,13 +161,38 @@ impl<'de> Reader<'de> {
         self.inside(|reader| {
             let mut items = Items { reader, left };
             let value = read(&mut items)?;
-            if items.more()? { Err(Error::custom("there is more in it than there may be")) } else { Ok(value) }
+            if items.more()? { Err(Error::new("there is more in it than there may be")) } else { Ok(value) }
         })
+    }
+
+    /// A variant that is not in a map of one pair with a short head.
+    #[cold]
+    #[inline(never)]
+    fn enum_otherwise<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        match self.head()? {
+            Head { major: MAP, number } if number.is_none_or(|number| number == 1) => self.inside(|reader| {
+                let value = visitor.visit_enum(Variant { reader, is_bare: false })?;
+                if number.is_some() || reader.ends()? { Ok(value) } else { Err(malformed()) }
+            }),
+            _ => Err(no_variant()),
+        }
+    }
+
+    /// What is not as it was expected: in a longer head, or something else.
+    #[cold]
+    #[inline(never)]
+    fn otherwise<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_any(visitor)
     }
 }
 
+#[inline]
 fn text(bytes: &[u8]) -> Result<&str, Error> {
-    std::str::from_utf8(bytes).map_err(|_| Error::custom("a text that is not UTF-8"))
+    if bytes.is_ascii() {
+        // SAFETY: ASCII is UTF-8.
+        return Ok(unsafe { std::str::from_utf8_unchecked(bytes) });
+    }
+    std::str::from_utf8(bytes).map_err(|_| no_text())
 }
 
 /// A float of two bytes.
@@ -184,6 +248,54 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         }
     }
 
+    #[inline]
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.short(UNSIGNED) {
+            Some(number) => visitor.visit_u64(number),
+            None => self.otherwise(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.short(TEXT) {
+            Some(length) => visitor.visit_borrowed_str(text(self.take(length)?)?),
+            None => self.otherwise(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    #[inline]
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.short(LIST) {
+            Some(left) => self.items(Some(left), |items| visitor.visit_seq(items)),
+            None => self.otherwise(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.short(MAP) {
+            Some(left) => self.items(Some(left), |items| visitor.visit_map(items)),
+            None => self.otherwise(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_map(visitor)
+    }
+
+    #[inline]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.peek()? {
             NULL | UNDEFINED => {
@@ -194,12 +306,17 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         }
     }
 
+    #[inline]
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Error> {
         self.inside(|reader| visitor.visit_newtype_struct(reader))
     }
 
     /// A name. It is compared with those that there are, which are UTF-8.
+    #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if let Some(length) = self.short(TEXT) {
+            return visitor.visit_borrowed_bytes(self.take(length)?);
+        }
         match self.head()? {
             Head { major: TEXT, number: Some(length) } => visitor.visit_borrowed_bytes(self.take(length)?),
             Head { major: TEXT, number: None } => visitor.visit_byte_buf(self.parts(TEXT)?),
@@ -207,6 +324,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         }
     }
 
+    #[inline]
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -216,21 +334,16 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         if self.peek()? >> 5 == TEXT {
             return visitor.visit_enum(Variant { reader: self, is_bare: true });
         }
-        match self.head()? {
-            Head { major: MAP, number: Some(1) } => {
-                self.inside(|reader| visitor.visit_enum(Variant { reader, is_bare: false }))
-            }
-            Head { major: MAP, number: None } => self.inside(|reader| {
-                let value = visitor.visit_enum(Variant { reader, is_bare: false })?;
-                if reader.ends()? { Ok(value) } else { Err(malformed()) }
-            }),
-            _ => Err(Error::invalid_type(Unexpected::Other("something else"), &"a variant")),
+        match self.short(MAP) {
+            Some(1) => self.inside(|reader| visitor.visit_enum(Variant { reader, is_bare: false })),
+            Some(_) => Err(no_variant()),
+            None => self.enum_otherwise(visitor),
         }
     }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 f64 char bytes byte_buf unit unit_struct tuple tuple_struct
+        ignored_any
     }
 }
 
@@ -243,6 +356,7 @@ struct Items<'r, 'de> {
 
 impl Items<'_, '_> {
     /// Whether there is one more, which then is to be read.
+    #[inline]
     fn more(&mut self) -> Result<bool, Error> {
         match &mut self.left {
             Some(0) => Ok(false),
@@ -269,6 +383,7 @@ impl Items<'_, '_> {
 impl<'de> SeqAccess<'de> for &mut Items<'_, 'de> {
     type Error = Error;
 
+    #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
         if self.more()? { seed.deserialize(&mut *self.reader).map(Some) } else { Ok(None) }
     }
@@ -281,10 +396,12 @@ impl<'de> SeqAccess<'de> for &mut Items<'_, 'de> {
 impl<'de> MapAccess<'de> for &mut Items<'_, 'de> {
     type Error = Error;
 
+    #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
         if self.more()? { seed.deserialize(&mut *self.reader).map(Some) } else { Ok(None) }
     }
 
+    #[inline]
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         seed.deserialize(&mut *self.reader)
     }
@@ -304,6 +421,7 @@ impl<'de, 'r> EnumAccess<'de> for Variant<'r, 'de> {
     type Error = Error;
     type Variant = Variant<'r, 'de>;
 
+    #[inline]
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self::Variant), Error> {
         Ok((seed.deserialize(&mut *self.reader)?, self))
     }
@@ -312,10 +430,12 @@ impl<'de, 'r> EnumAccess<'de> for Variant<'r, 'de> {
 impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
     type Error = Error;
 
+    #[inline]
     fn unit_variant(self) -> Result<(), Error> {
         if self.is_bare { Ok(()) } else { Deserialize::deserialize(self.reader) }
     }
 
+    #[inline]
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
         if self.is_bare { Err(malformed()) } else { seed.deserialize(self.reader) }
     }
@@ -324,7 +444,8 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
         if self.is_bare { Err(malformed()) } else { self.reader.deserialize_any(visitor) }
     }
 
+    #[inline]
     fn struct_variant<V: Visitor<'de>>(self, _fields: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
-        if self.is_bare { Err(malformed()) } else { self.reader.deserialize_any(visitor) }
+        if self.is_bare { Err(malformed()) } else { self.reader.deserialize_map(visitor) }
     }
 }

@@ -1,4 +1,7 @@
 //! Writing: behind what there is in a vector.
+//!
+//! Heads of a byte and the names of fields and variants, of which messages mostly consist, are put in where the derived code
+//! asks for them, so that their bytes are in its instructions; longer heads are made elsewhere.
 
 use super::*;
 use serde::ser::{
@@ -10,6 +13,7 @@ use serde::ser::{
 ///
 /// # Errors
 /// It has a number of more than 64 bits, which messages have not.
+#[inline]
 pub(crate) fn write<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T) -> Result<(), Error> {
     value.serialize(Writer(bytes))
 }
@@ -38,17 +42,25 @@ fn half(value: f64) -> Option<u16> {
 impl Writer<'_> {
     #[inline]
     fn head(&mut self, major: u8, number: u64) {
-        let first = major << 5;
         match number {
-            0..24 => self.0.push(first | number as u8),
-            24..0x100 => self.0.extend_from_slice(&[first | 24, number as u8]),
+            0..24 => self.0.push(major << 5 | number as u8),
+            _ => self.long_head(major << 5, number),
+        }
+    }
+
+    #[inline(never)]
+    fn long_head(&mut self, first: u8, number: u64) {
+        match number {
+            0..0x100 => self.put(first | 24, [number as u8]),
             0x100..0x1_0000 => self.put(first | 25, (number as u16).to_be_bytes()),
             0x1_0000..0x1_0000_0000 => self.put(first | 26, (number as u32).to_be_bytes()),
             _ => self.put(first | 27, number.to_be_bytes()),
         }
     }
 
+    #[inline]
     fn put<const N: usize>(&mut self, first: u8, bytes: [u8; N]) {
+        self.0.reserve(1 + N);
         self.0.push(first);
         self.0.extend_from_slice(&bytes);
     }
@@ -60,6 +72,7 @@ impl Writer<'_> {
     }
 
     /// The name of a variant that has something.
+    #[inline]
     fn variant(&mut self, name: &str) {
         self.head(MAP, 1);
         self.text(name);
@@ -74,6 +87,7 @@ struct Items<'a> {
 }
 
 impl<'a> Items<'a> {
+    #[inline]
     fn new(mut writer: Writer<'a>, major: u8, length: Option<usize>) -> Items<'a> {
         match length {
             Some(length) => writer.head(major, length as u64),
@@ -93,6 +107,7 @@ impl<'a> Items<'a> {
         write(self.bytes, value)
     }
 
+    #[inline]
     fn end(self) -> Result<(), Error> {
         if self.is_open {
             self.bytes.push(END);
@@ -116,23 +131,28 @@ impl<'a> Serializer for Writer<'a> {
         false
     }
 
+    #[inline]
     fn serialize_bool(self, value: bool) -> Result<(), Error> {
         self.0.push(if value { TRUE } else { FALSE });
         Ok(())
     }
 
+    #[inline]
     fn serialize_i8(self, value: i8) -> Result<(), Error> {
         self.serialize_i64(value.into())
     }
 
+    #[inline]
     fn serialize_i16(self, value: i16) -> Result<(), Error> {
         self.serialize_i64(value.into())
     }
 
+    #[inline]
     fn serialize_i32(self, value: i32) -> Result<(), Error> {
         self.serialize_i64(value.into())
     }
 
+    #[inline]
     fn serialize_i64(mut self, value: i64) -> Result<(), Error> {
         // -1 - n is !n.
         if value < 0 {
@@ -143,18 +163,22 @@ impl<'a> Serializer for Writer<'a> {
         Ok(())
     }
 
+    #[inline]
     fn serialize_u8(self, value: u8) -> Result<(), Error> {
         self.serialize_u64(value.into())
     }
 
+    #[inline]
     fn serialize_u16(self, value: u16) -> Result<(), Error> {
         self.serialize_u64(value.into())
     }
 
+    #[inline]
     fn serialize_u32(self, value: u32) -> Result<(), Error> {
         self.serialize_u64(value.into())
     }
 
+    #[inline]
     fn serialize_u64(mut self, value: u64) -> Result<(), Error> {
         self.head(UNSIGNED, value);
         Ok(())
@@ -178,6 +202,7 @@ impl<'a> Serializer for Writer<'a> {
         self.serialize_str(value.encode_utf8(&mut [0; 4]))
     }
 
+    #[inline]
     fn serialize_str(mut self, value: &str) -> Result<(), Error> {
         self.text(value);
         Ok(())
@@ -189,31 +214,38 @@ impl<'a> Serializer for Writer<'a> {
         Ok(())
     }
 
+    #[inline]
     fn serialize_none(self) -> Result<(), Error> {
         self.serialize_unit()
     }
 
+    #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Error> {
         value.serialize(self)
     }
 
+    #[inline]
     fn serialize_unit(self) -> Result<(), Error> {
         self.0.push(NULL);
         Ok(())
     }
 
+    #[inline]
     fn serialize_unit_struct(self, _name: &'static str) -> Result<(), Error> {
         self.serialize_unit()
     }
 
+    #[inline]
     fn serialize_unit_variant(self, _name: &'static str, _index: u32, variant: &'static str) -> Result<(), Error> {
         self.serialize_str(variant)
     }
 
+    #[inline]
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _name: &'static str, value: &T) -> Result<(), Error> {
         value.serialize(self)
     }
 
+    #[inline]
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
         mut self,
         _name: &'static str,
@@ -225,6 +257,7 @@ impl<'a> Serializer for Writer<'a> {
         value.serialize(self)
     }
 
+    #[inline]
     fn serialize_seq(self, length: Option<usize>) -> Result<Items<'a>, Error> {
         Ok(Items::new(self, LIST, length))
     }
@@ -248,14 +281,17 @@ impl<'a> Serializer for Writer<'a> {
         self.serialize_tuple(length)
     }
 
+    #[inline]
     fn serialize_map(self, length: Option<usize>) -> Result<Items<'a>, Error> {
         Ok(Items::new(self, MAP, length))
     }
 
+    #[inline]
     fn serialize_struct(self, _name: &'static str, length: usize) -> Result<Items<'a>, Error> {
         Ok(Items::new(self, MAP, Some(length)))
     }
 
+    #[inline]
     fn serialize_struct_variant(
         mut self,
         _name: &'static str,
@@ -280,10 +316,12 @@ impl SerializeSeq for Items<'_> {
     type Ok = ();
     type Error = Error;
 
+    #[inline]
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         self.put(value)
     }
 
+    #[inline]
     fn end(self) -> Result<(), Error> {
         Items::end(self)
     }
@@ -293,10 +331,12 @@ impl SerializeTuple for Items<'_> {
     type Ok = ();
     type Error = Error;
 
+    #[inline]
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         self.put(value)
     }
 
+    #[inline]
     fn end(self) -> Result<(), Error> {
         Items::end(self)
     }
@@ -306,10 +346,12 @@ impl SerializeTupleStruct for Items<'_> {
     type Ok = ();
     type Error = Error;
 
+    #[inline]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         self.put(value)
     }
 
+    #[inline]
     fn end(self) -> Result<(), Error> {
         Items::end(self)
     }
@@ -319,10 +361,12 @@ impl SerializeTupleVariant for Items<'_> {
     type Ok = ();
     type Error = Error;
 
+    #[inline]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         self.put(value)
     }
 
+    #[inline]
     fn end(self) -> Result<(), Error> {
         Items::end(self)
     }
@@ -332,14 +376,17 @@ impl SerializeMap for Items<'_> {
     type Ok = ();
     type Error = Error;
 
+    #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
         self.put(key)
     }
 
+    #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         self.put(value)
     }
 
+    #[inline]
     fn end(self) -> Result<(), Error> {
         Items::end(self)
     }
@@ -349,10 +396,12 @@ impl SerializeStruct for Items<'_> {
     type Ok = ();
     type Error = Error;
 
+    #[inline]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
         self.field(name, value)
     }
 
+    #[inline]
     fn end(self) -> Result<(), Error> {
         Items::end(self)
     }
@@ -362,10 +411,12 @@ impl SerializeStructVariant for Items<'_> {
     type Ok = ();
     type Error = Error;
 
+    #[inline]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
         self.field(name, value)
     }
 
+    #[inline]
     fn end(self) -> Result<(), Error> {
         Items::end(self)
     }
