@@ -16,7 +16,7 @@ pub enum Encoding {
 /// The bytes are no message.
 #[derive(Debug, thiserror::Error)]
 #[error("no message: {0}")]
-pub struct Malformed(cbor::Error);
+pub struct Malformed(pub(crate) cbor::Error);
 
 /// The bytes of a message.
 ///
@@ -49,6 +49,6 @@ pub fn encode_behind<T: Serialize>(bytes: &mut Vec<u8>, encoding: Encoding, mess
 pub fn decode<T: DeserializeOwned>(encoding: Encoding, bytes: &[u8]) -> Result<T, Malformed> {
     match encoding {
         Encoding::Json => serde_json::from_slice(bytes).map_err(|error| Malformed(cbor::Error::new(error))),
-        Encoding::Cbor => cbor::read(bytes).map_err(Malformed),
+        Encoding::Cbor => cbor::read(bytes),
     }
 }

@@ -138,14 +138,30 @@ impl Head {
 }
 
 /// Masks, or takes the mask away, which is the same.
+#[inline]
 fn mask(bytes: &mut [u8], mask: [u8; 4]) {
-    let [a, b, c, d] = mask;
-    let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    // Twice.
+    let mask = u64::from(u32::from_le_bytes(mask)) * 0x1_0000_0001;
     let (words, rest) = bytes.as_chunks_mut::<8>();
-    for bytes in words {
-        *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
+    for word in words {
+        *word = (u64::from_le_bytes(*word) ^ mask).to_le_bytes();
     }
-    rest.iter_mut().zip(word.to_ne_bytes()).for_each(|(byte, mask)| *byte ^= mask);
+    let rest = rest.len();
+    match bytes.last_chunk_mut::<8>() {
+        // The last eight bytes, with zeros for those of them that are done.
+        Some(last) if rest > 0 => *last = (u64::from_le_bytes(*last) ^ mask << (64 - 8 * rest)).to_le_bytes(),
+        Some(_) => {}
+        None => bytes.iter_mut().zip(mask.to_le_bytes()).for_each(|(byte, mask)| *byte ^= mask),
+    }
+}
+
+/// A whole message.
+#[inline]
+fn message(encoding: Encoding, bytes: &[u8]) -> Result<Frame<'_>, Broken> {
+    if encoding == Encoding::Json && std::str::from_utf8(bytes).is_err() {
+        return Err(Broken::Text);
+    }
+    Ok(Frame::Message(encoding, bytes))
 }
 
 /// The code in the payload of a close.
@@ -211,8 +227,9 @@ impl Frames {
 
     /// Takes the next frame, if it is a whole message of at most 125 bytes that is there and may be. Otherwise nothing is taken.
     #[inline]
-    fn short(&mut self) -> Option<(Opcode, Place)> {
-        let [first, second, a, b, c, d, payload @ ..] = self.buffer.get_mut(self.begin..)? else { return None };
+    fn short(&mut self) -> Option<(Encoding, Range<usize>)> {
+        let ([first, second], rest) = self.buffer.get_mut(self.begin..)?.split_first_chunk_mut::<2>()?;
+        let (bits, rest) = rest.split_first_chunk_mut::<4>()?;
         let encoding = match *first {
             0x81 => Encoding::Json,
             0x82 => Encoding::Cbor,
@@ -222,10 +239,10 @@ impl Frames {
         if self.open.is_some() || length > self.limit {
             return None;
         }
-        mask(payload.get_mut(..length)?, [*a, *b, *c, *d]);
+        mask(rest.get_mut(..length)?, *bits);
         let from = self.begin + 6;
         self.begin = from + length;
-        Some((Opcode::Message(encoding), Place::Buffer(from..self.begin)))
+        Some((encoding, from..self.begin))
     }
 
     /// Takes the next frame, whatever it is, or all of a message; none if there is more to come of it.
@@ -269,24 +286,16 @@ impl Frames {
     /// [`Broken`]: it is the end.
     #[allow(clippy::should_implement_trait, reason = "what it gives is in it")]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, Broken> {
-        let (opcode, place) = match self.short() {
-            Some(taken) => taken,
-            None => match self.any()? {
-                Some(taken) => taken,
-                None => return Ok(None),
-            },
-        };
+        if let Some((encoding, range)) = self.short() {
+            return message(encoding, &self.buffer[range]).map(Some);
+        }
+        let Some((opcode, place)) = self.any()? else { return Ok(None) };
         let bytes = match place {
             Place::Buffer(range) => &self.buffer[range],
             Place::Parts => &self.parts,
         };
         Ok(Some(match opcode {
-            Opcode::Message(encoding) => {
-                if encoding == Encoding::Json && std::str::from_utf8(bytes).is_err() {
-                    return Err(Broken::Text);
-                }
-                Frame::Message(encoding, bytes)
-            }
+            Opcode::Message(encoding) => message(encoding, bytes)?,
             Opcode::Close => Frame::Close(reason(bytes)?),
             Opcode::Ping => Frame::Ping(bytes),
             Opcode::Pong | Opcode::More => Frame::Pong,

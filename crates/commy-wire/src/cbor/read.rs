@@ -11,6 +11,7 @@
 //! The left is tried where it is asked for (`Reader::short`), by a comparison or two, the right is elsewhere.
 
 use super::*;
+use crate::encoding::Malformed;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, Unexpected,
     VariantAccess, Visitor,
@@ -24,10 +25,13 @@ const DEEPEST: u32 = 128;
 /// # Errors
 /// They are no CBOR, or nothing of this type.
 #[inline]
-pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error> {
+pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Malformed> {
     let mut reader = Reader { bytes, deeper: DEEPEST };
-    let value = T::deserialize(&mut reader)?;
-    if reader.bytes.is_empty() { Ok(value) } else { Err(Error::new("there is something behind it")) }
+    match T::deserialize(&mut reader) {
+        Ok(value) if reader.bytes.is_empty() => Ok(value),
+        Ok(_) => Err(Malformed(Error::new("there is something behind it"))),
+        Err(error) => Err(Malformed(error)),
+    }
 }
 
 #[cold]
