@@ -207,13 +207,13 @@ fn a_large_map_is_damaged_by_being_changed_without_its_type_while_it_moves() {
         drop((typed, typed_tree));
         let (mut by_hand, mut by_hand_tree) = (dynamic_table.write().unwrap(), dynamic_tree.write().unwrap());
         for number in round * 1000 + 700..round * 1000 + 1000 {
-            let path = Path::from(&number.to_string());
+            let path = Path::from(&number.to_string()).into_owned();
             by_hand.set(&path, &2u64.into()).unwrap();
             by_hand_tree.set(&path, &2u64.into()).unwrap();
             model.insert(number, 2);
         }
         for number in (round * 500..round * 500 + 400).step_by(3) {
-            let path = Path::from(&number.to_string());
+            let path = Path::from(&number.to_string()).into_owned();
             let removed = model.remove(&number).map(Value::from);
             assert_eq!(by_hand.remove(&path).unwrap(), removed);
             assert_eq!(by_hand_tree.remove(&path).unwrap(), removed);
@@ -319,6 +319,54 @@ fn fields_variants_and_options_cannot_be_reached_by_paths() {
     guard.commit().unwrap();
     assert_eq!(users.load().unwrap(), HashMap::from([(7, expected.clone()), (9, expected)]));
     sound(&segment);
+}
+
+#[test]
+fn bytes_are_copied_that_are_more_than_is_to_be_copied() {
+    let (_dir, segment) = segment();
+    segment.open_or_create_with("row", || vec![7u8; 101]).unwrap();
+    segment.open_or_create_with("ring", || VecDeque::from([7u8; 101])).unwrap();
+    segment.open_or_create_with("array", || [7u8; 101]).unwrap();
+    segment.open_or_create_with("texts", || HashMap::from([(7u8, "x".repeat(101))])).unwrap();
+    for (name, path) in [("row", ""), ("ring", ""), ("array", ""), ("texts", "7")] {
+        let copying = |most| segment.dynamic(name).unwrap().copying_at_most(most).get(path);
+        assert!(matches!(copying(101), Err(Error::ValueTooLarge { limit: 101 })), "{name}");
+        assert!(copying(102).unwrap().is_some(), "{name}");
+    }
+    let long = "long ".repeat(1000);
+    let texts: Shared<HashMap<u8, String>> = segment.open("texts").unwrap();
+    texts.insert(8, long.clone()).unwrap();
+    assert_eq!(segment.dynamic("texts").unwrap().get("8").unwrap(), Some(long.as_str().into()));
+}
+
+#[derive(Share, Clone, Debug, PartialEq)]
+enum Drawn {
+    At(i8, Shape),
+    Only(Shape),
+}
+
+#[test]
+fn a_variant_within_the_only_field_of_a_variant_is_not_gone_into() {
+    let (_dir, segment) = segment();
+    let all = vec![Drawn::Only(Shape::Circle(0.5)), Drawn::Only(Shape::Line { from: (1, 2), to: (3, 4) })];
+    let drawn = segment.open_or_create_with("drawn", || all).unwrap();
+    segment.open_or_create_with("at", || Drawn::At(1, Shape::Circle(2.5))).unwrap();
+    let dynamic = segment.dynamic("drawn").unwrap();
+    for (path, value) in [
+        ("0/Only/Circle", Some(0.5f32.into())),
+        ("0/Only/0/Circle", Some(0.5f32.into())),
+        ("0/Only/Nothing", None),
+        ("1/Only/Line/to/1", Some(4i32.into())),
+        ("1/Only/Circle", None),
+        ("1/At/0", None),
+    ] {
+        assert_eq!(dynamic.get(path).unwrap(), value, "{path}");
+    }
+    assert_eq!(segment.dynamic("at").unwrap().get("At/1/Circle").unwrap(), Some(2.5f32.into()));
+    let mut guard = dynamic.write().unwrap();
+    guard.set("0/Only/Circle", &7.5f32.into()).unwrap();
+    guard.commit().unwrap();
+    assert_eq!(drawn.load().unwrap()[0], Drawn::Only(Shape::Circle(7.5)));
 }
 
 #[test]

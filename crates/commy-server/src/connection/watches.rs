@@ -30,7 +30,7 @@ struct Watch {
     row: Arc<ServiceRow>,
     service: Arc<Service>,
     object: Arc<Object>,
-    path: Path,
+    path: Path<'static>,
     /// The path as it was asked for.
     key: String,
     encoding: Encoding,
@@ -104,7 +104,7 @@ impl Watches {
             service.forget(&object);
             object = service.object(&asked.object)?;
         }
-        let path = Path::from(&asked.path);
+        let path = Path::from(&asked.path).into_owned();
         // A path that leads nowhere in any value is refused.
         object.dynamic().len(&path).map_err(of_library)?;
         let waker = Waker::new(self.wake.clone());

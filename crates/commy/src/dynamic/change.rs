@@ -11,9 +11,10 @@
 //! Each happens whole or not at all: what fails is undone by `Cx::atomically`, whatever it had done by then.
 
 use super::fit::{elements, inside};
+use super::follow::{self, Key, element, follow, open};
 use super::keyed::{Keyed, note};
 use super::load::load;
-use super::path::{self, Path, Step, element, follow, open};
+use super::path::{Path, StepRef, Steps};
 use super::store::{store, stored};
 use super::value::Value;
 use super::view::View;
@@ -76,7 +77,7 @@ impl<'a, L> WriteView<'a, L> {
     }
 
     /// Runs one operation, whole or not at all.
-    fn once<R>(&mut self, path: &Path, work: impl FnOnce(&View<'_>) -> Result<R>) -> Result<R> {
+    fn once<R>(&mut self, path: &Path<'_>, work: impl FnOnce(&View<'_>) -> Result<R>) -> Result<R> {
         let (view, name) = (&self.view, self.name);
         let place = || if path.is_empty() { name.to_owned() } else { format!("{name}/{path}") };
         view.cx.atomically(|| work(view)).map_err(|error| inside(error, &place()))
@@ -100,14 +101,14 @@ impl<'a, L> WriteView<'a, L> {
     ///
     /// # Errors
     /// [`Error::BadPath`] if nothing is there; [`Error::BadValue`]; [`Error::OutOfSpace`]; [`Error::Corrupt`].
-    pub fn set(&mut self, path: impl Into<Path>, value: &Value) -> Result<()> {
+    pub fn set<'p>(&mut self, path: impl Into<Path<'p>>, value: &Value) -> Result<()> {
         let path = path.into();
         self.once(&path, |view| {
-            if let Some((before, last)) = path.split_last()
+            if let Some((before, last)) = path.steps().split_last()
                 && let Some(keyed) = keyed(view, &path, before)?
             {
-                let key = path::key(&path, keyed.map, last)?;
-                match (path::find(keyed.map, &key)?, keyed.map.type_of().kind) {
+                let key = follow::key(&path, keyed.map, last)?;
+                match (follow::find(keyed.map, &key)?, keyed.map.type_of().kind) {
                     (Some((_, Some(place))), _) => {
                         replace(view, place, value)?;
                         keyed.note(Operation::Changed, &key)?;
@@ -120,10 +121,10 @@ impl<'a, L> WriteView<'a, L> {
                 }
                 return note_within(view, &path, before);
             }
-            let place = follow(view.root()?, &path, &path.0)?;
+            let place = follow(view.root()?, &path, path.steps())?;
             replace(view, place.ok_or_else(|| path.leads_nowhere("nothing is there"))?, value)?;
             note_whole(view, &path, Operation::Replaced)?;
-            note_within(view, &path, &path.0)
+            note_within(view, &path, path.steps())
         })
     }
 
@@ -133,22 +134,24 @@ impl<'a, L> WriteView<'a, L> {
     ///
     /// # Errors
     /// As [`set`](WriteView::set).
-    pub fn insert(&mut self, path: impl Into<Path>, value: &Value) -> Result<bool> {
+    pub fn insert<'p>(&mut self, path: impl Into<Path<'p>>, value: &Value) -> Result<bool> {
         let path = path.into();
         self.once(&path, |view| {
-            if let Some(set) = keyed(view, &path, &path.0)?
+            if let Some(set) = keyed(view, &path, path.steps())?
                 && matches!(set.map.type_of().kind, Kind::HashSet | Kind::BTreeSet)
             {
-                if path::find(set.map, value)?.is_some() {
+                let element = Key::from(value);
+                if follow::find(set.map, &element)?.is_some() {
                     return Ok(false);
                 }
-                set.insert(value, &Value::Unit)?;
-                return note_within(view, &path, &path.0).map(|()| true);
+                set.insert(&element, &Value::Unit)?;
+                return note_within(view, &path, path.steps()).map(|()| true);
             }
-            let (before, last) = path.split_last().ok_or_else(|| path.leads_nowhere("an index or key is needed"))?;
+            let (before, last) =
+                path.steps().split_last().ok_or_else(|| path.leads_nowhere("an index or key is needed"))?;
             if let Some(keyed) = keyed(view, &path, before)? {
-                let key = path::key(&path, keyed.map, last)?;
-                if path::find(keyed.map, &key)?.is_some() {
+                let key = follow::key(&path, keyed.map, last)?;
+                if follow::find(keyed.map, &key)?.is_some() {
                     return Ok(false);
                 }
                 keyed.insert(&key, value)?;
@@ -156,9 +159,9 @@ impl<'a, L> WriteView<'a, L> {
             }
             let (place, sequence) = sequence(view, &path, before)?;
             let len = sequence.len();
-            let at_end = matches!(last, Step::Text(text) if *text == len.to_string())
-                || matches!(last, Step::Key(key) if *key == Value::from(len));
-            let index = if at_end { Some(len) } else { path::index(&path, last, len)? };
+            let at_end = matches!(last, StepRef::Text(text) if text == len.to_string())
+                || last == StepRef::Key(&Value::from(len));
+            let index = if at_end { Some(len) } else { follow::index(&path, last, len)? };
             let index = index.ok_or_else(|| path.leads_nowhere(format!("there are {len} elements")))?;
             put(view, place, sequence, index, value)?;
             note_within(view, &path, before).map(|()| true)
@@ -170,14 +173,14 @@ impl<'a, L> WriteView<'a, L> {
     ///
     /// # Errors
     /// [`Error::BadPath`] for what cannot be taken out; [`Error::OutOfSpace`]; [`Error::Corrupt`].
-    pub fn remove(&mut self, path: impl Into<Path>) -> Result<Option<Value>> {
+    pub fn remove<'p>(&mut self, path: impl Into<Path<'p>>) -> Result<Option<Value>> {
         let path = path.into();
         self.once(&path, |view| {
             let mut work = view.work();
-            if let Some((before, last)) = path.split_last() {
+            if let Some((before, last)) = path.steps().split_last() {
                 if let Some(keyed) = keyed(view, &path, before)? {
-                    let key = path::key(&path, keyed.map, last)?;
-                    let Some((stored_key, content)) = path::find(keyed.map, &key)? else { return Ok(None) };
+                    let key = follow::key(&path, keyed.map, last)?;
+                    let Some((stored_key, content)) = follow::find(keyed.map, &key)? else { return Ok(None) };
                     let value = load(content.unwrap_or(stored_key), &mut work)?;
                     keyed.remove(&key)?;
                     return note_within(view, &path, before).map(|()| Some(value));
@@ -185,19 +188,19 @@ impl<'a, L> WriteView<'a, L> {
                 let value = follow(view.root()?, &path, before)?.map_or(Ok(None), open)?;
                 if value.is_some_and(|value| is_sequence(value.type_of().kind)) {
                     let (place, sequence) = sequence(view, &path, before)?;
-                    let Some(index) = path::index(&path, last, sequence.len())? else { return Ok(None) };
+                    let Some(index) = follow::index(&path, last, sequence.len())? else { return Ok(None) };
                     let taken = take(view, place, sequence, index)?;
                     return note_within(view, &path, before).map(|()| taken);
                 }
             }
-            let Some(place) = follow(view.root()?, &path, &path.0)? else { return Ok(None) };
+            let Some(place) = follow(view.root()?, &path, path.steps())? else { return Ok(None) };
             if place.type_of().kind != Kind::Option {
                 return Err(path.leads_nowhere(format!("a {} cannot be taken out there", place.type_of().name)));
             }
             match load(place, &mut work)? {
                 Value::Option(Some(value)) => {
                     replace(view, place, &Value::Option(None))?;
-                    note_within(view, &path, &path.0).map(|()| Some(*value))
+                    note_within(view, &path, path.steps()).map(|()| Some(*value))
                 }
                 _ => Ok(None),
             }
@@ -208,7 +211,7 @@ impl<'a, L> WriteView<'a, L> {
     ///
     /// # Errors
     /// As [`set`](WriteView::set).
-    pub fn push(&mut self, path: impl Into<Path>, value: &Value) -> Result<()> {
+    pub fn push<'p>(&mut self, path: impl Into<Path<'p>>, value: &Value) -> Result<()> {
         self.push_at(path.into(), value, End::Back)
     }
 
@@ -216,13 +219,13 @@ impl<'a, L> WriteView<'a, L> {
     ///
     /// # Errors
     /// As [`set`](WriteView::set).
-    pub fn push_front(&mut self, path: impl Into<Path>, value: &Value) -> Result<()> {
+    pub fn push_front<'p>(&mut self, path: impl Into<Path<'p>>, value: &Value) -> Result<()> {
         self.push_at(path.into(), value, End::Front)
     }
 
-    fn push_at(&mut self, path: Path, value: &Value, end: End) -> Result<()> {
+    fn push_at(&mut self, path: Path<'_>, value: &Value, end: End) -> Result<()> {
         self.once(&path, |view| {
-            let place = follow(view.root()?, &path, &path.0)?.map_or(Ok(None), open)?;
+            let place = follow(view.root()?, &path, path.steps())?.map_or(Ok(None), open)?;
             if let (Some(place), Value::Text(more)) = (place, value)
                 && place.type_of().kind == Kind::String
             {
@@ -230,10 +233,10 @@ impl<'a, L> WriteView<'a, L> {
                 let text = if end == End::Back { text + more } else { format!("{more}{text}") };
                 replace(view, place, &Value::Text(text))?;
             } else {
-                let (place, sequence) = sequence(view, &path, &path.0)?;
+                let (place, sequence) = sequence(view, &path, path.steps())?;
                 put(view, place, sequence, if end == End::Back { sequence.len() } else { 0 }, value)?;
             }
-            note_within(view, &path, &path.0)
+            note_within(view, &path, path.steps())
         })
     }
 
@@ -242,10 +245,10 @@ impl<'a, L> WriteView<'a, L> {
     ///
     /// # Errors
     /// As [`set`](WriteView::set); [`Error::BadValue`] names a key that is there already.
-    pub fn append(&mut self, path: impl Into<Path>, more: Value) -> Result<()> {
+    pub fn append<'p>(&mut self, path: impl Into<Path<'p>>, more: Value) -> Result<()> {
         let path = path.into();
         self.once(&path, |view| {
-            if let Some(keyed) = keyed(view, &path, &path.0)? {
+            if let Some(keyed) = keyed(view, &path, path.steps())? {
                 let entries = match more {
                     Value::Map(entries) => entries,
                     more => {
@@ -254,19 +257,20 @@ impl<'a, L> WriteView<'a, L> {
                     }
                 };
                 for (key, value) in entries {
-                    if path::find(keyed.map, &key)?.is_some() {
+                    let new = Key::from(&key);
+                    if follow::find(keyed.map, &new)?.is_some() {
                         let (found, expected) = (format!("{key:?}, which is there already"), "a new key".into());
                         return Err(Error::BadValue { place: String::new(), found, expected });
                     }
-                    keyed.insert(&key, &value)?;
+                    keyed.insert(&new, &value)?;
                 }
             } else {
-                let (place, sequence) = sequence(view, &path, &path.0)?;
+                let (place, sequence) = sequence(view, &path, path.steps())?;
                 for value in elements(place.type_of(), &more)?.iter() {
                     put(view, place, sequence, sequence.len(), value)?;
                 }
             }
-            note_within(view, &path, &path.0)
+            note_within(view, &path, path.steps())
         })
     }
 
@@ -274,7 +278,7 @@ impl<'a, L> WriteView<'a, L> {
     ///
     /// # Errors
     /// As [`remove`](WriteView::remove).
-    pub fn pop(&mut self, path: impl Into<Path>) -> Result<Option<Value>> {
+    pub fn pop<'p>(&mut self, path: impl Into<Path<'p>>) -> Result<Option<Value>> {
         self.pop_at(path.into(), End::Back)
     }
 
@@ -282,13 +286,13 @@ impl<'a, L> WriteView<'a, L> {
     ///
     /// # Errors
     /// As [`remove`](WriteView::remove).
-    pub fn pop_front(&mut self, path: impl Into<Path>) -> Result<Option<Value>> {
+    pub fn pop_front<'p>(&mut self, path: impl Into<Path<'p>>) -> Result<Option<Value>> {
         self.pop_at(path.into(), End::Front)
     }
 
-    fn pop_at(&mut self, path: Path, end: End) -> Result<Option<Value>> {
+    fn pop_at(&mut self, path: Path<'_>, end: End) -> Result<Option<Value>> {
         self.once(&path, |view| {
-            if let Some(keyed) = keyed(view, &path, &path.0)? {
+            if let Some(keyed) = keyed(view, &path, path.steps())? {
                 if matches!(keyed.map.type_of().kind, Kind::HashMap | Kind::HashSet) {
                     let reason = format!("a {} has no first and no last; name the key", keyed.map.type_of().name);
                     return Err(path.leads_nowhere(reason));
@@ -305,13 +309,13 @@ impl<'a, L> WriteView<'a, L> {
                     key => key,
                 };
                 keyed.remove_edge(end == End::Back)?;
-                keyed.note(Operation::Removed, noted)?;
-                return note_within(view, &path, &path.0).map(|()| Some(taken));
+                keyed.note(Operation::Removed, &Key::from(noted))?;
+                return note_within(view, &path, path.steps()).map(|()| Some(taken));
             }
-            let (place, sequence) = sequence(view, &path, &path.0)?;
+            let (place, sequence) = sequence(view, &path, path.steps())?;
             let Some(last) = sequence.len().checked_sub(1) else { return Ok(None) };
             let taken = take(view, place, sequence, if end == End::Back { last } else { 0 })?;
-            note_within(view, &path, &path.0).map(|()| taken)
+            note_within(view, &path, path.steps()).map(|()| taken)
         })
     }
 
@@ -319,10 +323,10 @@ impl<'a, L> WriteView<'a, L> {
     ///
     /// # Errors
     /// [`Error::BadPath`] if there is none; [`Error::OutOfSpace`]; [`Error::Corrupt`].
-    pub fn clear(&mut self, path: impl Into<Path>) -> Result<()> {
+    pub fn clear<'p>(&mut self, path: impl Into<Path<'p>>) -> Result<()> {
         let path = path.into();
         self.once(&path, |view| {
-            let place = follow(view.root()?, &path, &path.0)?;
+            let place = follow(view.root()?, &path, path.steps())?;
             let mut place = place.ok_or_else(|| path.leads_nowhere("nothing is there"))?;
             if place.type_of().kind == Kind::Box {
                 place = open(place)?.ok_or_else(|| path.leads_nowhere("nothing is there"))?;
@@ -336,13 +340,13 @@ impl<'a, L> WriteView<'a, L> {
             };
             replace(view, place, &empty)?;
             note_whole(view, &path, Operation::Cleared)?;
-            note_within(view, &path, &path.0)
+            note_within(view, &path, path.steps())
         })
     }
 }
 
 /// Notes that the whole value was changed, if the path is its own.
-fn note_whole(view: &View<'_>, path: &Path, operation: Operation) -> Result<()> {
+fn note_whole(view: &View<'_>, path: &Path<'_>, operation: Operation) -> Result<()> {
     match view.root()? {
         root if path.is_empty() => note(view.cx, root, operation, &KeyBytes::NONE),
         _ => Ok(()),
@@ -350,12 +354,12 @@ fn note_whole(view: &View<'_>, path: &Path, operation: Operation) -> Result<()> 
 }
 
 /// Notes that something within the value of an entry was changed: what these steps lead to, if they lead anywhere.
-fn note_within(view: &View<'_>, path: &Path, steps: &[Step]) -> Result<()> {
-    let (true, Some(first)) = (view.cx.is_noting(), steps.first()) else { return Ok(()) };
+fn note_within(view: &View<'_>, path: &Path<'_>, steps: Steps<'_>) -> Result<()> {
+    let (true, Some(first)) = (view.cx.is_noting(), { steps }.next()) else { return Ok(()) };
     let root = view.root()?;
     match root.type_of().kind {
         Kind::HashMap | Kind::BTreeMap => {
-            Keyed { cx: view.cx, map: root }.note(Operation::Changed, &path::key(path, root, first)?)
+            Keyed { cx: view.cx, map: root }.note(Operation::Changed, &follow::key(path, root, first)?)
         }
         _ => Ok(()),
     }
@@ -366,7 +370,7 @@ fn is_sequence(kind: Kind) -> bool {
 }
 
 /// The map or set at the end of some steps, if there is one.
-fn keyed<'v>(view: &'v View<'_>, path: &Path, steps: &[Step]) -> Result<Option<Keyed<'v>>> {
+fn keyed<'v>(view: &'v View<'_>, path: &Path<'_>, steps: Steps<'_>) -> Result<Option<Keyed<'v>>> {
     let value = follow(view.root()?, path, steps)?.map_or(Ok(None), open)?;
     let map = value.filter(|value| {
         matches!(value.type_of().kind, Kind::HashMap | Kind::BTreeMap | Kind::HashSet | Kind::BTreeSet)
@@ -375,7 +379,7 @@ fn keyed<'v>(view: &'v View<'_>, path: &Path, steps: &[Step]) -> Result<Option<K
 }
 
 /// The vector or deque at the end of some steps.
-fn sequence<'v>(view: &'v View<'_>, path: &Path, steps: &[Step]) -> Result<(Untyped<'v>, Sequence<'v>)> {
+fn sequence<'v>(view: &'v View<'_>, path: &Path<'_>, steps: Steps<'_>) -> Result<(Untyped<'v>, Sequence<'v>)> {
     let value = follow(view.root()?, path, steps)?.map_or(Ok(None), open)?;
     let value = value.ok_or_else(|| path.leads_nowhere("nothing is there"))?;
     let node = value.type_of();

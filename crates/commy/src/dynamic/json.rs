@@ -151,16 +151,17 @@ impl super::Dynamic {
     ///
     /// # Errors
     /// [`Error::BadValue`] names the place; [`Error::BadPath`].
-    pub fn value_from_json(&self, path: &super::Path, json: &Json, missing: Missing) -> Result<Value> {
+    pub fn value_from_json(&self, path: &super::Path<'_>, json: &Json, missing: Missing) -> Result<Value> {
         let (described, plan) = (self.type_of(), &self.type_of().0);
-        let node = super::path::node_at(plan, path)?;
+        let node = super::follow::node_at(plan, path)?;
         let reader = Reader { described, missing };
-        let whole = reader.value(node, json);
-        match (plan.node(node).kind, plan.entries(node).0, whole) {
-            (Kind::HashSet | Kind::BTreeSet, Some(element), Err(_)) => reader.value(element, json),
-            (.., whole) => whole,
-        }
-        .map_err(|error| inside(error, &format!("{}/{path}", self.name())))
+        reader.value(node, json).or_else(|misfit| {
+            let value = match (plan.node(node).kind, plan.entries(node).0) {
+                (Kind::HashSet | Kind::BTreeSet, Some(element)) => reader.value(element, json),
+                _ => Err(misfit),
+            };
+            value.map_err(|error| inside(error, &format!("{}/{path}", self.name())))
+        })
     }
 }
 
@@ -169,9 +170,9 @@ impl super::Dynamic {
     ///
     /// # Errors
     /// As [`value_from_json`](super::Dynamic::value_from_json).
-    pub fn key_from_json(&self, path: &super::Path, json: &Json) -> Result<Value> {
+    pub fn key_from_json(&self, path: &super::Path<'_>, json: &Json) -> Result<Value> {
         let (described, plan) = (self.type_of(), &self.type_of().0);
-        let mut node = super::path::node_at(plan, path)?;
+        let mut node = super::follow::node_at(plan, path)?;
         while let (Kind::Option | Kind::Box, Some(inner)) = (plan.node(node).kind, plan.entries(node).0) {
             node = inner;
         }

@@ -1,6 +1,7 @@
 //! Maps and sets by their descriptions: making them, putting entries in, taking them out.
 
 use super::fit::{compare, elements, hash, inside, misfit};
+use super::follow::Key;
 use super::store::{put_words, stored};
 use super::value::Value;
 use crate::containers::{btree, hash as table};
@@ -113,9 +114,9 @@ impl<'a> Keyed<'a> {
     }
 
     /// Puts an entry in whose key is not there.
-    pub(super) fn insert(&self, key: &Value, value: &Value) -> Result<()> {
+    pub(super) fn insert(&self, key: &Key<'_>, value: &Value) -> Result<()> {
         let (cx, plan, nodes) = (self.cx, self.map.plan, self.nodes());
-        let make = || both(cx, plan, nodes, key, value);
+        let make = || both(cx, plan, nodes, &key.value(), value);
         let at = |offset| self.map.at(nodes.0, offset);
         if self.is_table() {
             let table = self.table();
@@ -124,20 +125,25 @@ impl<'a> Keyed<'a> {
                 Keys { work: self.map.map.size() }.hash(at(place), &mut hasher)?;
                 Ok(hasher.finish())
             })?;
-            table.insert(hash_of(plan, nodes.0, key, table.seed()?)?, make)?;
+            table.insert(key.hash(plan, nodes.0, table.seed()?)?, make)?;
         } else {
             let tree = self.tree()?;
-            let way = tree.way(|place| compare(at(place), key))?;
+            let way = tree.way(|place| key.compare(at(place)))?;
             tree.insert(way, make)?;
         }
         self.note(Operation::Inserted, key)
     }
 
     /// Notes what was done with an entry, if this is an object that keeps its changes (`containers::noted`).
-    pub(super) fn note(&self, operation: Operation, key: &Value) -> Result<()> {
+    #[inline]
+    pub(super) fn note(&self, operation: Operation, key: &Key<'_>) -> Result<()> {
         if !self.cx.is_noting() {
             return Ok(());
         }
+        self.note_key(operation, &key.value())
+    }
+
+    fn note_key(&self, operation: Operation, key: &Value) -> Result<()> {
         let (plan, node) = (self.map.plan, self.nodes().0);
         let stored_form;
         let (form, bytes) = match (plan.node(node).kind, key) {
@@ -154,13 +160,13 @@ impl<'a> Keyed<'a> {
     }
 
     /// Takes the entry of a key out, if it is there, and frees what it owns.
-    pub(super) fn remove(&self, key: &Value) -> Result<bool> {
+    pub(super) fn remove(&self, key: &Key<'_>) -> Result<bool> {
         let nodes = self.nodes();
         let at = |offset| self.map.at(nodes.0, offset);
         if self.is_table() {
             let forms = self.map.plan.forms(self.map.node);
-            let hash = |seed| hash_of(self.map.plan, nodes.0, key, seed);
-            let equal = |place| Ok(compare(at(place), key)?.is_eq());
+            let hash = |seed| key.hash(self.map.plan, nodes.0, seed);
+            let equal = |place| Ok(key.compare(at(place))?.is_eq());
             let Some((place, hash)) = table::find(self.map.map, forms, self.map.offset, hash, equal)? else {
                 return Ok(false);
             };
@@ -169,7 +175,7 @@ impl<'a> Keyed<'a> {
             return self.note(Operation::Removed, key).map(|()| true);
         }
         let tree = self.tree()?;
-        match tree.way(|place| compare(at(place), key))? {
+        match tree.way(|place| key.compare(at(place)))? {
             Some(way) if way.found => {
                 self.free_entry(way.key(), way.value())?;
                 tree.remove(way)?;

@@ -14,6 +14,12 @@ use std::time::Duration;
 /// Elements without size that an array in a key may have.
 const MOST: usize = 1 << 16;
 
+/// Whether values of that kind are neither containers nor have parts, and are not changed without a lock.
+pub(super) fn has_no_parts(kind: Kind) -> bool {
+    let number = matches!(kind, Kind::Unsigned | Kind::Signed | Kind::NonZeroUnsigned | Kind::NonZeroSigned);
+    number || matches!(kind, Kind::Unit | Kind::Float | Kind::Bool | Kind::Char | Kind::Duration)
+}
+
 /// The value of these bytes, of a type that is neither a container nor has parts, and is not changed without a lock.
 ///
 /// # Errors

@@ -42,7 +42,7 @@ impl Work {
     /// Takes up room for a value, or for bytes.
     #[inline]
     fn copy(&mut self, many: u64) -> Result<()> {
-        self.room = self.room.checked_sub(many).ok_or(Error::ValueTooLarge { limit: self.limit })?;
+        self.room = self.room.checked_sub(many).ok_or_else(|| Error::ValueTooLarge { limit: self.limit })?;
         Ok(())
     }
 
@@ -128,10 +128,12 @@ pub(super) fn is_bytes(plan: &Plan, node: usize) -> bool {
 
 fn bytes(value: Untyped<'_>, work: &mut Work) -> Result<Vec<u8>> {
     if let Some(bytes) = value.row_bytes()? {
+        work.copy(bytes.len() as u64)?;
         return Ok(bytes.to_vec());
     }
     let mut all = Vec::new();
-    each(value, work, |_, entry, _| {
+    each(value, work, |work, entry, _| {
+        work.copy(1)?;
         all.push(entry.number()? as u8);
         Ok(true)
     })?;

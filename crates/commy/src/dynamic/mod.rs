@@ -28,6 +28,7 @@ mod change;
 mod changes;
 mod describe;
 mod fit;
+mod follow;
 #[cfg(feature = "json")]
 mod json;
 mod keyed;
@@ -57,10 +58,11 @@ pub use view::{Entries, ReadView, View};
 
 use crate::directory::{self, Found};
 use crate::error::{Error, Result};
-use crate::schema::Description;
+use crate::schema::{Description, Kind};
 use crate::segment::Segment;
 use crate::shared::{Part, Shared, Transaction};
 use crate::tx::Cx;
+use crate::walk::Plan;
 
 /// An object whose type is known by its description alone, with its lock: what [`Shared`] is for a Rust type.
 ///
@@ -73,6 +75,17 @@ pub struct Dynamic {
     described: Type,
     /// Values, and bytes of texts, that a copy may have.
     limit: u64,
+    /// Whether a value that one step leads to takes little time to be found and, if it is no long text, copied.
+    brief: bool,
+}
+
+/// Bytes of a text that is not long.
+const BRIEF: u64 = 1024;
+
+/// Whether, whatever is in the file, an entry takes little time to be found and, if it is no long text, copied.
+fn is_brief(plan: &Plan) -> bool {
+    let value = plan.entries(0).1.filter(|_| plan.node(0).kind == Kind::HashMap).map(|value| plan.node(value).kind);
+    value.is_some_and(|kind| kind == Kind::String || leaf::has_no_parts(kind))
 }
 
 impl Dynamic {
@@ -107,7 +120,8 @@ impl Dynamic {
         let described = Type::described(Description::from_bytes(&found.description)?)?;
         // A lock that knows where the value is, by which the transactions that note changes recognise the object.
         let lock = Shared::<()>::new(segment, name, found)?;
-        Ok(Dynamic { lock, value: found.value, described, limit: u64::MAX })
+        let brief = is_brief(&described.0);
+        Ok(Dynamic { lock, value: found.value, described, limit: u64::MAX, brief })
     }
 
     /// The name it was opened by.
@@ -174,8 +188,12 @@ impl Dynamic {
     ///
     /// # Errors
     /// [`Error::BadPath`] if no value of the type has anything there; as [`load`](Dynamic::load).
-    pub fn get(&self, path: impl Into<Path>) -> Result<Option<Value>> {
+    pub fn get<'p>(&self, path: impl Into<Path<'p>>) -> Result<Option<Value>> {
         let path = path.into();
+        if self.brief && path.is_step() {
+            let soon = |cx| View::new(cx, &self.described, self.value, self.limit.min(BRIEF)).at(&path).ok();
+            return self.lock.at_once(|_, cx| soon(cx), |_, cx| self.view(cx).at(&path));
+        }
         self.at_one_moment(|view| view.at(&path))
     }
 
@@ -183,7 +201,7 @@ impl Dynamic {
     ///
     /// # Errors
     /// As [`get`](Dynamic::get).
-    pub fn len(&self, path: impl Into<Path>) -> Result<Option<u64>> {
+    pub fn len<'p>(&self, path: impl Into<Path<'p>>) -> Result<Option<u64>> {
         let path = path.into();
         self.at_one_moment(|view| view.len_at(&path))
     }

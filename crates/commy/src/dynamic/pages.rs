@@ -29,9 +29,10 @@ impl Dynamic {
     ///
     /// # Panics
     /// If `at_most` is 0.
-    pub fn pages(&self, path: impl Into<Path>, at_most: usize) -> Pages {
+    pub fn pages<'p>(&self, path: impl Into<Path<'p>>, at_most: usize) -> Pages {
         assert!(at_most > 0, "a page has at least one entry");
-        Pages { object: self.clone(), path: path.into(), at_most, version: self.version(), cursor: None, ended: false }
+        let path = path.into().into_owned();
+        Pages { object: self.clone(), path, at_most, version: self.version(), cursor: None, ended: false }
     }
 }
 
@@ -39,7 +40,7 @@ impl Dynamic {
 #[derive(Debug)]
 pub struct Pages {
     object: Dynamic,
-    path: Path,
+    path: Path<'static>,
     at_most: usize,
     version: u64,
     cursor: Option<Cursor>,

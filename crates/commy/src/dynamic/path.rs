@@ -1,4 +1,4 @@
-//! Where in a value: paths, and following them.
+//! Where in a value: paths. `follow` goes them.
 //!
 //! ```text
 //! users/7/name      steps with `/` between; the empty path is the whole value
@@ -18,18 +18,15 @@
 //! ```
 //!
 //! In a key `/` is written `~1` and `~` is `~0`, as in JSON pointers. Other keys are steps that are [`Value`]s.
+//!
+//! A path that is made of a text is that text: its steps are pieces of it, cut off as they are gone.
 
-use super::fit::{compare, hash, inside};
-use super::load::{Work, each, len};
 use super::value::Value;
-use super::written::is_tuple;
-use crate::containers::{btree, hash as table};
-use crate::error::{Error, Result};
-use crate::schema::{Field, KeyHasher, Kind, Node};
-use crate::walk::Untyped;
-use std::cmp::Ordering;
+use crate::error::Error;
+use std::borrow::Cow;
 
-/// A place in a value; made of a text, and of values for keys that no text stands for.
+/// A place in a value; made of a text, and of values for keys that no text stands for. It borrows the text;
+/// [`into_owned`](Path::into_owned) gives one that can be kept.
 ///
 /// ```
 /// use commy::dynamic::{Path, Value};
@@ -38,8 +35,18 @@ use std::cmp::Ordering;
 /// let cell = Path::from("cells").then(Value::List(vec![3u8.into(), 4u8.into()]));
 /// assert_eq!(cell.to_string(), "cells/..");
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Path(pub(super) Vec<Step>);
+#[derive(Clone, Debug)]
+pub struct Path<'a>(Written<'a>);
+
+/// How a path is kept.
+#[derive(Clone, Debug)]
+enum Written<'a> {
+    /// As one step, a text in which neither `/` nor `~` is.
+    Step(&'a str),
+    /// As a text in which no `~` is, so that its steps are pieces of it.
+    Text(&'a str),
+    Steps(Cow<'a, [Step]>),
+}
 
 /// A step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +55,84 @@ pub enum Step {
     Text(String),
     /// A key.
     Key(Value),
+}
+
+/// A step that is borrowed from a path.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum StepRef<'p> {
+    Text(&'p str),
+    Key(&'p Value),
+}
+
+/// Steps of a path, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Steps<'p> {
+    /// What is left of a text with `/` between the steps; an empty text is one step, too.
+    Text(Option<&'p str>),
+    /// The only one.
+    One(Option<&'p str>),
+    Made(&'p [Step]),
+}
+
+impl<'p> Iterator for Steps<'p> {
+    type Item = StepRef<'p>;
+
+    #[inline]
+    fn next(&mut self) -> Option<StepRef<'p>> {
+        match self {
+            Steps::Text(left) => {
+                let text = (*left)?;
+                // The bytes are looked at, which takes less for a short text than `split_once` takes to begin.
+                let slash = text.as_bytes().iter().position(|byte| *byte == b'/');
+                *left = slash.map(|slash| &text[slash + 1..]);
+                Some(StepRef::Text(slash.map_or(text, |slash| &text[..slash])))
+            }
+            Steps::One(left) => left.take().map(StepRef::Text),
+            Steps::Made(left) => {
+                let (first, rest) = left.split_first()?;
+                *left = rest;
+                Some(first.as_ref())
+            }
+        }
+    }
+}
+
+impl<'p> Steps<'p> {
+    /// The steps before the last one, and that.
+    #[inline]
+    pub(super) fn split_last(self) -> Option<(Steps<'p>, StepRef<'p>)> {
+        Some(match self {
+            Steps::Text(left) => {
+                let text = left?;
+                let slash = text.as_bytes().iter().rposition(|byte| *byte == b'/');
+                let last = slash.map_or(text, |slash| &text[slash + 1..]);
+                (Steps::Text(slash.map(|slash| &text[..slash])), StepRef::Text(last))
+            }
+            Steps::One(left) => (Steps::One(None), StepRef::Text(left?)),
+            Steps::Made(left) => {
+                let (last, before) = left.split_last()?;
+                (Steps::Made(before), last.as_ref())
+            }
+        })
+    }
+}
+
+impl Step {
+    fn as_ref(&self) -> StepRef<'_> {
+        match self {
+            Step::Text(text) => StepRef::Text(text),
+            Step::Key(key) => StepRef::Key(key),
+        }
+    }
+}
+
+impl From<StepRef<'_>> for Step {
+    fn from(step: StepRef<'_>) -> Step {
+        match step {
+            StepRef::Text(text) => Step::Text(text.to_owned()),
+            StepRef::Key(key) => Step::Key(key.clone()),
+        }
+    }
 }
 
 impl From<&str> for Step {
@@ -62,22 +147,46 @@ impl From<Value> for Step {
     }
 }
 
-impl Path {
+impl<'a> Path<'a> {
     /// One step further.
     #[must_use]
-    pub fn then(mut self, step: impl Into<Step>) -> Path {
-        self.0.push(step.into());
-        self
+    pub fn then(self, step: impl Into<Step>) -> Path<'a> {
+        let mut steps = match self.0 {
+            Written::Step(_) | Written::Text(_) => self.made(),
+            Written::Steps(steps) => steps.into_owned(),
+        };
+        steps.push(step.into());
+        Path(Written::Steps(steps.into()))
     }
 
     /// Whether it is that of the whole value.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.steps().next().is_none()
     }
 
-    /// The path without its last step, and that.
-    pub(super) fn split_last(&self) -> Option<(&[Step], &Step)> {
-        self.0.split_last().map(|(last, rest)| (rest, last))
+    /// The same, which borrows nothing.
+    pub fn into_owned(self) -> Path<'static> {
+        Path(Written::Steps(self.made().into()))
+    }
+
+    /// Whether it is known to be one step.
+    #[inline]
+    pub(super) fn is_step(&self) -> bool {
+        matches!(self.0, Written::Step(_))
+    }
+
+    /// Its steps.
+    #[inline]
+    pub(super) fn steps(&self) -> Steps<'_> {
+        match &self.0 {
+            Written::Step(step) => Steps::One(Some(step)),
+            Written::Text(text) => Steps::Text((!text.is_empty()).then_some(*text)),
+            Written::Steps(steps) => Steps::Made(steps),
+        }
+    }
+
+    fn made(&self) -> Vec<Step> {
+        self.steps().map(Step::from).collect()
     }
 
     #[cold]
@@ -86,268 +195,97 @@ impl Path {
     }
 }
 
-impl From<&str> for Path {
-    fn from(text: &str) -> Path {
-        if text.is_empty() {
-            return Path::default();
-        }
-        let plain = |step: &str| match step.contains('~') {
-            true => step.replace("~1", "/").replace("~0", "~"),
-            false => step.to_owned(),
-        };
-        Path(text.split('/').map(|step| Step::Text(plain(step))).collect())
+impl Default for Path<'_> {
+    fn default() -> Self {
+        Path(Written::Text(""))
     }
 }
 
-impl From<&String> for Path {
-    fn from(text: &String) -> Path {
+impl PartialEq<Path<'_>> for Path<'_> {
+    fn eq(&self, other: &Path<'_>) -> bool {
+        self.steps().eq(other.steps())
+    }
+}
+
+impl Eq for Path<'_> {}
+
+impl<'a> From<&'a str> for Path<'a> {
+    #[inline]
+    fn from(text: &'a str) -> Path<'a> {
+        match text.bytes().position(|byte| matches!(byte, b'/' | b'~')) {
+            None if !text.is_empty() => Path(Written::Step(text)),
+            Some(_) if text.contains('~') => Path(Written::Steps(unescaped(text).into())),
+            _ => Path(Written::Text(text)),
+        }
+    }
+}
+
+/// The steps of a text in which there is a `~`.
+#[cold]
+fn unescaped(text: &str) -> Vec<Step> {
+    text.split('/').map(|step| Step::Text(step.replace("~1", "/").replace("~0", "~"))).collect()
+}
+
+impl<'a> From<&'a String> for Path<'a> {
+    fn from(text: &'a String) -> Path<'a> {
         Path::from(text.as_str())
     }
 }
 
-impl From<&Path> for Path {
-    fn from(path: &Path) -> Path {
-        path.clone()
+impl<'a> From<&'a Path<'_>> for Path<'a> {
+    fn from(path: &'a Path<'_>) -> Path<'a> {
+        match &path.0 {
+            Written::Step(step) => Path(Written::Step(step)),
+            Written::Text(text) => Path(Written::Text(text)),
+            Written::Steps(steps) => Path(Written::Steps(Cow::Borrowed(steps))),
+        }
     }
 }
 
-impl std::fmt::Display for Path {
+impl std::fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let shown = |step: &Step| match step {
-            Step::Text(text) => text.replace('~', "~0").replace('/', "~1"),
-            Step::Key(_) => "..".to_owned(),
+        let shown = |step: StepRef<'_>| match step {
+            StepRef::Text(text) => text.replace('~', "~0").replace('/', "~1"),
+            StepRef::Key(_) => "..".to_owned(),
         };
-        f.write_str(&self.0.iter().map(shown).collect::<Vec<_>>().join("/"))
+        f.write_str(&self.steps().map(shown).collect::<Vec<_>>().join("/"))
     }
 }
 
-/// The value that steps lead to; `None` where an index, a key or what is in an option is not there.
-pub(super) fn follow<'a>(mut value: Untyped<'a>, path: &Path, steps: &[Step]) -> Result<Option<Untyped<'a>>> {
-    let mut steps = steps.iter();
-    while let Some(step) = steps.next() {
-        let Some(inner) = open(value)? else { return Ok(None) };
-        value = match child(inner, path, step)? {
-            Some(Child::Value(value)) => value,
-            Some(Child::Variant(fields)) => match (fields, steps.next()) {
-                ([only], None) if is_tuple(fields) => inner.field(only),
-                (_, None) => inner,
-                ([only], Some(step)) if is_tuple(fields) && !matches!(step, Step::Text(text) if text == "0") => {
-                    // The step is one within the only field.
-                    let Some(inner) = open(inner.field(only))? else { return Ok(None) };
-                    match child(inner, path, step)? {
-                        Some(Child::Value(value)) => value,
-                        Some(Child::Variant(_)) => inner,
-                        None => return Ok(None),
-                    }
-                }
-                (_, Some(step)) => inner.field(field(path, inner.type_of(), fields, step)?),
-            },
-            None => return Ok(None),
-        };
-    }
-    Ok(Some(value))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What is in options and boxes.
-pub(super) fn open(mut value: Untyped<'_>) -> Result<Option<Untyped<'_>>> {
-    // Each is inline or a block of its own, so there is an end to it but where boxes go in a circle.
-    for _ in 0..1 << 16 {
-        match value.type_of().kind {
-            Kind::Option => match value.fields()? {
-                [] => return Ok(None),
-                [some, ..] => value = value.field(some),
-            },
-            Kind::Box => {
-                let mut content = None;
-                each(value, &mut Work::unwatched(value.map), |_, entry, _| {
-                    content = Some(entry);
-                    Ok(false)
-                })?;
-                match content {
-                    Some(content) => value = content,
-                    None => return Ok(None),
+    #[test]
+    fn a_path_has_other_steps_when_it_is_kept_in_another_way() {
+        for (text, steps) in [
+            ("", &[][..]),
+            ("key", &["key"]),
+            ("/", &["", ""]),
+            ("a//7", &["a", "", "7"]),
+            ("~1~0", &["/~"]),
+            ("a~01/b~1", &["a~1", "b/"]),
+        ] {
+            let path = Path::from(text);
+            let one_by_one = steps.iter().fold(Path::default(), |path, step| path.then(*step));
+            for same in [&path, &Path::from(&path), &path.clone().into_owned(), &one_by_one] {
+                assert_eq!(*same, path, "{text}");
+                assert_eq!(same.to_string(), text);
+                assert_eq!(same.is_empty(), steps.is_empty(), "{text}");
+                assert_eq!(
+                    same.steps().collect::<Vec<_>>(),
+                    steps.iter().map(|step| StepRef::Text(step)).collect::<Vec<_>>()
+                );
+                let mut left = same.steps();
+                for step in steps.iter().rev() {
+                    let (before, last) = left.split_last().expect(text);
+                    assert_eq!(last, StepRef::Text(step), "{text}");
+                    left = before;
                 }
+                assert!(left.split_last().is_none() && left.next().is_none(), "{text}");
             }
-            _ => return Ok(Some(value)),
         }
+        assert_ne!(Path::from("a/b"), Path::from("a~1b"));
+        assert_ne!(Path::default(), Path::default().then(""));
     }
-    Err(Error::corrupt(value.offset, "boxes within each other without an end"))
-}
-
-/// Where a step leads to.
-enum Child<'a> {
-    Value(Untyped<'a>),
-    /// To the fields of the variant that the value has.
-    Variant(&'a [Field]),
-}
-
-fn field<'a>(path: &Path, node: &Node, fields: &'a [Field], step: &Step) -> Result<&'a Field> {
-    let found = match step {
-        Step::Text(text) => fields.iter().find(|field| field.name == *text),
-        Step::Key(_) => None,
-    };
-    found.ok_or_else(|| {
-        let names: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-        let step = shown(step);
-        path.leads_nowhere(format!("{} has no field {step}, but: {}", node.name, names.join(", ")))
-    })
-}
-
-fn shown(step: &Step) -> String {
-    match step {
-        Step::Text(text) => text.clone(),
-        Step::Key(value) => format!("{value:?}"),
-    }
-}
-
-fn child<'a>(value: Untyped<'a>, path: &Path, step: &Step) -> Result<Option<Child<'a>>> {
-    let node = value.type_of();
-    Ok(match node.kind {
-        Kind::Struct => {
-            let field = field(path, node, value.fields()?, step)?;
-            Some(Child::Value(value.field(field)))
-        }
-        Kind::Enum | Kind::SignedEnum => {
-            let (fields, tag) = (value.fields()?, value.tag()?);
-            let Step::Text(name) = step else { return Err(path.leads_nowhere("the name of a variant is expected")) };
-            let named = node.variants.iter().find(|variant| variant.name == *name);
-            let named = named.ok_or_else(|| path.leads_nowhere(format!("{} has no variant {name}", node.name)))?;
-            (named.tag == tag).then_some(Child::Variant(fields))
-        }
-        Kind::Vec | Kind::VecDeque | Kind::Array => {
-            let index = index(path, step, len(value)?.unwrap_or(0))?;
-            index.and_then(|index| element(value, index).transpose()).transpose()?.map(Child::Value)
-        }
-        Kind::HashMap | Kind::BTreeMap | Kind::HashSet | Kind::BTreeSet => {
-            let key = key(path, value, step)?;
-            let found = find(value, &key).map_err(|error| inside(error, "the key"))?;
-            found.map(|(key, content)| Child::Value(content.unwrap_or(key)))
-        }
-        _ => return Err(path.leads_nowhere(format!("{} has nothing in it that {} could be", node.name, shown(step)))),
-    })
-}
-
-/// The index that a step is, if it is below `len`.
-pub(super) fn index(path: &Path, step: &Step, len: u64) -> Result<Option<u64>> {
-    let number = match step {
-        Step::Text(text) => text.parse::<i128>().ok(),
-        Step::Key(Value::Unsigned(number)) => i128::try_from(*number).ok(),
-        Step::Key(Value::Signed(number)) => Some(*number),
-        Step::Key(_) => None,
-    };
-    let number = number.ok_or_else(|| path.leads_nowhere(format!("{} is no index", shown(step))))?;
-    let number = if number < 0 { number + i128::from(len) } else { number };
-    Ok(u64::try_from(number).ok().filter(|number| *number < len))
-}
-
-/// The element at an index of a sequence.
-pub(super) fn element(value: Untyped<'_>, index: u64) -> Result<Option<Untyped<'_>>> {
-    use crate::containers::untyped::{Contents, Step as Next};
-    let forms = value.plan.forms(value.node);
-    let Some(element) = value.plan.entries(value.node).0 else { return Ok(None) };
-    if value.type_of().kind == Kind::Array {
-        let size = value.plan.node(element).size as u64;
-        return Ok(Some(value.at(element, value.offset + index * size)));
-    }
-    let Some(mut contents) = value.contents()? else { return Ok(None) };
-    match &mut contents {
-        Contents::Row(row) => row.next = index,
-        Contents::Ring(ring) => ring.next = index,
-        _ => return Ok(None),
-    }
-    match contents.step(value.map, forms, true)? {
-        Next::Entry(place, _) => Ok(Some(value.at(element, place))),
-        _ => Ok(None),
-    }
-}
-
-/// The key that a step is in a map or set.
-pub(super) fn key(path: &Path, map: Untyped<'_>, step: &Step) -> Result<Value> {
-    let text = match step {
-        Step::Key(value) => return Ok(value.clone()),
-        Step::Text(text) => text,
-    };
-    let mut node = map.plan.entries(map.node).0.unwrap_or(map.node);
-    while map.plan.node(node).kind == Kind::Box {
-        node = map.plan.entries(node).0.unwrap_or(node);
-    }
-    let key = map.plan.node(node);
-    let number = || text.parse().map(Value::Unsigned).or_else(|_| text.parse().map(Value::Signed)).ok();
-    let value = match key.kind {
-        Kind::String => Some(Value::Text(text.clone())),
-        Kind::Unsigned | Kind::Signed | Kind::NonZeroUnsigned | Kind::NonZeroSigned => number(),
-        Kind::Bool => text.parse().ok().map(Value::Bool),
-        Kind::Char => text.parse().ok().map(Value::Char),
-        Kind::Unit => Some(Value::Unit),
-        Kind::Enum | Kind::SignedEnum => {
-            let named = key.variants.iter().find(|variant| variant.name == *text && variant.fields.is_empty());
-            named.map(|variant| Value::Variant(variant.name.clone(), Box::new(Value::Unit)))
-        }
-        _ => None,
-    };
-    value.ok_or_else(|| path.leads_nowhere(format!("{text} is no {}, of which the keys are", key.name)))
-}
-
-/// Where a key of a map or set is, and its value.
-pub(super) fn find<'a>(map: Untyped<'a>, key: &Value) -> Result<Option<(Untyped<'a>, Option<Untyped<'a>>)>> {
-    let (forms, (first, second)) = (map.plan.forms(map.node), map.plan.entries(map.node));
-    let Some(first) = first else { return Ok(None) };
-    let order = |place: u64| compare(map.at(first, place), key);
-    let hash_with = |seed: u64| {
-        let mut hasher = KeyHasher::new(seed);
-        hash(map.plan, first, key, &mut hasher)?;
-        Ok(hasher.finish())
-    };
-    let found = match map.type_of().kind {
-        Kind::HashMap | Kind::HashSet => {
-            let equal = |place| Ok(order(place)? == Ordering::Equal);
-            let found = table::find(map.map, forms, map.offset, hash_with, equal)?;
-            found.map(|(entry, _)| (entry.key, entry.value))
-        }
-        _ => btree::find(map.map, forms, map.offset, order)?,
-    };
-    Ok(found.map(|(key, value)| (map.at(first, key), second.map(|second| map.at(second, value)))))
-}
-
-/// The node of what a path leads to in any value of a type.
-#[cfg(feature = "json")]
-pub(super) fn node_at(plan: &crate::walk::Plan, path: &Path) -> Result<usize> {
-    let (mut at, mut steps) = (0, path.0.iter().peekable());
-    while let Some(step) = steps.next() {
-        loop {
-            at = match plan.node(at).kind {
-                Kind::Option => {
-                    plan.node(at).variants.get(1).and_then(|some| some.fields.first()).map_or(at, |f| f.node)
-                }
-                Kind::Box => plan.entries(at).0.unwrap_or(at),
-                _ => break,
-            };
-        }
-        let node = plan.node(at);
-        let entries = plan.entries(at);
-        at = match node.kind {
-            Kind::Struct => {
-                let fields = node.variants.first().map_or(&[][..], |part| &part.fields);
-                field(path, node, fields, step)?.node
-            }
-            Kind::Vec | Kind::VecDeque | Kind::Array | Kind::HashSet | Kind::BTreeSet => entries.0.unwrap_or(at),
-            Kind::HashMap | Kind::BTreeMap => entries.1.unwrap_or(at),
-            // Text is added to text.
-            Kind::String => at,
-            Kind::Enum | Kind::SignedEnum => {
-                let named = node.variants.iter().find(|variant| Step::from(variant.name.as_str()) == *step);
-                let named = named.ok_or_else(|| path.leads_nowhere(format!("{} has no such variant", node.name)))?;
-                match (&named.fields[..], steps.peek()) {
-                    ([only], _) if is_tuple(&named.fields) => only.node,
-                    (fields, Some(_)) => {
-                        let step = steps.next().unwrap_or(step);
-                        field(path, node, fields, step)?.node
-                    }
-                    _ => return Err(path.leads_nowhere("a field of the variant is expected")),
-                }
-            }
-            _ => return Err(path.leads_nowhere(format!("{} has nothing in it", node.name))),
-        };
-    }
-    Ok(at)
 }

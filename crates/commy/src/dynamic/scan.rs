@@ -66,14 +66,14 @@ impl Dynamic {
     /// # Errors
     /// [`Error::BadPath`](crate::Error::BadPath) if there is no container, or the bookmark is one of another kind of
     /// container; as [`load`](Dynamic::load).
-    pub fn scan(&self, path: impl Into<Path>, from: Option<&Bookmark>, at_most: usize) -> Result<Page> {
+    pub fn scan<'p>(&self, path: impl Into<Path<'p>>, from: Option<&Bookmark>, at_most: usize) -> Result<Page> {
         let (path, at_most) = (path.into(), at_most.max(1));
         self.at_one_moment(|view| view.scan(&path, from, at_most))
     }
 }
 
 impl View<'_> {
-    fn scan(&self, path: &Path, from: Option<&Bookmark>, at_most: usize) -> Result<Page> {
+    fn scan(&self, path: &Path<'_>, from: Option<&Bookmark>, at_most: usize) -> Result<Page> {
         let value = self.container(path)?;
         let kind = value.type_of().kind;
         let begin = if let Some(Bookmark::Index(index)) = from { *index } else { 0 };

@@ -1,7 +1,8 @@
 //! A value in place, seen by its type's description, while it is locked.
 
+use super::follow::{self, element, follow, open};
 use super::load::{Work, array_len, len, load};
-use super::path::{self, Path, Step, element, follow, open};
+use super::path::{Path, StepRef};
 use super::types::Type;
 use super::value::Value;
 use crate::containers::btree::Node;
@@ -74,14 +75,15 @@ impl<'a> View<'a> {
     /// # Errors
     /// [`Error::BadPath`](crate::Error::BadPath) if no value of the type has anything there;
     /// [`Error::Corrupt`](crate::Error::Corrupt).
-    pub fn get(&self, path: impl Into<Path>) -> Result<Option<Value>> {
+    pub fn get<'p>(&self, path: impl Into<Path<'p>>) -> Result<Option<Value>> {
         self.at(&path.into())
     }
 
     /// A copy of what is at a path.
-    pub(super) fn at(&self, path: &Path) -> Result<Option<Value>> {
+    pub(super) fn at(&self, path: &Path<'_>) -> Result<Option<Value>> {
         let mut work = self.work();
-        if let Some((before, Step::Text(last))) = path.split_last()
+        if self.described.0.has_orders()
+            && let Some((before, StepRef::Text(last))) = path.steps().split_last()
             && let Some((from, to)) = ends(last)
         {
             let Some(value) = follow(self.root()?, path, before)? else { return Ok(None) };
@@ -91,8 +93,8 @@ impl<'a> View<'a> {
                     return self.elements(path, value, (from, to), &mut work).map(Some);
                 }
                 Kind::BTreeMap | Kind::BTreeSet => {
-                    let exact = path::key(path, value, &Step::Text(last.clone())).ok();
-                    let found = exact.map(|key| path::find(value, &key)).transpose()?.flatten();
+                    let exact = follow::key(path, value, StepRef::Text(last)).ok();
+                    let found = exact.map(|key| follow::find(value, &key)).transpose()?.flatten();
                     if found.is_none() {
                         return self.keys(path, value, (from, to), &mut work).map(Some);
                     }
@@ -100,12 +102,14 @@ impl<'a> View<'a> {
                 _ => {}
             }
         }
-        let found = follow(self.root()?, path, &path.0)?;
-        found.map(|value| load(value, &mut work)).transpose()
+        match follow(self.root()?, path, path.steps())? {
+            Some(value) => load(value, &mut work).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The elements of a range of indices.
-    fn elements(&self, path: &Path, value: Untyped<'_>, range: (&str, &str), work: &mut Work) -> Result<Value> {
+    fn elements(&self, path: &Path<'_>, value: Untyped<'_>, range: (&str, &str), work: &mut Work) -> Result<Value> {
         let len = len(value)?.unwrap_or(0);
         let number = |text: &str, default: u64| match text {
             "" => Ok(default),
@@ -125,18 +129,24 @@ impl<'a> View<'a> {
     }
 
     /// The entries of a range of keys of an ordered map, or the elements of a set.
-    fn keys(&self, path: &Path, value: Untyped<'_>, (from, to): (&str, &str), work: &mut Work) -> Result<Value> {
-        let key = |text: &str| match text {
+    fn keys<'t>(
+        &self,
+        path: &Path<'_>,
+        value: Untyped<'_>,
+        (from, to): (&'t str, &'t str),
+        work: &mut Work,
+    ) -> Result<Value> {
+        let key = |text: &'t str| match text {
             "" => Ok(None),
-            _ => path::key(path, value, &Step::from(text)).map(Some),
+            _ => follow::key(path, value, StepRef::Text(text)).map(Some),
         };
         let (from, to) = (key(from)?, key(to)?);
         let (mut entries, mut elements) = (Vec::new(), Vec::new());
         super::load::each(value, work, |work, key, content| {
-            if from.as_ref().map_or(Ok(Ordering::Greater), |from| super::fit::compare(key, from))? == Ordering::Less {
+            if from.as_ref().map_or(Ok(Ordering::Greater), |from| from.compare(key))? == Ordering::Less {
                 return Ok(true);
             }
-            if to.as_ref().map_or(Ok(Ordering::Less), |to| super::fit::compare(key, to))? != Ordering::Less {
+            if to.as_ref().map_or(Ok(Ordering::Less), |to| to.compare(key))? != Ordering::Less {
                 return Ok(false);
             }
             let key = load(key, work)?;
@@ -154,13 +164,13 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// [`Error::BadPath`](crate::Error::BadPath); [`Error::Corrupt`](crate::Error::Corrupt).
-    pub fn len(&self, path: impl Into<Path>) -> Result<Option<u64>> {
+    pub fn len<'p>(&self, path: impl Into<Path<'p>>) -> Result<Option<u64>> {
         self.len_at(&path.into())
     }
 
     /// How many elements or entries the container at a path has.
-    pub(super) fn len_at(&self, path: &Path) -> Result<Option<u64>> {
-        let Some(value) = follow(self.root()?, path, &path.0)? else { return Ok(None) };
+    pub(super) fn len_at(&self, path: &Path<'_>) -> Result<Option<u64>> {
+        let Some(value) = follow(self.root()?, path, path.steps())? else { return Ok(None) };
         open(value)?.map_or(Ok(None), len)
     }
 
@@ -180,20 +190,20 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// [`Error::BadPath`](crate::Error::BadPath) if there is no container; [`Error::Corrupt`](crate::Error::Corrupt).
-    pub fn entries(&self, path: impl Into<Path>) -> Result<Entries<'_>> {
+    pub fn entries<'p>(&self, path: impl Into<Path<'p>>) -> Result<Entries<'_>> {
         self.entries_from(&path.into(), None)
     }
 
     /// The same, from where others ended: in a value that has not changed since.
-    pub(super) fn entries_from(&self, path: &Path, cursor: Option<Cursor>) -> Result<Entries<'_>> {
+    pub(super) fn entries_from(&self, path: &Path<'_>, cursor: Option<Cursor>) -> Result<Entries<'_>> {
         let value = self.container(path)?;
         let cursor = cursor.map_or_else(|| Cursor::first(value), Ok)?;
         Ok(self.entries_at(value, cursor))
     }
 
     /// The container at a path.
-    pub(super) fn container(&self, path: &Path) -> Result<Untyped<'_>> {
-        let value = follow(self.root()?, path, &path.0)?.map_or(Ok(None), open)?;
+    pub(super) fn container(&self, path: &Path<'_>) -> Result<Untyped<'_>> {
+        let value = follow(self.root()?, path, path.steps())?.map_or(Ok(None), open)?;
         let value = value.ok_or_else(|| path.leads_nowhere("nothing is there"))?;
         if len(value)?.is_none() || value.type_of().kind == Kind::String {
             return Err(path.leads_nowhere(format!("{} has no elements", value.type_of().name)));

@@ -22,7 +22,7 @@ impl<T: Share> Shared<T> {
     /// What `soon` gives for the value as it is at one moment; it takes little time whatever it meets. If it is disturbed, or
     /// gives nothing, what `look` gives.
     #[inline(always)]
-    pub(super) fn at_once<R>(
+    pub(crate) fn at_once<R>(
         &self,
         soon: impl FnOnce(*const T::Stored, Cx) -> Option<R>,
         look: impl Fn(*const T::Stored, Cx) -> Result<R>,

@@ -22,6 +22,8 @@ const LEVELS: usize = 128;
 pub(crate) struct Plan {
     description: Description,
     facts: Vec<Facts>,
+    /// Whether values are, or have in them, elements or keys in an order, of which there can be ranges.
+    orders: bool,
 }
 
 /// What follows for a node.
@@ -69,7 +71,10 @@ impl Plan {
             }
         };
         let facts = nodes.iter().zip(&found).map(facts).collect();
-        Ok(Plan { description, facts })
+        let in_order =
+            |kind| matches!(kind, Kind::Vec | Kind::VecDeque | Kind::Array | Kind::BTreeMap | Kind::BTreeSet);
+        let orders = nodes.iter().any(|node| in_order(node.kind));
+        Ok(Plan { description, facts, orders })
     }
 
     /// The description.
@@ -102,6 +107,12 @@ impl Plan {
     /// Whether values are, or have in them, atomics, which are used without a lock.
     pub(crate) fn has_atomics(&self) -> bool {
         self.description.nodes.iter().any(|node| node.kind == Kind::Atomic)
+    }
+
+    /// Whether values are, or have in them, elements or keys in an order, of which there can be ranges.
+    #[inline]
+    pub(crate) fn has_orders(&self) -> bool {
+        self.orders
     }
 
     /// The forms of what a container holds.

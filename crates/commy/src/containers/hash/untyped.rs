@@ -97,7 +97,7 @@ impl Slot {
 
 impl Places {
     /// Those of the map with its head at an offset; `None` without a table.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open(map: &Map, forms: &Forms, head: u64) -> Result<Option<Places>> {
         // SAFETY: a head is all words.
         let head = unsafe { map.get::<Head>(head)? };
