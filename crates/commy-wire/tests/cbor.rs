@@ -213,19 +213,21 @@ proptest! {
     }
 }
 
-/// A request to set a value that is so many lists in each other.
+/// A request to set a value that is a list: of many lists beside each other, then so many in each other.
 fn nested(lists: usize, head: &[u8], end: &[u8]) -> Vec<u8> {
     let set = Set { object: "a".into(), value: 7.into(), ..Set::default() };
     let mut bytes = encode(Encoding::Cbor, &Request { id: 1, service: None, call: Call::Set(set) });
     assert_eq!(bytes.pop(), Some(7), "the value is the last in it");
-    (0..lists).for_each(|_| bytes.extend(head));
+    bytes.extend([0x98, 201]);
+    bytes.extend([0x80; 200]);
+    (1..lists).for_each(|_| bytes.extend(head));
     bytes.push(7);
-    (0..lists).for_each(|_| bytes.extend(end));
+    (1..lists).for_each(|_| bytes.extend(end));
     bytes
 }
 
 #[test]
-fn items_may_be_as_deep_in_each_other_as_ever_and_no_deeper() {
+fn items_may_be_as_deep_in_each_other_as_ever_and_no_deeper_whatever_is_beside_them() {
     // The request, its call and what is set are three.
     for (head, end) in [(&[0x81][..], &[][..]), (&[0x98, 1], &[]), (&[0x99, 0, 1], &[]), (&[0x9f], &[0xff])] {
         assert!(decode::<Request>(Encoding::Cbor, &nested(125, head, end)).is_ok(), "{head:02x?}");

@@ -136,8 +136,11 @@ fn what_the_protocol_forbids_ends_the_connection_with_the_code_that_it_has_for_t
         ("a code of nobody's", frame(true, 8, MASK, &5000u16.to_be_bytes())),
     ];
     for (what, bytes) in forbidden {
-        let found = whole(&bytes).expect_err(what);
-        assert_eq!(found.code(), 1002, "{what}: {found}");
+        // All at once, and byte by byte: then each frame is looked at by itself.
+        for length in [usize::MAX, 1] {
+            let found = take(&bytes, std::iter::repeat(length)).expect_err(what);
+            assert_eq!(found.code(), 1002, "{what}: {found}");
+        }
     }
     let cut = [open, frame(true, 0, MASK, "\u{e4}".as_bytes().split_at(1).0)].concat();
     for (what, bytes) in [
