@@ -28,24 +28,24 @@ use std::time::{Duration, Instant};
 /// after its last.
 pub(crate) const READERS: u64 = (1 << 20) + 1;
 
-/// Says that the thread reads. False if it says so already.
+/// Says that the thread reads. What to say at the end; nothing if it says so already.
 #[inline(always)]
-pub(super) fn enter<W: Word64>(reading: &W, light_fence: impl FnOnce()) -> bool {
+pub(super) fn enter<W: Word64>(reading: &W, light_fence: impl FnOnce()) -> Option<u64> {
     let count = reading.load(Ordering::Relaxed);
     if count & 1 == 1 {
-        return false;
+        return None;
     }
     at(Point::WordPut);
     // Release: who sees this one has to see that the one before has ended.
     reading.store(count.wrapping_add(1), Ordering::Release);
     light_fence();
-    true
+    Some(count.wrapping_add(2))
 }
 
-/// Says that the thread reads no more.
+/// Says that the thread reads no more. Nobody else has said anything since it began.
 #[inline(always)]
-pub(super) fn leave<W: Word64>(reading: &W) {
-    reading.publish(reading.load(Ordering::Relaxed).wrapping_add(1));
+pub(super) fn leave<W: Word64>(reading: &W, end: u64) {
+    reading.publish(end);
 }
 
 /// Waits until a thread that was reading has ended that, calling `nap` again and again, which gives false to give up.
@@ -61,22 +61,37 @@ pub(super) fn outlast<W: Word64>(reading: &W, mut nap: impl FnMut() -> bool) -> 
 }
 
 /// While it lives, its thread may follow offsets without a lock.
-pub(crate) struct Unlocked<'a>(Option<&'a Word>);
+pub(crate) struct Unlocked<'a> {
+    _first: Option<Outermost<'a>>,
+}
+
+/// The same of who did not before.
+pub(crate) struct Outermost<'a> {
+    reading: &'a Word,
+    end: u64,
+}
 
 impl<'a> Unlocked<'a> {
     /// Begins to read without a lock. To be called by the thread that has the slot. May be nested.
     #[inline(always)]
     pub(crate) fn begin(slot: &'a ThreadSlot) -> Unlocked<'a> {
-        Unlocked(enter(slot.reading.atomic(), os::light_fence).then_some(&slot.reading))
+        Unlocked { _first: Outermost::begin(slot) }
     }
 }
 
-impl Drop for Unlocked<'_> {
+impl<'a> Outermost<'a> {
+    /// Begins to read without a lock, if the thread does not so far. To be called by the one that has the slot.
+    #[inline(always)]
+    pub(crate) fn begin(slot: &'a ThreadSlot) -> Option<Outermost<'a>> {
+        let end = enter(slot.reading.atomic(), os::light_fence)?;
+        Some(Outermost { reading: &slot.reading, end })
+    }
+}
+
+impl Drop for Outermost<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        if let Some(word) = self.0 {
-            leave(word.atomic());
-        }
+        leave(self.reading.atomic(), self.end);
     }
 }
 

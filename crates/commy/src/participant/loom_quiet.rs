@@ -36,12 +36,11 @@ impl Shelf {
         let first = grace::enter(&self.reading[reader], full_fence);
         if self.leads_there.load(Ordering::Relaxed) != 0 {
             // Within another look: that one's end counts.
-            assert!(!grace::enter(&self.reading[reader], full_fence));
+            assert!(grace::enter(&self.reading[reader], full_fence).is_none());
             // SAFETY: loom watches that nobody writes to it meanwhile.
             self.page.with(|page| assert_eq!(unsafe { *page }, 7, "read what was given back"));
         }
-        assert!(first);
-        grace::leave(&self.reading[reader]);
+        grace::leave(&self.reading[reader], first.expect("it did not read before"));
     }
 
     /// Gives the page back.

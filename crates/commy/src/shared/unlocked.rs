@@ -7,7 +7,7 @@
 use super::Shared;
 use crate::directory::Control;
 use crate::error::{Error, Result};
-use crate::participant::Unlocked;
+use crate::participant::Outermost;
 use crate::schema::Share;
 use crate::sync::version;
 use crate::tx::{Context, Cx, Watch};
@@ -27,16 +27,21 @@ impl<T: Share> Shared<T> {
         soon: impl FnOnce(*const T::Stored, Cx) -> Option<R>,
         look: impl Fn(*const T::Stored, Cx) -> Result<R>,
     ) -> Result<R> {
-        // Of a read-only attachment no thread has a worker.
-        if let Some(worker) = self.segment.latest_worker() {
-            // Before the first store, behind which everything is loaded anew.
-            let (control, stored, cx) = (self.control(), self.stored(), self.reader());
-            let _unlocked = Unlocked::begin(worker.slot());
-            if let Some(result) = self.glimpse(control, |_| soon(stored, cx)) {
-                return Ok(result);
-            }
+        if let Some(result) = self.at_first(soon) {
+            return Ok(result);
         }
         self.at_second(look).map_err(|error| *error)
+    }
+
+    /// What `soon` gives to a thread that has been here before and reads nothing else, if it is not disturbed.
+    #[inline(always)]
+    fn at_first<R>(&self, soon: impl FnOnce(*const T::Stored, Cx) -> Option<R>) -> Option<R> {
+        // Of a read-only attachment no thread has a worker.
+        let worker = self.segment.latest_worker()?;
+        // Before the first store, behind which everything is loaded anew.
+        let (control, stored, cx) = (self.control(), self.stored(), self.reader());
+        let _unlocked = Outermost::begin(worker.slot())?;
+        self.glimpse(control, |_| soon(stored, cx))
     }
 
     /// The same for who may be a mere onlooker, or a thread that has just come, or was disturbed. The error is in a box
@@ -75,7 +80,7 @@ impl<T: Share> Shared<T> {
             return None;
         }
         let (lock, version) = (&control.lock, control.version.atomic());
-        let seen = version::look(lock, version)?;
+        let seen = version::look(version);
         // Asked before, for the value of an object that was removed may have had a block that is gone; who removes it
         // afterwards counts a change.
         if control.generation.get() != self.generation {

@@ -10,16 +10,17 @@
 //! ```text
 //! reader                                      writer
 //!   v = version       (acquire)                 lock: owner = me         then a release fence
-//!   lock has no owner (acquire), or give up     change or undo
-//!   read                                        version = another one    (release)
-//!   acquire fence                               lock: no owner           (release)
-//!   lock has no owner (acquire), version is v, or give up
+//!   read                                        change or undo
+//!   acquire fence                               version = another one    (release)
+//!   lock has no owner (acquire),                lock: no owner           (release)
+//!     and version is v, or give up
 //! ```
 //!
 //! Whoever read anything that the writer stored sees, behind its fence, the owner in the lock; or no owner any more, and
-//! then the other version. A dead owner stays in the lock until its changes are undone, and who takes the lock over
+//! then the other version. If that one was `v` already, all that the writer did was there to be read. So the lock need not be
+//! looked at before: a writer who is inside then still is afterwards, or has counted meanwhile. A dead owner stays in the lock until its changes are undone, and who takes the lock over
 //! from it counts a change. Who is inside by favour (`favour`) does not stand in the lock: its version is odd meanwhile,
-//! and is so at the first look or another one at the second. That the 15 bits may overflow while somebody reads is taken as impossible.
+//! which is never what the reader began with. That the 15 bits may overflow while somebody reads is taken as impossible.
 //!
 //! Generic over the words, so that loom can run this very code.
 
@@ -97,11 +98,10 @@ pub(crate) fn bring_outside<W: Word64>(version: &W) {
     }
 }
 
-/// Before reading without the lock: the version, if nobody is writing.
+/// Before reading without the lock: the version with nobody inside by favour, so that it is another one if somebody is.
 #[inline(always)]
-pub(crate) fn look<W: Word64>(lock: &W, version: &W) -> Option<u64> {
-    let seen = version.load(Ordering::Acquire);
-    (owner(lock) | (seen & INSIDE) == 0).then_some(seen)
+pub(crate) fn look<W: Word64>(version: &W) -> u64 {
+    version.load(Ordering::Acquire) & !INSIDE
 }
 
 /// After it: whether what was read since [`look`] is of one moment.
