@@ -60,7 +60,8 @@ pub struct Service {
     /// What the segment had been through when its checkpoint was written.
     #[cfg_attr(not(unix), expect(dead_code, reason = "there are no segments in memory"))]
     saved: Mutex<Option<u64>>,
-    objects: RwLock<HashMap<String, Arc<Object>>>,
+    /// By name: it is looked up for each request.
+    objects: RwLock<HashMap<String, Arc<Object>, foldhash::fast::RandomState>>,
     /// Why nobody finds anything in it any more: it was deleted, or closed since it is damaged.
     over: OnceLock<Failure>,
     /// It is being moved to another segment,
