@@ -25,14 +25,21 @@ pub enum Doing {
 impl Session {
     /// Does a request, or begins it.
     pub fn begin(&mut self, request: Request) -> Doing {
-        match self.allow(&request).and_then(|()| self.dispatch(request)) {
-            Ok(doing) => doing,
-            Err(failure) => Doing::Done(Err(failure)),
-        }
+        let doing = match self.allow(&request) {
+            Err(failure) => Err(failure),
+            Ok(()) => match self.opened_for_operation(&request) {
+                Some(Ok(service)) => self.operate(service, request.call),
+                Some(Err(failure)) => Err(failure),
+                None => self.dispatch(request),
+            },
+        };
+        doing.unwrap_or_else(|failure| Doing::Done(Err(failure)))
     }
 
-    fn dispatch(&mut self, request: Request) -> Result<Doing> {
-        let operation = match request.call {
+    /// The service, opened, if the request is for an operation in it.
+    #[inline]
+    fn opened_for_operation(&mut self, request: &Request) -> Option<Result<Arc<Service>>> {
+        match request.call {
             Call::Get(_)
             | Call::Set(_)
             | Call::Insert(_)
@@ -40,14 +47,12 @@ impl Session {
             | Call::Clear(_)
             | Call::Push(_)
             | Call::Pop(_)
-            | Call::Length(_) => {
-                let service = self.opened(&request)?;
-                let (operation, wait) = operation(request.call)?;
-                return self.operate(service, operation, wait);
-            }
-            _ => request,
-        };
-        let request = operation;
+            | Call::Length(_) => Some(self.opened(request)),
+            _ => None,
+        }
+    }
+
+    fn dispatch(&mut self, request: Request) -> Result<Doing> {
         Ok(match &request.call {
             Call::Ping(_) => Doing::Done(Ok(Reply::Done {})),
             Call::Authenticate(_) => Doing::Done(Err(fail(Code::BadRequest, "the client has shown who it is already"))),
@@ -122,7 +127,8 @@ impl Session {
     }
 
     /// Does an operation at once; if it has to wait, for a lock or for an element, later.
-    fn operate(&self, service: Arc<Service>, operation: Operation, wait: Option<Duration>) -> Result<Doing> {
+    fn operate(&self, service: Arc<Service>, call: Call) -> Result<Doing> {
+        let (operation, wait) = operation(call)?;
         let Some(wait) = wait else {
             return self.once_or_later(service, move |service, at_once| service.operate(&operation, at_once));
         };

@@ -129,6 +129,7 @@ async fn flush(socket: &mut Socket) -> Result<(), End> {
 }
 
 /// The message of some bytes.
+#[inline]
 fn read(encoding: Encoding, bytes: &[u8]) -> Result<Request> {
     decode(encoding, bytes).map_err(|error| fail(Code::BadFrame, error.to_string()))
 }
@@ -391,12 +392,22 @@ impl Connection {
     /// Takes the frames that were read, as many as are taken at once. Tells whether there may be more.
     async fn hear(&mut self) -> Result<bool, End> {
         for _ in 0..AT_ONCE {
-            let (encoding, request) = match self.socket.next() {
-                Ok(Some(Frame::Message(encoding, bytes))) => (encoding, read(encoding, bytes)),
-                Ok(Some(Frame::Ping(_) | Frame::Pong)) => {
-                    self.make_room().await?;
-                    continue;
-                }
+            match self.socket.next() {
+                Ok(Some(Frame::Message(encoding, bytes))) => match read(encoding, bytes) {
+                    Ok(request) => {
+                        let id = request.id;
+                        if let Some(done) = self.request(request, encoding) {
+                            self.answer(id, encoding, done).await?;
+                        }
+                    }
+                    Err(failure) => {
+                        self.shared.metrics.failure(failure.code);
+                        let reason = failure.message.clone();
+                        self.socket.put(encoding, &Message::Error(failure));
+                        return Err(end(POLICY, reason));
+                    }
+                },
+                Ok(Some(Frame::Ping(_) | Frame::Pong)) => self.make_room().await?,
                 Ok(Some(Frame::Close(code))) => {
                     self.socket.close(code, "");
                     self.flush().await?;
@@ -407,21 +418,14 @@ impl Connection {
                     self.shared.metrics.failure(Code::BadFrame);
                     return Err(broken(reason));
                 }
-            };
-            match request {
-                Ok(request) => self.request(request, encoding).await?,
-                Err(failure) => {
-                    self.shared.metrics.failure(failure.code);
-                    let reason = failure.message.clone();
-                    self.socket.put(encoding, &Message::Error(failure));
-                    return Err(end(POLICY, reason));
-                }
             }
         }
         Ok(true)
     }
 
-    async fn request(&mut self, request: Request, encoding: Encoding) -> Result<(), End> {
+    /// Does a request. Gives what came of it, unless that comes later.
+    #[inline]
+    fn request(&mut self, request: Request, encoding: Encoding) -> Option<Result<Reply>> {
         self.shared.metrics.request(&request.call);
         let id = request.id;
         let doing = match &request.call {
@@ -440,10 +444,10 @@ impl Connection {
             _ => self.session.begin(request),
         };
         match doing {
-            Doing::Done(done) => self.answer(id, encoding, done).await,
+            Doing::Done(done) => Some(done),
             Doing::Later(work) => {
                 self.slow.push(work.map(move |done| (id, encoding, done)).boxed());
-                Ok(())
+                None
             }
         }
     }
