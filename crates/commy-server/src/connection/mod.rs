@@ -35,6 +35,7 @@ use futures_util::{FutureExt, StreamExt};
 use session::Session;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -42,6 +43,8 @@ use watches::Watches;
 
 /// Frames that are read before what they gave goes out.
 const AT_ONCE: usize = 64;
+/// After so many times that something was there to be read, the rest is looked at first.
+const TURNS: u8 = 8;
 /// Bytes that are kept back until there is nothing more to read.
 const KEPT_BACK: usize = 256 << 10;
 
@@ -65,15 +68,16 @@ fn broken(broken: Broken) -> End {
     end(broken.code(), broken.to_string())
 }
 
-/// An answer that comes later.
-type Later = BoxFuture<'static, (u64, Encoding, Result<Reply>)>;
-
 /// A client.
 struct Connection {
     shared: Arc<Shared>,
     socket: Socket,
     session: Session,
-    slow: FuturesUnordered<Later>,
+    happenings: Happenings,
+    /// Times that something was read since the happenings were looked at.
+    turns: u8,
+    /// Whether there may be more of what was read.
+    more: bool,
     watches: Watches,
     /// Whether anything was heard since the time was last looked at, and when that was known last. No clock is read for
     /// a frame.
@@ -101,7 +105,9 @@ pub async fn serve(shared: Arc<Shared>, mut socket: Socket, peer: Peer) {
                 shared: shared.clone(),
                 socket,
                 session,
-                slow: FuturesUnordered::new(),
+                happenings: Happenings(FuturesUnordered::new()),
+                turns: 0,
+                more: false,
                 watches,
                 spoke: false,
                 heard: Instant::now(),
@@ -223,6 +229,17 @@ enum Happened {
     Marked,
     /// A second has gone by.
     Second(watch::Receiver<()>),
+    /// The answer to this request is there.
+    Answer(u64, Encoding, Result<Reply>),
+}
+
+/// What a connection goes on with.
+enum Next {
+    /// Something of the client's was read.
+    Read,
+    /// It is gone.
+    Gone,
+    Happened(Happened),
 }
 
 /// What it waits for. Only that is looked at of which something was heard: looking at all of it with each frame would
@@ -260,10 +277,10 @@ impl Happenings {
         });
     }
 
-    async fn next(&mut self) -> Happened {
-        match self.0.next().await {
-            Some(happened) => happened,
-            None => std::future::pending().await,
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
+        match self.0.poll_next_unpin(cx) {
+            Poll::Ready(Some(happened)) => Poll::Ready(happened),
+            _ => Poll::Pending,
         }
     }
 }
@@ -287,46 +304,54 @@ impl Connection {
     }
 
     async fn work(&mut self) -> Result<(), End> {
-        let mut happenings = Happenings(FuturesUnordered::new());
-        happenings.stopping(self.shared.stopping.subscribe());
-        happenings.news(self.shared.catalog.news(), Happened::Policy);
-        happenings.marked(self.watches.wake());
-        happenings.news(self.shared.seconds.subscribe(), Happened::Second);
-        // Whether there may be more of what was read.
-        let mut more = false;
+        self.happenings.stopping(self.shared.stopping.subscribe());
+        self.happenings.news(self.shared.catalog.news(), Happened::Policy);
+        self.happenings.marked(self.watches.wake());
+        self.happenings.news(self.shared.seconds.subscribe(), Happened::Second);
         loop {
-            tokio::select! {
-                there = self.socket.read(), if !more => {
-                    if !there {
-                        return Ok(());
-                    }
+            match std::future::poll_fn(|cx| self.poll_next(cx)).await {
+                Next::Gone => return Ok(()),
+                Next::Read => {
                     self.spoke = true;
-                    more = self.hear().await?;
+                    self.more = self.hear().await?;
                 }
-                () = std::future::ready(()), if more => more = self.hear().await?,
-                Some((id, encoding, done)) = self.slow.next(), if !self.slow.is_empty() => {
-                    self.answer(id, encoding, done).await?;
+                Next::Happened(Happened::Stopping) => return Err(end(AWAY, "the server is stopping")),
+                Next::Happened(Happened::Policy(news)) => {
+                    self.happenings.news(news, Happened::Policy);
+                    self.session.renew()?;
+                    self.watches.recheck(&mut self.session);
+                    self.tell().await?;
                 }
-                happened = happenings.next() => match happened {
-                    Happened::Stopping => return Err(end(AWAY, "the server is stopping")),
-                    Happened::Policy(news) => {
-                        happenings.news(news, Happened::Policy);
-                        self.session.renew()?;
-                        self.watches.recheck(&mut self.session);
-                        self.tell().await?;
-                    }
-                    Happened::Marked => {
-                        happenings.marked(self.watches.wake());
-                        self.tell().await?;
-                    }
-                    Happened::Second(next) => {
-                        happenings.news(next, Happened::Second);
-                        self.look_at_the_time().await?;
-                    }
-                },
+                Next::Happened(Happened::Marked) => {
+                    self.happenings.marked(self.watches.wake());
+                    self.tell().await?;
+                }
+                Next::Happened(Happened::Second(next)) => {
+                    self.happenings.news(next, Happened::Second);
+                    self.look_at_the_time().await?;
+                }
+                Next::Happened(Happened::Answer(id, encoding, done)) => self.answer(id, encoding, done).await?,
             }
             self.flush().await?;
         }
+    }
+
+    /// What comes next: something of the client's, or else what happened. Every few times it is the other way round, so that
+    /// who asks without end hears that its permissions were revoked, too.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        if self.turns >= TURNS {
+            self.turns = 0;
+            if let Poll::Ready(happened) = self.happenings.poll_next(cx) {
+                return Poll::Ready(Next::Happened(happened));
+            }
+        }
+        let read = if self.more { Poll::Ready(true) } else { std::pin::pin!(self.socket.read()).poll(cx) };
+        if let Poll::Ready(there) = read {
+            self.turns += 1;
+            return Poll::Ready(if there { Next::Read } else { Next::Gone });
+        }
+        self.turns = 0;
+        self.happenings.poll_next(cx).map(Next::Happened)
     }
 
     fn idle(&self) -> Duration {
@@ -446,7 +471,7 @@ impl Connection {
         match doing {
             Doing::Done(done) => Some(done),
             Doing::Later(work) => {
-                self.slow.push(work.map(move |done| (id, encoding, done)).boxed());
+                self.happenings.add(work.map(move |done| Happened::Answer(id, encoding, done)));
                 None
             }
         }
