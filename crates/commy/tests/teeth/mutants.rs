@@ -468,7 +468,7 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         GRACE,
         "no barrier between saying that one reads and reading",
-        ("light_fence(); true", "if !MUTANT { light_fence(); } true"),
+        ("light_fence(); Some(count.wrapping_add(2))", "if !MUTANT { light_fence(); } Some(count.wrapping_add(2))"),
         (Loom, "no_storage_is_given_back_beneath_who_reads"),
     ),
     of(
