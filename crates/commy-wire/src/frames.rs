@@ -217,7 +217,10 @@ impl Frames {
     /// What is read next is to be put behind what is in this, for which there is room. It grows with what is read, not with
     /// what a head says will come.
     pub fn room(&mut self) -> &mut Vec<u8> {
-        self.buffer.drain(..std::mem::take(&mut self.begin));
+        match std::mem::take(&mut self.begin) {
+            all if all == self.buffer.len() => self.buffer.clear(),
+            begin => drop(self.buffer.drain(..begin)),
+        }
         if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
             self.buffer = Vec::new();
         }
@@ -288,6 +291,9 @@ impl Frames {
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, Broken> {
         if let Some((encoding, range)) = self.short() {
             return message(encoding, &self.buffer[range]).map(Some);
+        }
+        if self.begin == self.buffer.len() {
+            return Ok(None);
         }
         let Some((opcode, place)) = self.any()? else { return Ok(None) };
         let bytes = match place {

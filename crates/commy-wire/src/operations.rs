@@ -191,34 +191,6 @@ impl Operation {
         }
     }
 
-    /// Where in the object.
-    pub fn path(&self) -> &str {
-        match self {
-            Operation::Get(Get { path, .. })
-            | Operation::Set(Set { path, .. })
-            | Operation::Insert(Insert { path, .. })
-            | Operation::Remove(Remove { path, .. })
-            | Operation::Clear(Clear { path, .. })
-            | Operation::Push(Push { path, .. })
-            | Operation::Pop(Pop { path, .. })
-            | Operation::Length(Length { path, .. }) => path,
-        }
-    }
-
-    /// The version that the object must have, if any.
-    pub fn if_version(&self) -> Option<u64> {
-        match self {
-            Operation::Get(Get { if_version, .. })
-            | Operation::Set(Set { if_version, .. })
-            | Operation::Insert(Insert { if_version, .. })
-            | Operation::Remove(Remove { if_version, .. })
-            | Operation::Clear(Clear { if_version, .. })
-            | Operation::Push(Push { if_version, .. })
-            | Operation::Pop(Pop { if_version, .. })
-            | Operation::Length(Length { if_version, .. }) => *if_version,
-        }
-    }
-
     /// Whether it only reads.
     pub fn only_reads(&self) -> bool {
         matches!(self, Operation::Get(_) | Operation::Length(_))

@@ -87,8 +87,7 @@ impl Session {
     }
 
     /// Begins such a request: what it may is decided before this returns.
-    pub(super) fn administer(&mut self, request: Request) -> Result<Work> {
-        let call = request.call;
+    pub(super) fn administer(&mut self, call: Call) -> Result<Work> {
         let (shared, by) = (self.shared.clone(), self.by(call.kind()));
         Ok(match call {
             Call::TenantCreate(Tenant { tenant }) => async move {

@@ -2,7 +2,7 @@
 
 use super::session::{Session, named, split};
 use crate::failure::{Result, fail};
-use crate::services::{MIN_QUOTA, Service, Waker};
+use crate::services::{Asked, MIN_QUOTA, Service, Waker};
 use commy_wire::*;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -23,61 +23,31 @@ pub enum Doing {
 }
 
 impl Session {
-    /// Does a request, or begins it.
-    pub fn begin(&mut self, request: Request) -> Doing {
-        let doing = match self.allow(&request) {
+    /// Does a request, or begins it. It may be taken apart.
+    pub fn begin(&mut self, request: &mut Request) -> Doing {
+        let doing = match self.allow(request) {
             Err(failure) => Err(failure),
-            Ok(()) => match self.opened_for_operation(&request) {
-                Some(Ok(service)) => self.operate(service, request.call),
-                Some(Err(failure)) => Err(failure),
+            Ok(()) => match Asked::of_call(&request.call) {
+                Some(asked) => self.operate(request, &asked),
                 None => self.dispatch(request),
             },
         };
         doing.unwrap_or_else(|failure| Doing::Done(Err(failure)))
     }
 
-    /// The service, opened, if the request is for an operation in it.
-    #[inline]
-    fn opened_for_operation(&mut self, request: &Request) -> Option<Result<Arc<Service>>> {
-        match request.call {
-            Call::Get(_)
-            | Call::Set(_)
-            | Call::Insert(_)
-            | Call::Remove(_)
-            | Call::Clear(_)
-            | Call::Push(_)
-            | Call::Pop(_)
-            | Call::Length(_) => Some(self.opened(request)),
-            _ => None,
+    fn dispatch(&mut self, request: &mut Request) -> Result<Doing> {
+        if let Call::Batch(batch) = &mut request.call {
+            let operations = std::mem::take(&mut batch.operations);
+            return self.batch(request, operations);
         }
-    }
-
-    fn dispatch(&mut self, request: Request) -> Result<Doing> {
+        let request = &*request;
         Ok(match &request.call {
             Call::Ping(_) => Doing::Done(Ok(Reply::Done {})),
             Call::Authenticate(_) => Doing::Done(Err(fail(Code::BadRequest, "the client has shown who it is already"))),
-            Call::Batch(batch) => {
-                let limit = self.shared.config.limits.batch;
-                if batch.operations.len() > limit {
-                    let text = format!("a batch of {} operations; there may be {limit}", batch.operations.len());
-                    return Err(fail(Code::TooLarge, text));
-                }
-                let service = self.opened(&request)?;
-                let Call::Batch(batch) = request.call else { unreachable!("it is one") };
-                let small = batch.operations.len() <= SMALL_BATCH;
-                let work = move |service: &Service, at_once| {
-                    service.batch(&batch.operations, at_once).map(|results| Reply::Batch { results })
-                };
-                if small {
-                    self.once_or_later(service, work)?
-                } else {
-                    self.later(service, move |service| work(service, false))?
-                }
-            }
-            Call::ServiceCreate(create) => self.create_service(&request, create.clone())?,
+            Call::ServiceCreate(create) => self.create_service(request, create.clone())?,
             Call::ServiceOpen(_) | Call::ServiceDescribe(_) => {
                 let describe = matches!(request.call, Call::ServiceDescribe(_));
-                let (row, service) = self.service(&request)?;
+                let (row, service) = self.service(request)?;
                 let info = self.service_info(&row);
                 self.later(service, move |service| {
                     let mut info = info.clone();
@@ -98,7 +68,7 @@ impl Session {
             }
             Call::ServiceDelete(_) => {
                 // One that cannot be opened, too.
-                let row = self.row(&request)?;
+                let row = self.row(request)?;
                 let (shared, by) = (self.shared.clone(), self.by(request.call.kind()));
                 self.to_the_end(async move {
                     shared.catalog.delete_service(&by, row.tenant, row.id, &row.name).await?;
@@ -106,49 +76,76 @@ impl Session {
                     Ok(Reply::Done {})
                 })?
             }
-            Call::ObjectCreate(create) => self.create_object(&request, create.clone())?,
-            Call::ObjectRemove(asked) => self.remove_object(&request, asked.object.clone())?,
-            Call::ObjectList(_) => self.list_objects(&request)?,
+            Call::ObjectCreate(create) => self.create_object(request, create.clone())?,
+            Call::ObjectRemove(asked) => self.remove_object(request, asked.object.clone())?,
+            Call::ObjectList(_) => self.list_objects(request)?,
             Call::ObjectDescribe(_) | Call::Scan(_) => {
-                let service = self.opened(&request)?;
-                let call = request.call;
+                let (_, service) = self.service(request)?;
+                let call = request.call.clone();
                 self.later(service, move |service| match &call {
                     Call::Scan(scan) => service.scan(scan),
                     Call::ObjectDescribe(asked) => service.describe(&asked.object).map(Reply::Object),
                     _ => Err(fail(Code::Unsupported, "this request is not known here")),
                 })?
             }
-            Call::Map(map) => self.map(&request, map)?,
+            Call::Map(map) => self.map(request, map)?,
             _ => {
-                let work = self.administer(request)?;
+                let work = self.administer(request.call.clone())?;
                 self.to_the_end(work)?
             }
         })
     }
 
-    /// Does an operation at once; if it has to wait, for a lock or for an element, later.
-    fn operate(&self, service: Arc<Service>, call: Call) -> Result<Doing> {
-        let (operation, wait) = operation(call)?;
-        let Some(wait) = wait else {
-            return self.once_or_later(service, move |service, at_once| service.operate(&operation, at_once));
+    fn batch(&mut self, request: &Request, operations: Vec<Operation>) -> Result<Doing> {
+        let limit = self.shared.config.limits.batch;
+        if operations.len() > limit {
+            let text = format!("a batch of {} operations; there may be {limit}", operations.len());
+            return Err(fail(Code::TooLarge, text));
+        }
+        let service = self.opened(request)?.service.clone();
+        let small = operations.len() <= SMALL_BATCH;
+        let work = move |service: &Service, at_once| {
+            service.batch(&operations, at_once).map(|results| Reply::Batch { results })
         };
+        if small { self.once_or_later(service, work) } else { self.later(service, move |service| work(service, false)) }
+    }
+
+    /// Does an operation at once; if it has to wait, for a lock or for an element, later.
+    fn operate(&mut self, request: &Request, asked: &Asked<'_>) -> Result<Doing> {
+        if let Some(wait @ 1..) = asked.waits() {
+            let service = self.opened(request)?.service.clone();
+            return self.await_element(service, request.call.clone(), Duration::from_millis(wait));
+        }
+        let opened = self.opened(request)?;
+        match opened.service.operate(&mut opened.last, asked, true) {
+            Err(failure) if failure.code == Code::Busy => {
+                let (service, call) = (opened.service.clone(), request.call.clone());
+                self.later(service, move |service| operate_on(service, &call, false))
+            }
+            done => Ok(Doing::Done(done)),
+        }
+    }
+
+    /// Takes an element out when there is one.
+    fn await_element(&self, service: Arc<Service>, call: Call, wait: Duration) -> Result<Doing> {
         let (shared, end) = (self.shared.clone(), Instant::now() + wait.min(LONGEST_WAIT));
         let patience = Duration::from_secs(shared.config.limits.lock);
-        let operation = Arc::new(operation);
+        let call = Arc::new(call);
         self.slowly(async move {
             let wake = Arc::new(Notify::new());
             let waker = Waker::new(wake.clone());
             loop {
                 // It is looked at after the mark is there to be set.
                 let service = service.newest();
-                let object = service.object(operation.object())?;
+                let name = operation(&call)?.object;
+                let object = service.object(name)?;
                 object.hub().join(&waker);
                 loop {
                     waker.take();
-                    let again = (service.clone(), operation.clone());
-                    let done = match service.operate(&operation, true) {
+                    let again = (service.clone(), call.clone());
+                    let done = match operate_on(&service, &call, true) {
                         Err(failure) if failure.code == Code::Busy => {
-                            shared.patient.run(patience, move || again.0.settled().operate(&again.1, false)).await
+                            shared.patient.run(patience, move || operate_on(&again.0.settled(), &again.1, false)).await
                         }
                         done => done,
                     };
@@ -157,7 +154,7 @@ impl Session {
                         done => return done,
                     }
                     let woken = tokio::time::timeout_at(end, wake.notified()).await;
-                    let is_another = || Ok(!Arc::ptr_eq(&service.object(operation.object())?, &object));
+                    let is_another = || Ok(!Arc::ptr_eq(&service.object(name)?, &object));
                     if woken.is_ok() && (service.has_moved() || is_another()?) {
                         // Another one has the name now, or the service is another segment.
                         break;
@@ -278,20 +275,12 @@ impl Session {
     }
 }
 
-/// The operation that a request is, and how long it may wait for an element.
-fn operation(call: Call) -> Result<(Operation, Option<Duration>)> {
-    Ok(match call {
-        Call::Get(get) => (Operation::Get(get), None),
-        Call::Set(set) => (Operation::Set(set), None),
-        Call::Insert(insert) => (Operation::Insert(insert), None),
-        Call::Remove(remove) => (Operation::Remove(remove), None),
-        Call::Clear(clear) => (Operation::Clear(clear), None),
-        Call::Push(push) => (Operation::Push(push), None),
-        Call::Length(length) => (Operation::Length(length), None),
-        Call::Pop(pop) => {
-            let wait = pop.wait_ms.filter(|wait| *wait > 0).map(Duration::from_millis);
-            (Operation::Pop(pop), wait)
-        }
-        _ => return Err(fail(Code::Unsupported, "this is no operation")),
-    })
+/// The operation that a request is.
+fn operation(call: &Call) -> Result<Asked<'_>> {
+    Asked::of_call(call).ok_or_else(|| fail(Code::Unsupported, "this is no operation"))
+}
+
+/// Does the operation that a request is.
+fn operate_on(service: &Service, call: &Call, at_once: bool) -> Result<Reply> {
+    service.operate(&mut None, &operation(call)?, at_once)
 }

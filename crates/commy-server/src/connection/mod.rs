@@ -25,10 +25,13 @@ pub use socket::Socket;
 
 use crate::failure::{Result, fail};
 use crate::identity::{Peer, identify};
+use crate::listen::note_burst;
 use crate::server::{Shared, stopped};
 use crate::services::too_large;
 use calls::Doing;
-use commy_wire::{Broken, Call, Code, Encoding, Event, Failure, Frame, Message, Reply, Request, Welcome, decode};
+use commy_wire::{
+    Broken, Call, Code, Encoding, Event, Failure, Frame, Malformed, Message, Reply, Request, Welcome, decode,
+};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -43,8 +46,8 @@ use watches::Watches;
 
 /// Frames that are read before what they gave goes out.
 const AT_ONCE: usize = 64;
-/// After so many times that something was there to be read, the rest is looked at first.
-const TURNS: u8 = 8;
+/// So many frames that were read at once are a sign that more will soon be there.
+const BURST: usize = 4;
 /// Bytes that are kept back until there is nothing more to read.
 const KEPT_BACK: usize = 256 << 10;
 
@@ -74,11 +77,11 @@ struct Connection {
     socket: Socket,
     session: Session,
     happenings: Happenings,
-    /// Times that something was read since the happenings were looked at.
-    turns: u8,
     /// Whether there may be more of what was read.
     more: bool,
     watches: Watches,
+    /// Whether the watches are to be looked at, since what may be watched has changed.
+    recheck: bool,
     /// Whether anything was heard since the time was last looked at, and when that was known last. No clock is read for
     /// a frame.
     spoke: bool,
@@ -106,9 +109,9 @@ pub async fn serve(shared: Arc<Shared>, mut socket: Socket, peer: Peer) {
                 socket,
                 session,
                 happenings: Happenings(FuturesUnordered::new()),
-                turns: 0,
                 more: false,
                 watches,
+                recheck: false,
                 spoke: false,
                 heard: Instant::now(),
                 pinged: false,
@@ -134,17 +137,18 @@ async fn flush(socket: &mut Socket) -> Result<(), End> {
     std::future::poll_fn(|cx| socket.poll_flush(cx)).await.map_err(|_| GONE)
 }
 
-/// The message of some bytes.
-#[inline]
-fn read(encoding: Encoding, bytes: &[u8]) -> Result<Request> {
-    decode(encoding, bytes).map_err(|error| fail(Code::BadFrame, error.to_string()))
+/// What is said of bytes that are no message.
+fn no_message(error: &Malformed) -> Failure {
+    fail(Code::BadFrame, error.to_string())
 }
 
 /// Waits for the first request, which must say who the client is.
 async fn greet(shared: &Arc<Shared>, socket: &mut Socket, peer: Peer) -> Result<Session, End> {
     loop {
         let (encoding, first) = match socket.next().map_err(broken)? {
-            Some(Frame::Message(encoding, bytes)) => (encoding, read(encoding, bytes)),
+            Some(Frame::Message(encoding, bytes)) => {
+                (encoding, decode(encoding, bytes).map_err(|error| no_message(&error)))
+            }
             Some(Frame::Close(code)) => {
                 socket.close(code, "");
                 flush(socket).await?;
@@ -233,6 +237,16 @@ enum Happened {
     Answer(u64, Encoding, Result<Reply>),
 }
 
+/// What came of hearing a client.
+enum Heard {
+    /// All that was read is heard.
+    All,
+    /// There may be more of it.
+    Some,
+    /// It has ended the connection.
+    Close,
+}
+
 /// What a connection goes on with.
 enum Next {
     /// Something of the client's was read.
@@ -313,14 +327,17 @@ impl Connection {
                 Next::Gone => return Ok(()),
                 Next::Read => {
                     self.spoke = true;
-                    self.more = self.hear().await?;
+                    match self.hear()? {
+                        Heard::All => self.more = false,
+                        Heard::Some => self.more = true,
+                        Heard::Close => return self.flush().await,
+                    }
                 }
                 Next::Happened(Happened::Stopping) => return Err(end(AWAY, "the server is stopping")),
                 Next::Happened(Happened::Policy(news)) => {
                     self.happenings.news(news, Happened::Policy);
                     self.session.renew()?;
-                    self.watches.recheck(&mut self.session);
-                    self.tell().await?;
+                    self.recheck = true;
                 }
                 Next::Happened(Happened::Marked) => {
                     self.happenings.marked(self.watches.wake());
@@ -328,37 +345,34 @@ impl Connection {
                 }
                 Next::Happened(Happened::Second(next)) => {
                     self.happenings.news(next, Happened::Second);
-                    self.look_at_the_time().await?;
+                    self.look_at_the_time()?;
                 }
-                Next::Happened(Happened::Answer(id, encoding, done)) => self.answer(id, encoding, done).await?,
+                Next::Happened(Happened::Answer(id, encoding, done)) => self.answer(id, encoding, done),
+            }
+            if std::mem::take(&mut self.recheck) {
+                self.watches.recheck(&mut self.session);
+                self.tell().await?;
             }
             self.flush().await?;
         }
     }
 
-    /// What comes next: something of the client's, or else what happened. Every few times it is the other way round, so that
+    /// What comes next: something of the client's, or else what happened. There is an end to what is read at once, so that
     /// who asks without end hears that its permissions were revoked, too.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
-        if self.turns >= TURNS {
-            self.turns = 0;
-            if let Poll::Ready(happened) = self.happenings.poll_next(cx) {
-                return Poll::Ready(Next::Happened(happened));
-            }
+        let read = if self.more { Poll::Ready(true) } else { self.socket.poll_read(cx) };
+        match read {
+            Poll::Ready(true) => Poll::Ready(Next::Read),
+            Poll::Ready(false) => Poll::Ready(Next::Gone),
+            Poll::Pending => self.happenings.poll_next(cx).map(Next::Happened),
         }
-        let read = if self.more { Poll::Ready(true) } else { std::pin::pin!(self.socket.read()).poll(cx) };
-        if let Poll::Ready(there) = read {
-            self.turns += 1;
-            return Poll::Ready(if there { Next::Read } else { Next::Gone });
-        }
-        self.turns = 0;
-        self.happenings.poll_next(cx).map(Next::Happened)
     }
 
     fn idle(&self) -> Duration {
         Duration::from_secs(self.shared.config.limits.idle)
     }
 
-    async fn look_at_the_time(&mut self) -> Result<(), End> {
+    fn look_at_the_time(&mut self) -> Result<(), End> {
         if !self.session.is_valid() {
             return Err(end(POLICY, "the credentials have expired"));
         }
@@ -386,13 +400,14 @@ impl Connection {
         if self.socket.pending() == 0 {
             return Ok(());
         }
-        if let Some(flushed) = flush(&mut self.socket).now_or_never() {
-            return flushed;
+        match std::future::poll_fn(|cx| Poll::Ready(self.socket.poll_flush(cx))).await {
+            Poll::Ready(flushed) => flushed.map_err(|_| GONE),
+            Poll::Pending => patiently(&self.shared, &mut self.socket).await,
         }
-        patiently(&self.shared, &mut self.socket).await
     }
 
-    async fn answer(&mut self, id: u64, encoding: Encoding, done: Result<Reply>) -> Result<(), End> {
+    /// Has an answer go out with the next flush.
+    fn answer(&mut self, id: u64, encoding: Encoding, done: Result<Reply>) {
         let is_given = done.is_ok();
         let message = match done {
             Ok(result) => Message::Reply { id, result },
@@ -405,61 +420,63 @@ impl Connection {
             let failure = too_large(length, self.shared.config.limits.frame);
             self.socket.put(encoding, &Message::Error(Failure { id: Some(id), ..failure }));
         }
-        self.make_room().await?;
-        if self.watches.answered(id, is_given) {
-            // What changed meanwhile.
-            self.watches.recheck(&mut self.session);
-            self.tell().await?;
-        }
-        Ok(())
+        // There may be something to tell of what changed meanwhile.
+        self.recheck |= self.watches.answered(id, is_given);
     }
 
-    /// Takes the frames that were read, as many as are taken at once. Tells whether there may be more.
-    async fn hear(&mut self) -> Result<bool, End> {
-        for _ in 0..AT_ONCE {
+    /// Takes the frames that were read, as many as are taken before what they gave goes out.
+    fn hear(&mut self) -> Result<Heard, End> {
+        for many in 0..AT_ONCE {
             match self.socket.next() {
-                Ok(Some(Frame::Message(encoding, bytes))) => match read(encoding, bytes) {
+                Ok(Some(Frame::Message(encoding, bytes))) => match &mut decode::<Request>(encoding, bytes) {
                     Ok(request) => {
-                        let id = request.id;
                         if let Some(done) = self.request(request, encoding) {
-                            self.answer(id, encoding, done).await?;
+                            self.answer(request.id, encoding, done);
                         }
                     }
-                    Err(failure) => {
+                    Err(error) => {
+                        let failure = no_message(error);
                         self.shared.metrics.failure(failure.code);
                         let reason = failure.message.clone();
                         self.socket.put(encoding, &Message::Error(failure));
                         return Err(end(POLICY, reason));
                     }
                 },
-                Ok(Some(Frame::Ping(_) | Frame::Pong)) => self.make_room().await?,
+                Ok(Some(Frame::Ping(_) | Frame::Pong)) => {}
                 Ok(Some(Frame::Close(code))) => {
                     self.socket.close(code, "");
-                    self.flush().await?;
-                    return Err(GONE);
+                    return Ok(Heard::Close);
                 }
-                Ok(None) => return Ok(false),
+                Ok(None) => {
+                    if many >= BURST {
+                        note_burst();
+                    }
+                    return Ok(Heard::All);
+                }
                 Err(reason) => {
                     self.shared.metrics.failure(Code::BadFrame);
                     return Err(broken(reason));
                 }
             }
+            if self.socket.pending() > KEPT_BACK || self.recheck {
+                break;
+            }
         }
-        Ok(true)
+        Ok(Heard::Some)
     }
 
     /// Does a request. Gives what came of it, unless that comes later.
     #[inline]
-    fn request(&mut self, request: Request, encoding: Encoding) -> Option<Result<Reply>> {
+    fn request(&mut self, request: &mut Request, encoding: Encoding) -> Option<Result<Reply>> {
         self.shared.metrics.request(&request.call);
         let id = request.id;
         let doing = match &request.call {
-            Call::Watch(watch) => match self.session.allow(&request).and_then(|()| self.session.service(&request)) {
+            Call::Watch(watch) => match self.session.allow(request).and_then(|()| self.session.service(request)) {
                 Ok((row, service)) => Doing::Done(self.watches.add(id, encoding, row, service, watch)),
                 Err(failure) => Doing::Done(Err(failure)),
             },
             Call::Unwatch(unwatch) => Doing::Done(self.watches.remove(unwatch.watch)),
-            Call::Map(_) => match self.session.allow(&request).and_then(|()| self.session.service(&request)) {
+            Call::Map(_) => match self.session.allow(request).and_then(|()| self.session.service(request)) {
                 Ok((row, service)) => match self.watches.add_mapped(id, encoding, row, service) {
                     Ok(()) => self.session.begin(request),
                     Err(failure) => Doing::Done(Err(failure)),

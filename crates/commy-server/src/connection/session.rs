@@ -8,7 +8,7 @@ use crate::failure::{Result, fail};
 use crate::identity::{Identity, Peer};
 use crate::policy::{Node, Policy, ServiceRow};
 use crate::server::Shared;
-use crate::services::Service;
+use crate::services::{Object, Service};
 use crate::usage::{Taken, Usage};
 use commy_wire::{Code, Failure, Permission, Permissions, Request};
 use std::collections::HashMap;
@@ -28,7 +28,15 @@ struct Known {
     /// What it may do with objects in it, at which something was granted.
     objects: HashMap<String, Permissions>,
     /// Its segment, once it was used.
-    open: Option<Arc<Service>>,
+    open: Option<Opened>,
+}
+
+/// A service whose segment is open.
+#[derive(Clone)]
+pub struct Opened {
+    pub service: Arc<Service>,
+    /// The object that was used last.
+    pub last: Option<Arc<Object>>,
 }
 
 impl Known {
@@ -57,6 +65,11 @@ impl Remembered {
     fn at(&mut self, place: usize) -> &mut Known {
         self.last = place;
         &mut self.all[place].1
+    }
+
+    /// That which was asked for last.
+    fn newest(&mut self) -> Option<&mut Known> {
+        self.all.get_mut(self.last).map(|(_, known)| known)
     }
 
     fn remember(&mut self, service: &str, known: Known) -> &mut Known {
@@ -249,7 +262,7 @@ impl Session {
     /// # Errors
     /// [`Code::NotFound`]; why its segment cannot be opened.
     pub fn service(&mut self, request: &Request) -> Result<(Arc<ServiceRow>, Arc<Service>)> {
-        let service = self.opened(request)?;
+        let service = self.opened(request)?.service.clone();
         Ok((self.row(request)?, service))
     }
 
@@ -257,19 +270,18 @@ impl Session {
     ///
     /// # Errors
     /// As [`service`](Session::service).
-    pub fn opened(&mut self, request: &Request) -> Result<Arc<Service>> {
+    pub fn opened(&mut self, request: &Request) -> Result<&mut Opened> {
         let name = named(request)?;
         let known = self.known(name)?;
-        let service = match &known.open {
-            Some(open) if !open.has_moved() => open.clone(),
-            _ => {
-                let row = known.row(name)?;
-                let service = self.shared.services.get(&row)?;
-                self.known(name)?.open.insert(service).clone()
-            }
-        };
-        service.usable()?;
-        Ok(service)
+        if known.open.as_ref().is_none_or(|open| open.service.has_moved()) {
+            let row = known.row(name)?;
+            let service = self.shared.services.get(&row)?;
+            self.known(name)?.open = Some(Opened { service, last: None });
+        }
+        let opened = self.known.newest().and_then(|known| known.open.as_mut());
+        let opened = opened.ok_or_else(|| fail(Code::Internal, "the service is not open"))?;
+        opened.service.usable()?;
+        Ok(opened)
     }
 
     /// Whether it may read an object, for who is watching it.

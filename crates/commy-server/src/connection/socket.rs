@@ -40,7 +40,13 @@ impl Socket {
 
     /// Reads what has come, at least a byte; waits for that. At the end, and of who is gone, it gives false.
     pub async fn read(&mut self) -> bool {
-        matches!(self.stream.read_buf(self.frames.room()).await, Ok(1..))
+        std::future::poll_fn(|cx| self.poll_read(cx)).await
+    }
+
+    /// The same.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let read = std::pin::pin!(self.stream.read_buf(self.frames.room())).poll(cx);
+        read.map(|read| matches!(read, Ok(1..)))
     }
 
     /// The next frame of what was read. Pings have their answer, which is to be flushed.

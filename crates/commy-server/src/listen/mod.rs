@@ -1,12 +1,16 @@
 //! Where clients come in: TCP, with TLS or on loopback without, and the Unix socket. All speak HTTP, and the WebSocket at
 //! `/v1`; beside it are `/health`, `/ready` and `/metrics`.
 
+mod awake;
 mod certificate;
+#[cfg(target_os = "linux")]
+mod direct;
 mod http;
 mod threads;
 mod tls;
 mod upgrade;
 
+pub use awake::note_burst;
 pub use certificate::dev_certificate;
 pub use threads::Threads;
 
@@ -140,6 +144,8 @@ async fn accept_tcp(listener: TcpListener, tls: Option<TlsAcceptor>, to: To) {
         let open = async move {
             let stream = TcpStream::from_std(stream).ok()?;
             let _ = stream.set_nodelay(true);
+            #[cfg(target_os = "linux")]
+            let stream = direct::Direct::new(stream);
             match tls {
                 None => Some(Box::new(stream) as Box<dyn Stream>),
                 Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {

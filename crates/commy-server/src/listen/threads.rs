@@ -8,6 +8,7 @@
 //! work that is done by then. Connections are many and alike, so that dealing them out once is as even. What would hold up
 //! a thread is done elsewhere (`connection::patient`).
 
+use super::awake::stay_awake;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -40,10 +41,15 @@ impl Threads {
     /// What the system says.
     pub fn start(many: usize) -> std::io::Result<Threads> {
         let mut threads = Vec::new();
+        // The only processor has better things to do than to wait for what another one sends.
+        let several = std::thread::available_parallelism().is_ok_and(|many| many.get() > 1);
         for number in 0..many.max(1) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (work, mut received) = unbounded_channel::<BoxFuture<'static, ()>>();
             let serve = async move {
+                if several {
+                    tokio::spawn(stay_awake());
+                }
                 while let Some(connection) = received.recv().await {
                     tokio::spawn(connection);
                 }

@@ -3,7 +3,8 @@
 //! All objects are locked first, in the order of their names, so that batches do not wait for each other in a circle.
 //! Then everything is done under one undo log.
 
-use super::operations::{Locked, Outcome, check_version, held, perform};
+use super::asked::Asked;
+use super::operations::{Locked, Outcome, check_version, held, perform, unknown};
 use super::size::must_fit;
 use super::{Object, Service};
 use crate::failure::{Result, fail, of_library};
@@ -18,10 +19,12 @@ impl Service {
     /// # Errors
     /// Then nothing was changed; the failure says which operation it was. [`Code::Busy`] as for one operation.
     pub fn batch(&self, operations: &[Operation], at_once: bool) -> Result<Vec<Reply>> {
-        let waits = |one: &Operation| matches!(one, Operation::Pop(pop) if pop.wait_ms.is_some());
+        let known = |(at, one)| Asked::of_operation(one).ok_or_else(|| at_operation(at, unknown()));
+        let operations = operations.iter().enumerate().map(known).collect::<Result<Vec<_>>>()?;
+        let operations = &operations[..];
+        let waits = |one: &Asked<'_>| one.waits().is_some();
         if let Some(at) = operations.iter().position(waits) {
-            let failure = fail(Code::BadRequest, "a pop in a batch cannot wait");
-            return Err(Failure { operation: Some(at as u32), ..failure });
+            return Err(at_operation(at, fail(Code::BadRequest, "a pop in a batch cannot wait")));
         }
         let objects = self.objects_of(operations)?;
         if at_once && objects.values().any(|object| object.is_held()) {
@@ -40,19 +43,19 @@ impl Service {
     }
 
     /// The objects that operations are about, by name.
-    fn objects_of<'a>(&self, operations: &'a [Operation]) -> Result<BTreeMap<&'a str, Arc<Object>>> {
+    fn objects_of<'a>(&self, operations: &[Asked<'a>]) -> Result<BTreeMap<&'a str, Arc<Object>>> {
         let mut objects = BTreeMap::new();
         for (at, operation) in operations.iter().enumerate() {
-            let name = operation.object();
+            let name = operation.object;
             if !objects.contains_key(name) {
                 let object = self.object(name);
-                objects.insert(name, object.map_err(|failure| Failure { operation: Some(at as u32), ..failure })?);
+                objects.insert(name, object.map_err(|failure| at_operation(at, failure))?);
             }
         }
         Ok(objects)
     }
 
-    fn together(&self, objects: &BTreeMap<&str, Arc<Object>>, operations: &[Operation]) -> commy::Result<Vec<Reply>> {
+    fn together(&self, objects: &BTreeMap<&str, Arc<Object>>, operations: &[Asked<'_>]) -> commy::Result<Vec<Reply>> {
         let mut changed = false;
         let (mut replies, versions) = self.segment.transaction(|tx| {
             let mut locked = BTreeMap::new();
@@ -62,8 +65,8 @@ impl Service {
             }
             let mut replies = Vec::with_capacity(operations.len());
             for (at, operation) in operations.iter().enumerate() {
-                let Some((dynamic, before, view)) = locked.get_mut(operation.object()) else { continue };
-                let done = check_version(operation.if_version(), *before)
+                let Some((dynamic, before, view)) = locked.get_mut(operation.object) else { continue };
+                let done = check_version(operation.if_version, *before)
                     .and_then(|()| perform(dynamic, &mut Locked::Together(view), operation, *before));
                 match done {
                     Ok(Outcome::Changed(reply)) => {
@@ -72,7 +75,7 @@ impl Service {
                     }
                     Ok(Outcome::Read(reply)) => replies.push((reply, *before)),
                     Err(error) => {
-                        return Err(Error::other(Failure { operation: Some(at as u32), ..of_library(error) }));
+                        return Err(Error::other(at_operation(at, of_library(error))));
                     }
                 }
             }
@@ -89,6 +92,11 @@ impl Service {
         }
         Ok(replies.into_iter().map(|(reply, _)| reply).collect())
     }
+}
+
+/// A failure of one of them.
+fn at_operation(at: usize, failure: Failure) -> Failure {
+    Failure { operation: Some(at as u32), ..failure }
 }
 
 fn set_version(reply: &mut Reply, now: u64) {

@@ -4,6 +4,7 @@
 //! [`PATIENCE`], so that who holds one for long, a program that has mapped the segment, keeps a thread of the server no
 //! longer; what then is still locked is tried again elsewhere (`connection::patient`).
 
+mod asked;
 mod batch;
 mod hub;
 mod object;
@@ -13,6 +14,7 @@ mod rotation;
 mod scan;
 mod size;
 
+pub use asked::Asked;
 use hub::Hub;
 pub use hub::Waker;
 pub use object::{HELD, Object};
@@ -192,13 +194,23 @@ impl Service {
         object.hub().wake();
     }
 
-    /// Runs `work` with an object; if it was replaced by another of its name, with that.
-    pub fn with<R>(&self, name: &str, work: impl Fn(&Arc<Object>) -> commy::Result<R>) -> Result<R> {
-        let object = self.object(name)?;
-        match work(&object) {
+    /// Runs `work` with an object; if it was replaced by another of its name, with that. `last` is the one that who asks used
+    /// last, whose name is compared before one is looked up.
+    #[inline]
+    pub fn with<R>(
+        &self,
+        last: &mut Option<Arc<Object>>,
+        name: &str,
+        work: impl Fn(&Arc<Object>) -> commy::Result<R>,
+    ) -> Result<R> {
+        let object = match last {
+            Some(object) if object.dynamic().name() == name => object,
+            _ => last.insert(self.object(name)?),
+        };
+        match work(object) {
             Err(commy::Error::Removed { .. }) => {
-                self.forget(&object);
-                work(&self.object(name)?).map_err(of_library)
+                self.forget(object);
+                work(last.insert(self.object(name)?)).map_err(of_library)
             }
             done => {
                 object.note_lock(&done);
@@ -233,7 +245,7 @@ impl Service {
 
     /// What an object is.
     pub fn describe(&self, name: &str) -> Result<ObjectInfo> {
-        self.with(name, |object| {
+        self.with(&mut None, name, |object| {
             let dynamic = object.dynamic();
             Ok(ObjectInfo {
                 object: name.to_owned(),

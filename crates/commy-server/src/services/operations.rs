@@ -1,11 +1,13 @@
 //! Operations on one object.
 
+use super::asked::{Asked, What};
 use super::size::must_fit;
 use super::{Object, Service};
 use crate::failure::{Result, fail};
 use commy::dynamic::{Dynamic, Missing, Path, Value, WriteView};
 use commy::{Error, Part, WriteGuard};
-use commy_wire::{Code, Operation, Reply};
+use commy_wire::{Code, Failure, Reply};
+use std::sync::Arc;
 
 /// Tries to read a value with the version that it has, before it is locked for that.
 const TRIES: u32 = 8;
@@ -45,19 +47,24 @@ pub(super) fn at_version<R>(dynamic: &Dynamic, look: impl Fn() -> commy::Result<
 }
 
 impl Service {
-    /// Does one operation, which is a transaction of its own.
+    /// Does one operation, which is a transaction of its own. `last` is as for [`with`](Service::with).
     ///
     /// # Errors
     /// Then nothing was changed. [`Code::Busy`] if the object was locked for [`PATIENCE`](super::PATIENCE), or, `at_once`, was
     /// found so before.
-    pub fn operate(&self, operation: &Operation, at_once: bool) -> Result<Reply> {
-        self.with(operation.object(), |object| {
+    pub fn operate(&self, last: &mut Option<Arc<Object>>, asked: &Asked<'_>, at_once: bool) -> Result<Reply> {
+        self.with(last, asked.object, |object| {
             if at_once && object.is_held() {
                 return Err(held());
             }
-            operate_on(object, operation, self.frame)
+            operate_on(object, asked, self.frame)
         })
     }
+}
+
+/// What is said to who asks for an operation of a later version.
+pub(super) fn unknown() -> Failure {
+    fail(Code::Unsupported, "this operation is not known here")
 }
 
 /// What is said of an object that was found locked for long just now, without waiting for it.
@@ -65,26 +72,25 @@ pub fn held() -> Error {
     Error::other(fail(Code::Busy, "it is locked by somebody else"))
 }
 
-fn operate_on(object: &Object, operation: &Operation, frame: usize) -> commy::Result<Reply> {
+fn operate_on(object: &Object, asked: &Asked<'_>, frame: usize) -> commy::Result<Reply> {
     let dynamic = object.dynamic();
-    if operation.only_reads() {
-        let path = operation.path();
-        let (reply, version) = match operation {
-            Operation::Get(_) => {
-                let (value, version) = at_version(dynamic, || dynamic.get(path))?;
-                (taken(value, version), version)
-            }
-            _ => {
-                let (length, version) = at_version(dynamic, || dynamic.len(path))?;
-                (Reply::Length { length, version }, version)
-            }
-        };
-        return check_version(operation.if_version(), version).map(|()| reply);
+    match asked.what {
+        What::Get => {
+            let (value, version) = at_version(dynamic, || dynamic.get(asked.path))?;
+            check_version(asked.if_version, version)?;
+            return Ok(taken(value, version));
+        }
+        What::Length => {
+            let (length, version) = at_version(dynamic, || dynamic.len(asked.path))?;
+            check_version(asked.if_version, version)?;
+            return Ok(Reply::Length { length, version });
+        }
+        _ => {}
     }
     let mut guard = dynamic.write()?;
     let before = dynamic.version();
-    let outcome = check_version(operation.if_version(), before)
-        .and_then(|()| perform(dynamic, &mut Locked::Alone(&mut guard), operation, before))
+    let outcome = check_version(asked.if_version, before)
+        .and_then(|()| perform(dynamic, &mut Locked::Alone(&mut guard), asked, before))
         .and_then(|outcome| match outcome {
             Outcome::Changed(reply) => must_fit(std::iter::once(&reply), frame).map(|()| Outcome::Changed(reply)),
             read => Ok(read),
@@ -126,7 +132,7 @@ macro_rules! locked {
 pub(super) fn perform(
     dynamic: &Dynamic,
     locked: &mut Locked<'_, '_>,
-    operation: &Operation,
+    asked: &Asked<'_>,
     before: u64,
 ) -> commy::Result<Outcome> {
     let value = |path: &Path, json| dynamic.value_from_json(path, json, Missing::Refuse);
@@ -136,38 +142,37 @@ pub(super) fn perform(
         Some(value) => Outcome::Changed(taken(Some(value), version)),
         None => Outcome::Read(taken(None, before)),
     };
-    let path = Path::from(operation.path());
-    Ok(match operation {
-        Operation::Get(_) => Outcome::Read(taken(locked!(locked, view => view.get(path))?, before)),
-        Operation::Length(_) => {
+    let path = Path::from(asked.path);
+    Ok(match asked.what {
+        What::Get => Outcome::Read(taken(locked!(locked, view => view.get(path))?, before)),
+        What::Length => {
             let length = locked!(locked, view => view.len(path))?;
             Outcome::Read(Reply::Length { length, version: before })
         }
-        Operation::Set(set) => {
-            let value = value(&path, &set.value)?;
+        What::Set(json) => {
+            let value = value(&path, json)?;
             locked!(locked, view => view.set(path, &value))?;
             changed()
         }
-        Operation::Insert(insert) => {
-            let value = value(&path, &insert.value)?;
+        What::Insert(json) => {
+            let value = value(&path, json)?;
             match locked!(locked, view => view.insert(path, &value))? {
                 true => Outcome::Changed(Reply::Inserted { new: true, version }),
                 false => Outcome::Read(Reply::Inserted { new: false, version: before }),
             }
         }
-        Operation::Remove(_) => out(locked!(locked, view => view.remove(path))?),
-        Operation::Clear(_) => {
+        What::Remove => out(locked!(locked, view => view.remove(path))?),
+        What::Clear => {
             locked!(locked, view => view.clear(path))?;
             changed()
         }
-        Operation::Push(push) => {
-            let value = value(&path.clone().then("0"), &push.value)?;
-            locked!(locked, view => if push.front { view.push_front(path, &value) } else { view.push(path, &value) })?;
+        What::Push { value: json, front } => {
+            let value = value(&path.clone().then("0"), json)?;
+            locked!(locked, view => if front { view.push_front(path, &value) } else { view.push(path, &value) })?;
             changed()
         }
-        Operation::Pop(pop) => {
-            out(locked!(locked, view => if pop.front { view.pop_front(path) } else { view.pop(path) })?)
+        What::Pop { front, .. } => {
+            out(locked!(locked, view => if front { view.pop_front(path) } else { view.pop(path) })?)
         }
-        _ => return Err(Error::other(fail(Code::Unsupported, "this operation is not known here"))),
     })
 }

@@ -44,7 +44,7 @@ impl Service {
     pub fn scan(&self, scan: &Scan) -> Result<Reply> {
         let limit = scan.limit.unwrap_or(LONGEST_PAGE).clamp(1, LONGEST_PAGE) as usize;
         let path = Path::from(&scan.path);
-        self.with(&scan.object, |object| {
+        self.with(&mut None, &scan.object, |object| {
             let dynamic = object.dynamic();
             let none = || commy::Error::other(fail(Code::BadRequest, "the cursor is none of this server's"));
             let from = scan.cursor.as_deref();

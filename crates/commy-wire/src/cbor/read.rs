@@ -27,11 +27,12 @@ const DEEPEST: u32 = 128;
 #[inline]
 pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Malformed> {
     let mut reader = Reader { bytes, deeper: DEEPEST };
-    match T::deserialize(&mut reader) {
-        Ok(value) if reader.bytes.is_empty() => Ok(value),
-        Ok(_) => Err(Malformed(Error::new("there is something behind it"))),
-        Err(error) => Err(Malformed(error)),
+    // A value is as large as a request is: it stays where it was read to.
+    let read = T::deserialize(&mut reader).map_err(Malformed);
+    if read.is_ok() && !reader.bytes.is_empty() {
+        return Err(Malformed(Error::new("there is something behind it")));
     }
+    read
 }
 
 #[cold]
