@@ -27,11 +27,6 @@ use clap::{CommandFactory, Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
 
-/// A request to the server is a few small texts, made and thrown away: it takes less time than with the system's.
-#[cfg(unix)]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The code that a check ends with which finds something.
 const DAMAGED: u8 = 3;
 

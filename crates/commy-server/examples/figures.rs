@@ -22,11 +22,6 @@ use tokio::net::TcpStream;
 
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
-/// As the command has it.
-#[cfg(unix)]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const ROUNDS: usize = 15;
 const ALONE: usize = 2000;
 /// Bytes that a client reads at once.

@@ -1,5 +1,6 @@
 //! What each kind of request needs, in one table. What is not in it is refused.
 
+use crate::services::Asked;
 use commy_wire::*;
 
 /// What a request needs before anything else is looked at.
@@ -26,14 +27,17 @@ pub enum Need {
     Never,
 }
 
-const READ: Permissions = Permissions::from_bits(Permission::ServiceRead as u32);
-const WRITE: Permissions = Permissions::from_bits(Permission::ServiceWrite as u32);
+pub const READ: Permissions = Permissions::from_bits(Permission::ServiceRead as u32);
+pub const WRITE: Permissions = Permissions::from_bits(Permission::ServiceWrite as u32);
 /// What gives a value that it takes out reads, too.
-const BOTH: Permissions = Permissions::from_bits(Permission::ServiceRead as u32 | Permission::ServiceWrite as u32);
+pub const BOTH: Permissions = Permissions::from_bits(Permission::ServiceRead as u32 | Permission::ServiceWrite as u32);
 const DELETE: Permissions = Permissions::from_bits(Permission::ServiceDelete as u32);
 
 /// What a request needs.
 pub fn need(call: &Call) -> Need {
+    if let Some(asked) = Asked::of_call(call) {
+        return Need::AtObjects(asked.what.needs());
+    }
     match call {
         Call::Authenticate(_) | Call::Ping(_) | Call::Unwatch(_) => Need::Known,
         // They tell only of what the client has a permission for.
@@ -44,12 +48,10 @@ pub fn need(call: &Call) -> Need {
         Call::ServiceDescribe(_) => Need::AtService(READ),
         Call::ObjectList(_) => Need::AtSomeObject(READ),
         Call::ObjectDescribe(_) => Need::AtObjects(READ),
-        Call::Get(_) | Call::Length(_) | Call::Scan(_) | Call::Watch(_) => Need::AtObjects(READ),
+        Call::Scan(_) | Call::Watch(_) => Need::AtObjects(READ),
         // There is no object yet.
         Call::ObjectCreate(_) => Need::AtService(WRITE),
         Call::ObjectRemove(_) => Need::AtObjects(WRITE),
-        Call::Set(_) | Call::Insert(_) | Call::Clear(_) | Call::Push(_) => Need::AtObjects(WRITE),
-        Call::Remove(_) | Call::Pop(_) => Need::AtObjects(BOTH),
         Call::Batch(batch) => Need::AtObjects(of_batch(batch)),
         Call::Map(Map { write }) => Need::AtService(if *write { BOTH } else { READ }),
         Call::TenantCreate(_) | Call::TenantDelete(_) => Need::Operator,
@@ -64,11 +66,7 @@ pub fn need(call: &Call) -> Need {
 }
 
 fn of_operation(operation: &Operation) -> Permissions {
-    match operation {
-        Operation::Get(_) | Operation::Length(_) => READ,
-        Operation::Set(_) | Operation::Insert(_) | Operation::Clear(_) | Operation::Push(_) => WRITE,
-        _ => BOTH,
-    }
+    Asked::of_operation(operation).map_or(BOTH, |asked| asked.what.needs())
 }
 
 fn of_batch(batch: &Batch) -> Permissions {
@@ -83,12 +81,11 @@ pub(crate) fn objects(call: &Call) -> Vec<(&str, Permissions)> {
             return batch.operations.iter().map(|one| (one.object(), of_operation(one))).collect();
         }
         Call::ObjectDescribe(ObjectName { object }) | Call::ObjectRemove(ObjectName { object }) => object,
-        Call::Get(Get { object, .. }) | Call::Length(Length { object, .. }) => object,
         Call::Scan(Scan { object, .. }) | Call::Watch(Watch { object, .. }) => object,
-        Call::Set(Set { object, .. }) | Call::Insert(Insert { object, .. }) => object,
-        Call::Clear(Clear { object, .. }) | Call::Push(Push { object, .. }) => object,
-        Call::Remove(Remove { object, .. }) | Call::Pop(Pop { object, .. }) => object,
-        _ => return Vec::new(),
+        _ => match Asked::of_call(call) {
+            Some(asked) => asked.object,
+            None => return Vec::new(),
+        },
     };
     match need(call) {
         Need::AtObjects(needed) => vec![(name, needed)],

@@ -35,9 +35,9 @@ impl Metrics {
         }
     }
 
-    /// One more request.
-    pub fn request(&self, call: &Call) {
-        self.requests[call.number()].fetch_add(1, Relaxed);
+    /// One more request, of the kind at this place in [`Call::KINDS`].
+    pub fn request(&self, kind: usize) {
+        self.requests[kind].fetch_add(1, Relaxed);
     }
 
     /// One more request that failed.

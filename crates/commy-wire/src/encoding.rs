@@ -1,8 +1,7 @@
 //! Messages to and from the bytes of a frame.
 
 use crate::cbor;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// How a message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,11 +41,11 @@ pub fn encode_behind<T: Serialize>(bytes: &mut Vec<u8>, encoding: Encoding, mess
     }
 }
 
-/// The message that some bytes are.
+/// The message that some bytes are. It may borrow texts from them.
 ///
 /// # Errors
 /// [`Malformed`] if they are none, or if something is behind it.
-pub fn decode<T: DeserializeOwned>(encoding: Encoding, bytes: &[u8]) -> Result<T, Malformed> {
+pub fn decode<'de, T: Deserialize<'de>>(encoding: Encoding, bytes: &'de [u8]) -> Result<T, Malformed> {
     match encoding {
         Encoding::Json => serde_json::from_slice(bytes).map_err(|error| Malformed(cbor::Error::new(error))),
         Encoding::Cbor => cbor::read(bytes),

@@ -11,6 +11,7 @@
 //! an idle client may be silent, and reads nothing of it; its watches have marks only (`services::hub`).
 
 mod administration;
+mod brief;
 mod calls;
 #[cfg(unix)]
 mod mapping;
@@ -28,6 +29,7 @@ use crate::identity::{Peer, identify};
 use crate::listen::note_burst;
 use crate::server::{Shared, stopped};
 use crate::services::too_large;
+use brief::Brief;
 use calls::Doing;
 use commy_wire::{
     Broken, Call, Code, Encoding, Event, Failure, Frame, Malformed, Message, Reply, Request, Welcome, decode,
@@ -80,6 +82,8 @@ struct Connection {
     /// Whether there may be more of what was read.
     more: bool,
     watches: Watches,
+    /// Whether the last request was one of those that are tried to be done `brief`ly.
+    brief: bool,
     /// Whether the watches are to be looked at, since what may be watched has changed.
     recheck: bool,
     /// Whether anything was heard since the time was last looked at, and when that was known last. No clock is read for
@@ -111,6 +115,7 @@ pub async fn serve(shared: Arc<Shared>, mut socket: Socket, peer: Peer) {
                 happenings: Happenings(FuturesUnordered::new()),
                 more: false,
                 watches,
+                brief: false,
                 recheck: false,
                 spoke: false,
                 heard: Instant::now(),
@@ -167,7 +172,7 @@ async fn greet(shared: &Arc<Shared>, socket: &mut Socket, peer: Peer) -> Result<
         };
         let asked = match first {
             Ok(Request { id, call, .. }) => {
-                shared.metrics.request(&call);
+                shared.metrics.request(call.number());
                 let done = match call {
                     Call::Authenticate(asked) => welcome(shared, peer, &asked),
                     _ => Err(fail(Code::Unauthenticated, "the first request must be authenticate")),
@@ -424,24 +429,39 @@ impl Connection {
         self.recheck |= self.watches.answered(id, is_given);
     }
 
+    /// Tells a client why what it has sent is the end.
+    #[cold]
+    fn refuse(&mut self, encoding: Encoding, failure: Failure) -> End {
+        self.shared.metrics.failure(failure.code);
+        let reason = failure.message.clone();
+        self.socket.put(encoding, &Message::Error(failure));
+        end(POLICY, reason)
+    }
+
     /// Takes the frames that were read, as many as are taken before what they gave goes out.
     fn hear(&mut self) -> Result<Heard, End> {
         for many in 0..AT_ONCE {
             match self.socket.next() {
-                Ok(Some(Frame::Message(encoding, bytes))) => match &mut decode::<Request>(encoding, bytes) {
-                    Ok(request) => {
-                        if let Some(done) = self.request(request, encoding) {
-                            self.answer(request.id, encoding, done);
-                        }
+                Ok(Some(Frame::Message(encoding, bytes))) => {
+                    let brief = if self.brief { Brief::read(encoding, bytes) } else { None };
+                    let done = brief.and_then(|brief| {
+                        let done = self.session.do_brief(&brief)?;
+                        self.shared.metrics.request(brief.number());
+                        Some((brief.id, done))
+                    });
+                    match done {
+                        Some((id, done)) => self.answer(id, encoding, done),
+                        None => match &mut decode::<Request>(encoding, bytes) {
+                            Ok(request) => {
+                                self.brief = Brief::is(&request.call);
+                                if let Some(done) = self.request(request, encoding) {
+                                    self.answer(request.id, encoding, done);
+                                }
+                            }
+                            Err(error) => return Err(self.refuse(encoding, no_message(&*error))),
+                        },
                     }
-                    Err(error) => {
-                        let failure = no_message(error);
-                        self.shared.metrics.failure(failure.code);
-                        let reason = failure.message.clone();
-                        self.socket.put(encoding, &Message::Error(failure));
-                        return Err(end(POLICY, reason));
-                    }
-                },
+                }
                 Ok(Some(Frame::Ping(_) | Frame::Pong)) => {}
                 Ok(Some(Frame::Close(code))) => {
                     self.socket.close(code, "");
@@ -468,7 +488,7 @@ impl Connection {
     /// Does a request. Gives what came of it, unless that comes later.
     #[inline]
     fn request(&mut self, request: &mut Request, encoding: Encoding) -> Option<Result<Reply>> {
-        self.shared.metrics.request(&request.call);
+        self.shared.metrics.request(request.call.number());
         let id = request.id;
         let doing = match &request.call {
             Call::Watch(watch) => match self.session.allow(request).and_then(|()| self.session.service(request)) {

@@ -284,6 +284,15 @@ impl Session {
         Ok(opened)
     }
 
+    /// A service, if that is open and all of these permissions are granted at it.
+    #[inline]
+    pub(super) fn allowed(&mut self, service: &str, needed: Permissions) -> Option<&mut Opened> {
+        let known = self.known(service).ok()?;
+        let found = known.permissions;
+        let opened = known.open.as_mut().filter(|_| found.bits() & needed.bits() == needed.bits())?;
+        (!opened.service.has_moved() && opened.service.usable().is_ok()).then_some(opened)
+    }
+
     /// Whether it may read an object, for who is watching it.
     pub fn may_read(&self, row: &ServiceRow, object: &str) -> bool {
         let permissions = || self.policy.permissions_at(self.identity.principal, row, object);

@@ -1,6 +1,7 @@
 //! What is asked of an object: the same whether it is a request of its own or one of a batch. It borrows from that.
 
-use commy_wire::{Call, Clear, Get, Insert, Length, Operation, Pop, Push, Remove, Set};
+use crate::access::{BOTH, READ, WRITE};
+use commy_wire::{Call, Clear, Get, Insert, Length, Operation, Permissions, Pop, Push, Remove, Set};
 use serde_json::Value as Json;
 
 /// An operation.
@@ -24,6 +25,18 @@ pub enum What<'a> {
     Clear,
     Push { value: &'a Json, front: bool },
     Pop { front: bool, wait_ms: Option<u64> },
+}
+
+impl What<'_> {
+    /// The permissions that it needs at the object, or above.
+    #[inline]
+    pub fn needs(&self) -> Permissions {
+        match self {
+            What::Get | What::Length => READ,
+            What::Set(_) | What::Insert(_) | What::Clear | What::Push { .. } => WRITE,
+            What::Remove | What::Pop { .. } => BOTH,
+        }
+    }
 }
 
 impl<'a> Asked<'a> {

@@ -14,7 +14,7 @@ mod rotation;
 mod scan;
 mod size;
 
-pub use asked::Asked;
+pub use asked::{Asked, What};
 use hub::Hub;
 pub use hub::Waker;
 pub use object::{HELD, Object};
