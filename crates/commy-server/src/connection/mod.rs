@@ -444,8 +444,8 @@ impl Connection {
             match self.socket.next() {
                 Ok(Some(Frame::Message(encoding, bytes))) => {
                     let brief = if self.brief { Brief::read(encoding, bytes) } else { None };
-                    let done = brief.and_then(|brief| {
-                        let done = self.session.do_brief(&brief)?;
+                    let done = brief.as_ref().and_then(|brief| {
+                        let done = self.session.do_brief(brief)?;
                         self.shared.metrics.request(brief.number());
                         Some((brief.id, done))
                     });

@@ -190,8 +190,9 @@ impl Dynamic {
     /// [`Error::BadPath`] if no value of the type has anything there; as [`load`](Dynamic::load).
     pub fn get<'p>(&self, path: impl Into<Path<'p>>) -> Result<Option<Value>> {
         let path = path.into();
-        if self.brief && path.is_step() {
-            let soon = |cx| View::new(cx, &self.described, self.value, self.limit.min(BRIEF)).at(&path).ok();
+        if let Some(step) = path.only_step().filter(|_| self.brief) {
+            let view = |cx| View::new(cx, &self.described, self.value, self.limit.min(BRIEF));
+            let soon = |cx| view(cx).entry(&path, step).ok();
             return self.lock.at_once(|_, cx| soon(cx), |_, cx| self.view(cx).at(&path));
         }
         self.at_one_moment(|view| view.at(&path))

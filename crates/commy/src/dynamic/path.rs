@@ -169,10 +169,13 @@ impl<'a> Path<'a> {
         Path(Written::Steps(self.made().into()))
     }
 
-    /// Whether it is known to be one step.
+    /// Its step, if it is known to be one.
     #[inline]
-    pub(super) fn is_step(&self) -> bool {
-        matches!(self.0, Written::Step(_))
+    pub(super) fn only_step(&self) -> Option<StepRef<'_>> {
+        match &self.0 {
+            Written::Step(step) => Some(StepRef::Text(step)),
+            _ => None,
+        }
     }
 
     /// Its steps.

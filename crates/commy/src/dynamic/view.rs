@@ -108,6 +108,14 @@ impl<'a> View<'a> {
         }
     }
 
+    /// A copy of the value of a key, if the whole value is a hash map.
+    #[inline]
+    pub(super) fn entry(&self, path: &Path<'_>, step: StepRef<'_>) -> Result<Option<Value>> {
+        let map = self.root()?;
+        let found = follow::find(map, &follow::key(path, map, step)?)?;
+        found.and_then(|(_, content)| content).map(|content| load(content, &mut self.work())).transpose()
+    }
+
     /// The elements of a range of indices.
     fn elements(&self, path: &Path<'_>, value: Untyped<'_>, range: (&str, &str), work: &mut Work) -> Result<Value> {
         let len = len(value)?.unwrap_or(0);
