@@ -258,6 +258,8 @@ enum Next {
     Read,
     /// It is gone.
     Gone,
+    /// It does not read what it is told.
+    Full,
     Happened(Happened),
 }
 
@@ -330,6 +332,7 @@ impl Connection {
         loop {
             match std::future::poll_fn(|cx| self.poll_next(cx)).await {
                 Next::Gone => return Ok(()),
+                Next::Full => patiently(&self.shared, &mut self.socket).await?,
                 Next::Read => {
                     self.spoke = true;
                     match self.hear()? {
@@ -358,13 +361,19 @@ impl Connection {
                 self.watches.recheck(&mut self.session);
                 self.tell().await?;
             }
-            self.flush().await?;
         }
     }
 
-    /// What comes next: something of the client's, or else what happened. There is an end to what is read at once, so that
-    /// who asks without end hears that its permissions were revoked, too.
+    /// What comes next, when the client was told what there is to tell: something of the client's, or else what happened.
+    /// There is an end to what is read at once, so that who asks without end hears that its permissions were revoked, too.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        if self.socket.pending() > 0 {
+            match self.socket.poll_flush(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Next::Gone),
+                Poll::Pending => return Poll::Ready(Next::Full),
+            }
+        }
         let read = if self.more { Poll::Ready(true) } else { self.socket.poll_read(cx) };
         match read {
             Poll::Ready(true) => Poll::Ready(Next::Read),

@@ -5,7 +5,7 @@ use commy_wire::{Broken, Encoding, Frame, Frames, Message, encode_behind, put_cl
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The largest buffer that is kept when there is nothing in it.
 const KEPT: usize = 64 << 10;
@@ -45,8 +45,15 @@ impl Socket {
 
     /// The same.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let read = std::pin::pin!(self.stream.read_buf(self.frames.room())).poll(cx);
-        read.map(|read| matches!(read, Ok(1..)))
+        let read = self.frames.room();
+        let room = read.spare_capacity_mut();
+        let (begin, mut room) = (room.as_ptr().cast(), ReadBuf::uninit(room));
+        let done = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room));
+        assert!(std::ptr::eq(room.filled().as_ptr(), begin), "a stream has put another buffer into the place of ours");
+        let new = room.filled().len();
+        // SAFETY: behind what was in it there was room for that, which now is filled.
+        unsafe { read.set_len(read.len() + new) };
+        Poll::Ready(done.is_ok() && new > 0)
     }
 
     /// The next frame of what was read. Pings have their answer, which is to be flushed.
