@@ -139,3 +139,74 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use commy_wire::{Request, encode};
+    use proptest::prelude::*;
+
+    const ENCODINGS: [Encoding; 2] = [Encoding::Json, Encoding::Cbor];
+
+    /// Each kind of request, as the documents show them.
+    fn requests() -> Vec<Request> {
+        let text = include_str!("../../../commy-wire/vectors/requests.json");
+        let vectors: Vec<Json> = serde_json::from_str(text).unwrap();
+        vectors.iter().map(|vector| serde_json::from_value(vector["json"].clone()).unwrap()).collect()
+    }
+
+    /// What the bytes are read as is what they are read as in general. Gives whether it is anything.
+    fn is_the_same(encoding: Encoding, bytes: &[u8]) -> bool {
+        let Some(brief) = Brief::read(encoding, bytes) else { return false };
+        let request: Request = decode(encoding, bytes).expect("what is a request in brief is one");
+        let (short, long) = (brief.asked(), Asked::of_call(&request.call).unwrap());
+        assert_eq!((brief.id, Some(&*brief.service)), (request.id, request.service.as_deref()));
+        assert_eq!((short.object, short.path, short.if_version), (long.object, long.path, long.if_version));
+        assert_eq!((brief.number(), short.what.needs()), (request.call.number(), long.what.needs()));
+        match (short.what, long.what) {
+            (What::Set(one), What::Set(other)) | (What::Insert(one), What::Insert(other)) => assert_eq!(one, other),
+            (one, other) => assert_eq!(std::mem::discriminant(&one), std::mem::discriminant(&other)),
+        }
+        true
+    }
+
+    #[test]
+    fn a_request_in_brief_is_the_same_as_in_general() {
+        let mut found = 0;
+        for request in requests() {
+            for encoding in ENCODINGS {
+                let expected = Brief::is(&request.call) && request.service.is_some();
+                assert_eq!(is_the_same(encoding, &encode(encoding, &request)), expected, "{request:?}");
+                found += usize::from(expected);
+            }
+        }
+        assert!(found >= 2 * 5, "each kind of these has a vector");
+        let escaped = br#"{"id":1,"service":"a\/b","call":{"get":{"object":"\u0061\"","path":"x\\y"}}}"#;
+        assert!(is_the_same(Encoding::Json, escaped), "what is written with escapes cannot be borrowed");
+        for refused in [
+            &br#"{"id":1,"service":"a/b","call":{"get":{"object":"x","value":1}}}"#[..],
+            br#"{"id":1,"service":"a/b","call":{"set":{"object":"x"}}}"#,
+            br#"{"id":1,"service":"a/b","call":{"get":{"object":"x"}},"more":1}"#,
+            br#"{"id":1,"service":null,"call":{"get":{"object":"x"}}}"#,
+        ] {
+            assert!(!is_the_same(Encoding::Json, refused));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn so_it_is_when_bytes_of_it_were_changed(
+            request in prop::sample::select(requests()),
+            cbor in any::<bool>(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            let encoding = ENCODINGS[usize::from(cbor)];
+            let mut bytes = encode(encoding, &request);
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            is_the_same(encoding, &bytes);
+        }
+    }
+}

@@ -57,7 +57,8 @@ impl AsyncRead for Direct {
                 // SAFETY: nothing is written there but what was read, by the system.
                 let room = unsafe { buf.unfilled_mut() };
                 let most = room.len();
-                read = recv(stream, room, RecvFlags::empty())?.1;
+                let ((filled, _), _) = recv(stream, room, RecvFlags::empty())?;
+                read = filled.len();
                 // It is told anew of what comes after this.
                 if (1..most).contains(&read) { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
             });
