@@ -32,6 +32,8 @@ pub(crate) fn remove(segment: &Segment, name: &str) -> Result<()> {
             // It has another name now, or was another one already when it was locked.
             continue;
         }
+        // Whatever becomes of this: once something is freed nobody may go by what was remembered of the object.
+        locked.count_change();
         super::change(names, |names| {
             names.remove(name)?;
             let plan = found_description(segment.map(), control).and_then(|bytes| Description::from_bytes(&bytes));

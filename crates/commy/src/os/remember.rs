@@ -1,13 +1,59 @@
-//! What a thread remembers for itself until it forks: a number, and a place that goes with it.
+//! What a thread remembers for itself until it forks: a number, and a place that goes with it; and what it has found out
+//! about the objects that it uses.
 //!
 //! The handler that runs in forked children ([`super::fork`]) has the thread forget it: that thread is the child's only
 //! one, so whoever finds something remembered need not ask whether it is in a child.
 
 use std::cell::Cell;
 use std::ptr;
+use std::sync::atomic::AtomicU64;
 
 thread_local! {
     static REMEMBERED: Cell<(u64, *const ())> = const { Cell::new((0, ptr::null())) };
+    static KNOWN: [Known; KNOWN_AT_ONCE] = const { [const { Known::nothing() }; KNOWN_AT_ONCE] };
+    /// The one of these that was used last.
+    static LATEST: Cell<*const Known> = const { Cell::new(&raw const NOTHING.0) };
+    static SILENT: AtomicU64 = const { AtomicU64::new(0) };
+}
+
+/// Of how many objects a thread remembers something.
+const KNOWN_AT_ONCE: usize = 8;
+
+/// What a thread remembers of an object: what it has checked in it, as it was at some version.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Known {
+    /// The number that the object's handle has; 0 if nothing is remembered.
+    pub(crate) number: Cell<u64>,
+    pub(crate) version: Cell<u64>,
+    /// The word by which the thread says that it reads without a lock.
+    pub(crate) reading: Cell<*const AtomicU64>,
+    /// The object's control block.
+    pub(crate) control: Cell<*const ()>,
+    /// A place in the segment, and what else there is to know.
+    pub(crate) place: Cell<*mut u8>,
+    pub(crate) words: [Cell<u64>; 3],
+}
+
+/// Of nothing, and stays so.
+struct Nothing(Known);
+
+// SAFETY: nobody stores anything there.
+unsafe impl Sync for Nothing {}
+
+static NOTHING: Nothing = Nothing(Known::nothing());
+
+impl Known {
+    const fn nothing() -> Known {
+        Known {
+            number: Cell::new(0),
+            version: Cell::new(0),
+            reading: Cell::new(ptr::null()),
+            control: Cell::new(ptr::null()),
+            place: Cell::new(ptr::null_mut()),
+            words: [const { Cell::new(0) }; 3],
+        }
+    }
 }
 
 /// Has the thread remember something until it remembers something else, forgets it, or finds itself in a forked child.
@@ -18,10 +64,32 @@ pub(crate) fn remember(number: u64, place: *const ()) {
 /// Has the thread remember nothing. Safe in a signal handler.
 pub(crate) fn forget() {
     remember(0, ptr::null());
+    KNOWN.with(|all| all.iter().for_each(|known| known.number.set(0)));
 }
 
 /// What the thread remembers; 0 and null if that is nothing. Two loads.
 #[inline(always)]
 pub(crate) fn remembered() -> (u64, *const ()) {
     REMEMBERED.get()
+}
+
+/// What the thread remembers of the object that it asked for last. One load.
+#[inline(always)]
+pub(crate) fn known_latest<R>(then: impl FnOnce(&Known) -> R) -> R {
+    // SAFETY: the thread's own, which nothing destroys before the thread has ended; or what is nobody's.
+    then(unsafe { &*LATEST.get() })
+}
+
+/// Where the thread remembers something of the object whose handle has this number, or of another one so far.
+pub(crate) fn known<R>(number: u64, then: impl FnOnce(&Known) -> R) -> R {
+    KNOWN.with(|all| {
+        let known = &all[number as usize % KNOWN_AT_ONCE];
+        LATEST.set(known);
+        then(known)
+    })
+}
+
+/// A word of the thread's own, by which it tells nobody anything.
+pub(crate) fn silent() -> *const AtomicU64 {
+    SILENT.with(ptr::from_ref)
 }

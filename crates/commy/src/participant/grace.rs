@@ -18,10 +18,10 @@
 //! Generic over the word and its fences, so that loom can run this very code.
 
 use super::Attachment;
-use crate::layout::{Point, ThreadSlot, Word, at};
+use crate::layout::{Point, ThreadSlot, at};
 use crate::os;
 use crate::sync::Word64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The byte that every attachment which cannot write has locked, shared, from before its first look at the file to
@@ -67,7 +67,7 @@ pub(crate) struct Unlocked<'a> {
 
 /// The same of who did not before.
 pub(crate) struct Outermost<'a> {
-    reading: &'a Word,
+    reading: &'a AtomicU64,
     end: u64,
 }
 
@@ -83,15 +83,21 @@ impl<'a> Outermost<'a> {
     /// Begins to read without a lock, if the thread does not so far. To be called by the one that has the slot.
     #[inline(always)]
     pub(crate) fn begin(slot: &'a ThreadSlot) -> Option<Outermost<'a>> {
-        let end = enter(slot.reading.atomic(), os::light_fence)?;
-        Some(Outermost { reading: &slot.reading, end })
+        Outermost::say(slot.reading.atomic())
+    }
+
+    /// The same for who has the word at hand.
+    #[inline(always)]
+    pub(crate) fn say(reading: &'a AtomicU64) -> Option<Outermost<'a>> {
+        let end = enter(reading, os::light_fence)?;
+        Some(Outermost { reading, end })
     }
 }
 
 impl Drop for Outermost<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        leave(self.reading.atomic(), self.end);
+        leave(self.reading, self.end);
     }
 }
 

@@ -5,8 +5,8 @@
 //! side and the heavy one of the other are together what a full fence on each side is, which is what they are here.
 
 use super::{grace, pause};
-use crate::sync::Word64;
 use crate::sync::loom_tests::{Cell64, explore, rest};
+use crate::sync::{Word64, version};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::fence;
 use loom::thread;
@@ -98,6 +98,56 @@ fn without_waiting_storage_could_be_given_back_beneath_who_reads() {
         shelf.page.with_mut(|page| unsafe { *page = 0 });
         reader.join().expect("a reader");
     });
+}
+
+/// A page with an object's lock and version, of which a reader remembers that the page was there at the first version.
+struct Remembered {
+    shelf: Rc<Shelf>,
+    lock: Cell64,
+    version: Cell64,
+}
+
+impl Remembered {
+    /// A reader that goes by what it remembers if `is_good` says so, beside a writer that gives the page up and counts that,
+    /// or dies before it does.
+    fn beside_a_writer(dies: bool, is_good: impl Fn(&Remembered) -> bool + 'static) {
+        let it = Remembered { shelf: Shelf::new(), lock: Cell64::new(0), version: Cell64::new(0) };
+        let it = Rc::new(it);
+        let reader = it.clone();
+        let reader = thread::spawn(move || {
+            for _ in 0..2 {
+                let first = grace::enter(&reader.shelf.reading[0], full_fence);
+                if is_good(&reader) {
+                    // SAFETY: loom watches that nobody writes to it meanwhile.
+                    reader.shelf.page.with(|page| assert_eq!(unsafe { *page }, 7, "read what was given back"));
+                }
+                grace::leave(&reader.shelf.reading[0], first.expect("it did not read before"));
+            }
+        });
+        it.lock.store(1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        if !dies {
+            version::count_change(&it.version);
+            it.lock.publish(0);
+        }
+        it.shelf.give_back();
+        reader.join().expect("a reader");
+    }
+}
+
+#[test]
+fn no_storage_is_given_back_beneath_who_goes_by_what_it_remembers() {
+    for dies in [false, true] {
+        explore(3, move || {
+            Remembered::beside_a_writer(dies, |it| version::settled(&it.lock, &it.version) == Some(0));
+        });
+    }
+}
+
+#[test]
+#[should_panic = "Causality violation"]
+fn by_the_version_alone_one_could_read_what_the_dead_gave_up() {
+    explore(3, || Remembered::beside_a_writer(true, |it| it.version.load(Ordering::Acquire) == 0));
 }
 
 /// A file that each writer has a page of, and the words by which they pause.

@@ -46,6 +46,12 @@ impl KeyHasher {
         KeyHasher(seed ^ FIRST)
     }
 
+    /// A hasher that has taken in what gave this hash.
+    #[inline(always)]
+    pub(crate) fn after(hash: u64) -> KeyHasher {
+        KeyHasher(hash)
+    }
+
     /// Takes in a word.
     #[inline(always)]
     pub fn word(&mut self, word: u64) {

@@ -183,10 +183,15 @@ impl<'a, T: Share> WriteGuard<'a, T> {
         self.close(true)
     }
 
+    /// Counts a change that another transaction makes under this lock.
+    pub(crate) fn count_change(&self) {
+        version::count_change(self.shared.control().version.atomic());
+    }
+
     /// Unlocks an object that another transaction has changed under this lock, and tells who waits for a change.
     pub(crate) fn close_changed(self) -> Result<()> {
         let shared = self.shared;
-        version::count_change(shared.control().version.atomic());
+        self.count_change();
         let closed = self.commit();
         shared.wake_sleepers();
         closed

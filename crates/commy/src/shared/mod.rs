@@ -4,6 +4,7 @@ mod atomics;
 mod changes;
 mod guard;
 mod joined;
+mod known;
 mod lent;
 mod onlooker;
 mod ops;
@@ -27,6 +28,7 @@ use crate::tx::{Cx, Habits, Log, Worker};
 use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A value of type `T` in a segment, with its lock: like an `RwLock<T>`, but for processes.
@@ -53,6 +55,8 @@ pub struct Shared<T: Object> {
     /// That of the object, by which is seen whether it was removed.
     generation: u64,
     value: u64,
+    /// That of this handle and its clones, under which threads remember what they know of the object.
+    number: u64,
     name: Arc<str>,
     marker: PhantomData<fn() -> T>,
 }
@@ -64,6 +68,7 @@ impl<T: Object> Clone for Shared<T> {
             object: self.object,
             generation: self.generation,
             value: self.value,
+            number: self.number,
             name: self.name.clone(),
             marker: PhantomData,
         }
@@ -85,7 +90,9 @@ impl<T: Object> Shared<T> {
         if segment.map().at(value, len, align).is_none() {
             return Err(Error::corrupt(value, "an object outside the file"));
         }
-        Ok(Shared { segment: segment.clone(), object, generation, value, name: name.into(), marker: PhantomData })
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        let (segment, number) = (segment.clone(), NUMBERS.fetch_add(1, Ordering::Relaxed));
+        Ok(Shared { segment, object, generation, value, number, name: name.into(), marker: PhantomData })
     }
 
     /// An object that is never removed, and whose value is in its control block. Its lock word is at this offset, and
@@ -334,6 +341,7 @@ impl<T: Share> Shared<T> {
             object: self.object,
             generation: self.generation,
             value: self.value,
+            number: self.number,
             name: self.name.clone(),
             marker: PhantomData,
         }

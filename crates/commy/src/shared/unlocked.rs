@@ -74,7 +74,7 @@ impl<T: Share> Shared<T> {
 
     /// One attempt of who sees to it that nothing is taken away meanwhile.
     #[inline(always)]
-    fn glimpse<R>(&self, control: &Control, look: impl FnOnce(u64) -> Option<R>) -> Option<R> {
+    pub(super) fn glimpse<R>(&self, control: &Control, look: impl FnOnce(u64) -> Option<R>) -> Option<R> {
         // For who looks for races: what reads beside writers, and finds out afterwards, is one.
         if cfg!(commy_locked_reads) {
             return None;

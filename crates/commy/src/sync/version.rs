@@ -24,7 +24,7 @@
 //!
 //! Generic over the words, so that loom can run this very code.
 
-use super::lock::{OWNER, Word64};
+use super::lock::Word64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One change.
@@ -104,18 +104,31 @@ pub(crate) fn look<W: Word64>(version: &W) -> u64 {
     version.load(Ordering::Acquire) & !INSIDE
 }
 
+/// The same for who remembers what there was at some version, and goes by that: the version, unless somebody is inside
+/// who stands in the lock. It is odd if one is by favour.
+#[inline(always)]
+pub(crate) fn settled<W: Word64>(lock: &W, version: &W) -> Option<u64> {
+    is_free(lock).then(|| version.load(Ordering::Acquire))
+}
+
+/// After it.
+#[inline(always)]
+pub(crate) fn settled_still<W: Word64>(lock: &W, version: &W) -> Option<u64> {
+    acquire_fence();
+    settled(lock, version)
+}
+
 /// After it: whether what was read since [`look`] is of one moment.
 #[inline(always)]
 pub(crate) fn is_still<W: Word64>(lock: &W, version: &W, seen: u64) -> bool {
-    acquire_fence();
-    owner(lock) | (version.load(Ordering::Relaxed) ^ seen) == 0
+    settled_still(lock, version) == Some(seen)
 }
 
-/// 0 if the lock has no owner.
+/// Whether the lock has no owner.
 #[inline(always)]
-fn owner<W: Word64>(lock: &W) -> u64 {
-    // Shorter than `&`, whose mask would have to be loaded.
-    lock.load(Ordering::Acquire) << OWNER.leading_zeros()
+fn is_free<W: Word64>(lock: &W) -> bool {
+    // Its lowest 16 bits are the owner's slot plus one. Shorter than with `OWNER`, a mask that would have to be loaded.
+    lock.load(Ordering::Acquire) as u16 == 0
 }
 
 /// The same for who began with a lock word that names an owner, who can do no more: whether nothing has changed.

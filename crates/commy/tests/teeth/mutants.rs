@@ -275,7 +275,7 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         ("sync", "sync/version.rs"),
         "no barrier between reading and the second look",
-        ("acquire_fence(); owner(lock) |", "if !MUTANT { acquire_fence(); } owner(lock) |"),
+        ("acquire_fence(); settled(lock, version)", "if !MUTANT { acquire_fence(); } settled(lock, version)"),
         (Loom, "without_the_lock_no_half_a_change_is_read"),
     ),
     of(

@@ -8,6 +8,7 @@ use super::table::Seek;
 use crate::containers::entry::{self, Entry, Keyed};
 use crate::containers::load::go_on;
 use crate::error::Result;
+use crate::os::Known;
 use crate::schema::{Key, Lookup, Plain, Share};
 use crate::tx::{Cx, Log, Operation};
 use std::collections::HashMap;
@@ -98,6 +99,11 @@ impl<K: Key, V: Share> HashMapView<K, V> {
         let slot = raw.find_wanted(key)?;
         // SAFETY: a full slot holds a stored key and value, which do not change while the view is borrowed.
         Some(unsafe { (K::view(&raw const (*slot).key, raw.cx), V::view(&raw const (*slot).value, raw.cx)) })
+    }
+
+    /// Has the thread remember where everything is, also without the lock.
+    pub(crate) fn learn(&self, known: &Known) -> Option<()> {
+        self.raw().learn(known)
     }
 
     /// Where the value of a key is stored, also without the lock.

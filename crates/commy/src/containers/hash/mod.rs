@@ -34,6 +34,7 @@ mod migrate;
 mod raw;
 mod scan;
 mod set;
+mod sight;
 mod slots;
 mod stroke;
 mod table;
@@ -46,6 +47,7 @@ pub use head::Head;
 pub use iter::{Elements, Iter, IterMut, Keys, Values, ValuesMut};
 pub use map::HashMapView;
 pub use set::HashSetView;
+pub(crate) use sight::Sight;
 pub(crate) use stroke::Kept;
 pub(crate) use untyped::{Facts, Places, find, scan};
 

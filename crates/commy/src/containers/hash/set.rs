@@ -6,6 +6,7 @@ use super::raw::{Place, Raw};
 use super::stroke::Kept;
 use super::table::Seek;
 use crate::error::Result;
+use crate::os::Known;
 use crate::schema::{Key, Lookup};
 use crate::tx::{Cx, Log};
 use std::collections::HashSet;
@@ -58,6 +59,11 @@ impl<T: Key> HashSetView<T> {
             Ok(_) => Ok(()),
             Err(entry) => Err(entry.map(|(element, ())| element)),
         }
+    }
+
+    /// Has the thread remember where everything is, also without the lock.
+    pub(crate) fn learn(&self, known: &Known) -> Option<()> {
+        self.raw().learn(known)
     }
 
     /// Takes an element out, as an operation of its own.

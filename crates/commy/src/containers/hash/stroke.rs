@@ -31,7 +31,7 @@ pub(crate) type Inserted<K, V> = std::result::Result<Option<V>, Result<(K, V)>>;
 impl<K: Key, V: Share> Raw<'_, K, V> {
     /// The table, if it is the only one.
     #[inline(always)]
-    fn settled(&self) -> Option<Table<Slot<K, V>>> {
+    pub(super) fn settled(&self) -> Option<Table<Slot<K, V>>> {
         if self.head.moving.get() == 0 { self.head.table(self.cx) } else { None }
     }
 

@@ -98,6 +98,11 @@ pub(super) fn home(hash: u64, slots: usize) -> usize {
     hash as usize & slots.wrapping_sub(1) & !(WIDTH - 1)
 }
 
+/// The bits of a hash that say where its home is.
+pub(super) fn mask(slots: usize) -> usize {
+    home(u64::MAX, slots)
+}
+
 /// The part of a hash that the control byte has.
 #[inline(always)]
 pub(super) fn tag(hash: u64) -> u8 {
@@ -195,6 +200,21 @@ impl<T> Table<T> {
         Some(Table { control, slots: slots as usize, marker: PhantomData })
     }
 
+    /// Where its control bytes are, and how many slots it has.
+    pub(super) fn parts(self) -> (NonNull<u8>, usize) {
+        (self.control, self.slots)
+    }
+
+    /// The table again.
+    ///
+    /// # Safety
+    /// These are the [`parts`](Table::parts) of a table of the same type, and what they lead to is mapped still.
+    #[inline(always)]
+    pub(super) unsafe fn from_parts(control: *mut u8, slots: usize) -> Table<T> {
+        // SAFETY: the caller's promise.
+        Table { control: unsafe { NonNull::new_unchecked(control) }, slots, marker: PhantomData }
+    }
+
     #[inline(always)]
     pub(super) fn slots(self) -> usize {
         self.slots
@@ -219,7 +239,13 @@ impl<T> Table<T> {
     /// waited for, and without knowing yet which of the slots it will be. Worth it if a slot will be looked at.
     #[inline(always)]
     pub(super) fn prefetch(self, hash: u64) {
-        Self::prefetch_slots(self.end_of_group(home(hash, self.slots)).cast());
+        self.prefetch_group(home(hash, self.slots));
+    }
+
+    /// The same for who knows where the group begins.
+    #[inline(always)]
+    pub(super) fn prefetch_group(self, position: usize) {
+        Self::prefetch_slots(self.end_of_group(position).cast());
     }
 
     /// The same with the control bytes of that group, of a table that is not known to be one.
@@ -268,6 +294,20 @@ impl<T> Table<T> {
     fn groups_from(self, position: usize) -> impl Iterator<Item = usize> {
         let count = self.slots.div_ceil(WIDTH);
         std::iter::successors(Some(position), move |at| Some(self.after(*at))).take(count)
+    }
+
+    /// The slots of a group with this tag, with their indices.
+    #[inline(always)]
+    pub(super) fn tagged(self, position: usize, group: Group, tag: u8) -> impl Iterator<Item = (usize, *mut T)> {
+        let end = self.end_of_group(position);
+        // SAFETY: one of the 16 slots of the group, or where that would be, which is in the file: see `SMALL`.
+        group.tagged(tag).map(move |slot| (position + slot, unsafe { end.sub(slot + 1) }))
+    }
+
+    /// Whether there is a slot of that index, which is one of a group.
+    #[inline(always)]
+    pub(super) fn has(self, index: usize) -> bool {
+        Self::SMALL || index < self.slots
     }
 
     /// The slot with this tag in a group that `equal` recognises.

@@ -1,7 +1,7 @@
 //! One-operation forms of maps.
 
 use super::is_small;
-use crate::containers::Kept;
+use crate::containers::{Kept, Sight};
 use crate::error::Result;
 use crate::layout::is_whole;
 use crate::schema::{Key, Lookup, Share};
@@ -37,7 +37,49 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
+        match self.recall(key) {
+            Some(found) => Ok(found),
+            None => self.get_anew(key),
+        }
+    }
+
+    /// The same for a thread that does not remember where it has to look.
+    #[cold]
+    #[inline(never)]
+    fn get_anew<Q: ?Sized>(&self, key: &Q) -> Result<Option<V>>
+    where
+        K: Lookup<Q>,
+    {
+        if V::SOON
+            && self.learn(|view, known| view.learn(known))
+            && let Some(found) = self.recall(key)
+        {
+            return Ok(found);
+        }
         self.copy_of(move |view| view.place_of_value(key), move |view| view.place_of_value(key))
+    }
+
+    /// A copy of the value of a key by what the thread remembers of the map.
+    #[inline(always)]
+    fn recall<Q: ?Sized>(&self, key: &Q) -> Option<Option<V>>
+    where
+        K: Lookup<Q>,
+    {
+        if !V::SOON {
+            return None;
+        }
+        // SAFETY: what threads remember of a map is what `learn` has stored.
+        self.by_heart(|known| unsafe { Sight::<K, V, _>::of(known, || self.reader()) }.load_soon(key))
+    }
+
+    /// Whether there is an entry of that key by what the thread remembers of the map.
+    #[inline(always)]
+    fn recall_key<Q: ?Sized>(&self, key: &Q) -> Option<bool>
+    where
+        K: Lookup<Q>,
+    {
+        // SAFETY: as in `recall`.
+        self.by_heart(|known| Some(unsafe { Sight::<K, V, _>::of(known, || self.reader()) }.has(key)))
     }
 
     /// A page of a walk through all entries: copies of some of them, at least `many` unless the end comes before, and
@@ -76,6 +118,24 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
+        match self.recall_key(key) {
+            Some(found) => Ok(found),
+            None => self.contains_key_anew(key),
+        }
+    }
+
+    /// The same for a thread that does not remember where it has to look.
+    #[cold]
+    #[inline(never)]
+    fn contains_key_anew<Q: ?Sized>(&self, key: &Q) -> Result<bool>
+    where
+        K: Lookup<Q>,
+    {
+        if self.learn(|view, known| view.learn(known))
+            && let Some(found) = self.recall_key(key)
+        {
+            return Ok(found);
+        }
         self.peek(move |view| view.has_key_unlocked(key))
     }
 

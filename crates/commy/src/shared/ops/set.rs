@@ -1,7 +1,7 @@
 //! One-operation forms of sets.
 
 use super::is_small;
-use crate::containers::Kept;
+use crate::containers::{Kept, Sight};
 use crate::error::Result;
 use crate::schema::{Key, Lookup};
 use crate::shared::Shared;
@@ -45,6 +45,34 @@ impl<T: Key + Lookup<T> + Eq + Hash> Shared<HashSet<T>> {
     where
         T: Lookup<Q>,
     {
+        match self.recall(element) {
+            Some(found) => Ok(found),
+            None => self.contains_anew(element),
+        }
+    }
+
+    /// The same by what the thread remembers of the set.
+    #[inline(always)]
+    fn recall<Q: ?Sized>(&self, element: &Q) -> Option<bool>
+    where
+        T: Lookup<Q>,
+    {
+        // SAFETY: what threads remember of a set is what `learn` has stored.
+        self.by_heart(|known| Some(unsafe { Sight::<T, (), _>::of(known, || self.reader()) }.has(element)))
+    }
+
+    /// The same for a thread that does not remember where it has to look.
+    #[cold]
+    #[inline(never)]
+    fn contains_anew<Q: ?Sized>(&self, element: &Q) -> Result<bool>
+    where
+        T: Lookup<Q>,
+    {
+        if self.learn(|view, known| view.learn(known))
+            && let Some(found) = self.recall(element)
+        {
+            return Ok(found);
+        }
         self.peek(move |view| view.contains_unlocked(element))
     }
 
