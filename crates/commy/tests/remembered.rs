@@ -1,7 +1,9 @@
 //! Looking again and again into the same maps and sets, by which a thread remembers where their tables are, while all that
 //! can happen to them happens.
 
-use commy::{Error, Segment, Shared};
+use commy::support::{Cx, KeyHasher};
+use commy::{Error, Lookup, Segment, Shared};
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 type Numbers = Shared<HashMap<u64, u64>>;
@@ -140,4 +142,94 @@ fn under_a_guard_of_its_own_a_thread_gets_an_error_whatever_it_remembers() {
     assert!(matches!(map.get(&1), Err(Error::Deadlock { .. })));
     drop(guard);
     assert_eq!(look(&map, 1), Some(2));
+}
+
+#[test]
+fn what_a_favoured_thread_changes_by_what_it_remembers_is_what_std_has() {
+    let (_dir, segment) = segment();
+    let other = Segment::open(segment.path()).unwrap();
+    let mine: Numbers = segment.open_or_create("map").unwrap();
+    let theirs: Numbers = other.open("map").unwrap();
+    let (mut model, mut draw) = (HashMap::new(), 7u64);
+    for step in 0..60_000u64 {
+        draw = draw.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        // At first it grows all the time; then there is room.
+        let key = (draw >> 40) % if step < 20_000 { 4000 } else { 3000 };
+        // Now and then somebody else comes, whom the favour is taken away for.
+        let map = if step % 5000 == 4999 { &theirs } else { &mine };
+        match draw >> 33 & 3 {
+            0 => assert_eq!(map.get(&key).unwrap(), model.get(&key).copied()),
+            1 => assert_eq!(map.remove(&key).unwrap(), model.remove(&key)),
+            _ => assert_eq!(map.insert(key, step).unwrap(), model.insert(key, step)),
+        }
+    }
+    assert_eq!((mine.load().unwrap(), mine.len().unwrap()), (model.clone(), model.len()));
+    assert_eq!(segment.check().unwrap(), []);
+}
+
+#[test]
+fn what_is_remembered_keeps_no_change_out_of_the_ring() {
+    let (_dir, segment) = segment();
+    let map: Numbers = segment.object("map").changes(10_000).open_or_create().unwrap();
+    let mut changes = map.changes().unwrap();
+    for n in 0..2000 {
+        look(&map, n / 2);
+        map.insert(n / 2, n).unwrap();
+    }
+    (0..1000).for_each(|n| assert!(map.remove(&n).unwrap().is_some()));
+    assert_eq!(std::iter::from_fn(|| changes.next(std::time::Duration::ZERO).unwrap()).count(), 3000);
+}
+
+#[test]
+fn who_sleeps_until_a_map_changes_is_woken_by_who_goes_by_what_it_remembers() {
+    let (_dir, segment) = segment();
+    let map: Numbers = segment.open_or_create("map").unwrap();
+    (0..2000).for_each(|n| assert_eq!(map.insert(n % 10, n).unwrap().is_some(), n >= 10));
+    let seen = map.version();
+    std::thread::scope(|scope| {
+        let sleeper = scope.spawn(|| map.wait(seen, std::time::Duration::from_secs(20)).unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        map.insert(3, 3).unwrap();
+        assert_ne!(sleeper.join().unwrap(), seen);
+    });
+}
+
+/// A number that does something else whenever it is looked at.
+struct Meddling<'a>(u64, &'a dyn Fn());
+
+impl Lookup<Meddling<'_>> for u64 {
+    fn hash_of(query: &Meddling<'_>, hasher: &mut KeyHasher) {
+        query.1();
+        hasher.word(query.0);
+    }
+
+    unsafe fn compare_with(stored: *const u64, _: Cx, query: &Meddling<'_>) -> Ordering {
+        query.1();
+        // SAFETY: the caller's promise.
+        unsafe { *stored }.cmp(&query.0)
+    }
+}
+
+#[test]
+fn a_key_may_look_into_other_maps_while_it_is_looked_for() {
+    let (_dir, segment) = segment();
+    let map: Numbers = segment.open_or_create("map").unwrap();
+    (0..2000).for_each(|n| assert_eq!(map.insert(n % 100, n % 100).unwrap().is_some(), n >= 100));
+    let others: Vec<Shared<HashMap<u64, [u64; 30]>>> =
+        (0..20).map(|n| segment.open_or_create(&format!("other {n}")).unwrap()).collect();
+    others.iter().for_each(|other| assert_eq!(other.insert(1, [1; 30]).unwrap(), None));
+    let meddle = || {
+        others.iter().for_each(|other| assert_eq!(other.get(&1).unwrap(), Some([1; 30])));
+        assert_eq!(map.get(&3).unwrap(), Some(3));
+    };
+    for n in 0..200 {
+        assert_eq!(map.get(&Meddling(n, &meddle)).unwrap(), (n < 100).then_some(n));
+        assert_eq!(look(&map, n), (n < 100).then_some(n));
+    }
+    // Under the lock they may not look into the same one.
+    let meddle = || others.iter().for_each(|other| assert_eq!(other.get(&1).unwrap(), Some([1; 30])));
+    for n in 0..100 {
+        assert_eq!(map.remove(&Meddling(n, &meddle)).unwrap(), Some(n));
+        assert_eq!(map.insert(n, n).unwrap(), None);
+    }
 }

@@ -34,7 +34,7 @@ pub use btree::{BTreeMapView, BTreeSetView};
 pub use deque::{DequeHeader, DequeView};
 pub use entry::{Entry, Keyed, OccupiedEntry, VacantEntry};
 pub use hash::{HashMapView, HashSetView};
-pub(crate) use hash::{Kept, Sight};
+pub(crate) use hash::{Inserted, Kept, Sight};
 pub use option::OptionView;
 pub use string::Text;
 pub use vec::{Elements, ElementsMut, VecHeader, VecView};

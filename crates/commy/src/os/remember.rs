@@ -25,9 +25,13 @@ const KNOWN_AT_ONCE: usize = 8;
 pub(crate) struct Known {
     /// The number that the object's handle has; 0 if nothing is remembered.
     pub(crate) number: Cell<u64>,
+    /// Whether somebody goes by it at the moment, further up the stack.
+    in_use: Cell<bool>,
     pub(crate) version: Cell<u64>,
     /// The word by which the thread says that it reads without a lock.
     pub(crate) reading: Cell<*const AtomicU64>,
+    /// Who the thread is to the segment, if it may change anything.
+    pub(crate) worker: Cell<*const ()>,
     /// The object's control block.
     pub(crate) control: Cell<*const ()>,
     /// A place in the segment, and what else there is to know.
@@ -47,12 +51,40 @@ impl Known {
     const fn nothing() -> Known {
         Known {
             number: Cell::new(0),
+            in_use: Cell::new(false),
             version: Cell::new(0),
             reading: Cell::new(ptr::null()),
+            worker: Cell::new(ptr::null()),
             control: Cell::new(ptr::null()),
             place: Cell::new(ptr::null_mut()),
             words: [const { Cell::new(0) }; 3],
         }
+    }
+}
+
+impl Known {
+    /// Whether it is of the object whose handle has this number, and nobody goes by it so far.
+    #[inline(always)]
+    pub(crate) fn is_of(&self, number: u64) -> bool {
+        self.number.get() == number && !self.in_use.get()
+    }
+
+    /// Keeps it as it is, until what this gives is dropped: whoever goes by it may call what is not ours, such as the hash of
+    /// a key, and that may look at other objects.
+    #[inline(always)]
+    pub(crate) fn keep(&self) -> Kept<'_> {
+        self.in_use.set(true);
+        Kept(&self.in_use)
+    }
+}
+
+/// See [`Known::keep`].
+pub(crate) struct Kept<'a>(&'a Cell<bool>);
+
+impl Drop for Kept<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.set(false);
     }
 }
 
@@ -80,12 +112,16 @@ pub(crate) fn known_latest<R>(then: impl FnOnce(&Known) -> R) -> R {
     then(unsafe { &*LATEST.get() })
 }
 
-/// Where the thread remembers something of the object whose handle has this number, or of another one so far.
-pub(crate) fn known<R>(number: u64, then: impl FnOnce(&Known) -> R) -> R {
+/// Where the thread remembers something of the object whose handle has this number, or of another one so far; `None`
+/// while somebody goes by that.
+pub(crate) fn known<R>(number: u64, then: impl FnOnce(&Known) -> R) -> Option<R> {
     KNOWN.with(|all| {
         let known = &all[number as usize % KNOWN_AT_ONCE];
+        if known.in_use.get() {
+            return None;
+        }
         LATEST.set(known);
-        then(known)
+        Some(then(known))
     })
 }
 

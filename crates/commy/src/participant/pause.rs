@@ -104,6 +104,16 @@ impl Actor<'_> {
         }
     }
 
+    /// The same for who does not wait: gives whether it may.
+    #[inline(always)]
+    pub(crate) fn set_busy_soon(&self) -> bool {
+        let may = self.announce() == 0;
+        if !may {
+            self.set_idle();
+        }
+        may
+    }
+
     #[inline(always)]
     fn announce(&self) -> u64 {
         announce(self.slot.busy.atomic(), self.at.map.header().pause.atomic(), os::light_fence)

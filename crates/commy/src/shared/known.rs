@@ -5,21 +5,26 @@
 //! looks at the version, and who gives storage back waits for those who said so earlier (`participant::grace`). Who begins
 //! later does not find that version any more, or finds somebody inside: whoever changes something counts it before it
 //! unlocks, and one who died stays in the lock, or leaves the version odd, until that is counted in its name.
+//!
+//! A thread that is favoured (`sync::favour`) changes something by it, too, and then remembers the version that it has made.
 
 use super::Shared;
+use super::ops::Outcome;
 use crate::directory::Control;
 use crate::os::{Known, known, known_latest, silent};
 use crate::participant::Outermost;
 use crate::schema::Guarded;
 use crate::sync::version;
-use std::sync::atomic::AtomicU64;
+use crate::tx::{Log, Worker};
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 impl<T: Guarded> Shared<T> {
     /// What `look` gives by what the thread remembers of the object; nothing if that is not good any more.
     #[inline(always)]
     pub(super) fn by_heart<R>(&self, look: impl FnOnce(&Known) -> Option<R>) -> Option<R> {
         known_latest(|known| {
-            if known.number.get() != self.number || cfg!(commy_locked_reads) {
+            if !known.is_of(self.number) || cfg!(commy_locked_reads) {
                 return None;
             }
             // SAFETY: remembered of this handle or a clone of it, by this thread: the word of its slot, which it has until
@@ -28,7 +33,7 @@ impl<T: Guarded> Shared<T> {
             // SAFETY: the object's control block, as in `control`.
             let control = unsafe { &*known.control.get().cast::<Control>() };
             let (lock, version) = (&control.lock, control.version.atomic());
-            let _unlocked = Outermost::say(reading)?;
+            let (_unlocked, _kept) = (Outermost::say(reading)?, known.keep());
             if version::settled(lock, version)? != known.version.get() {
                 return None;
             }
@@ -37,13 +42,75 @@ impl<T: Guarded> Shared<T> {
         })
     }
 
+    /// Does one thing to the value at a stroke, as [`briefly`](Shared::briefly) says, by what the thread remembers of the
+    /// object, to which it stays true. What `prepare` gives is made before the lock is taken. If nothing is done, gives back what
+    /// `operation` does, or what `not` makes of the input if that was not called.
+    #[inline(always)]
+    pub(super) fn change_by_heart<I, P, R, N>(
+        &self,
+        input: I,
+        prepare: impl FnOnce(&Known, &I) -> P,
+        operation: impl FnOnce(&Known, P, &Log, I) -> Outcome<R, N>,
+        not: impl FnOnce(I) -> N,
+    ) -> Outcome<R, N> {
+        known_latest(|known| {
+            // SAFETY: remembered of this handle or a clone of it, by this thread; as in `by_heart`.
+            let worker = unsafe { known.worker.get().cast::<Worker>().as_ref() };
+            let Some(worker) = worker.filter(|_| known.is_of(self.number)) else { return Err(not(input)) };
+            let _kept = known.keep();
+            let prepared = prepare(known, &input);
+            let Some(way) = worker.begin_soon() else { return Err(not(input)) };
+            // SAFETY: the object's control block, as in `control`.
+            let control = unsafe { &*known.control.get().cast::<Control>() };
+            let (lock, version) = (self.lock_in(control), control.version.atomic());
+            let (me, holds) = worker.favour();
+            if !lock.enter_at(me, holds, version, known.version.get()) {
+                worker.end_unused(way);
+                return Err(not(input));
+            }
+            match operation(known, prepared, worker.log(way), input) {
+                Ok(done) => {
+                    known.version.set(lock.leave_changed(me, holds, version));
+                    worker.end_unused(way);
+                    self.notify_in(control).changed();
+                    Ok(done)
+                }
+                Err(not) => {
+                    lock.leave(me, holds, version);
+                    worker.end_unused(way);
+                    Err(not)
+                }
+            }
+        })
+    }
+
+    /// The value in place.
+    ///
+    /// # Safety
+    /// It is locked for writing as long as it is used.
+    #[inline(always)]
+    pub(super) unsafe fn in_place(&self) -> &T::Target {
+        // SAFETY: this object's value; the caller's promise.
+        unsafe { T::target(self.stored(), self.reader()) }
+    }
+
+    /// As [`learn`](Shared::learn), for a thread that is favoured, so that it can go by what it remembers, and did not.
+    pub(super) fn learn_favoured(&self, check: impl FnOnce(&T::Target, &Known) -> Option<()>) -> bool {
+        let worker = self.segment.latest_worker();
+        let is_favoured =
+            worker.is_some_and(|worker| self.control().waiters.load(Ordering::Relaxed) == worker.favour().0);
+        is_favoured && self.learn(check)
+    }
+
     /// Has the thread look at what it remembers of the object; if that is not good any more, remember what `check` stores
     /// of the value as it is at one moment. Gives whether there is something now.
     pub(super) fn learn(&self, check: impl FnOnce(&T::Target, &Known) -> Option<()>) -> bool {
-        let reading = match self.segment.latest_worker() {
-            Some(worker) => std::ptr::from_ref(worker.slot().reading.atomic()),
+        let (reading, worker) = match self.segment.latest_worker() {
+            // Where changes are noted none is made without one.
+            Some(worker) if self.keeps_changes() => (ptr::from_ref(worker.slot().reading.atomic()), ptr::null()),
+            Some(worker) => (ptr::from_ref(worker.slot().reading.atomic()), ptr::from_ref(worker).cast()),
             // It keeps everything from being given back by holding a byte of the file.
-            None if self.attachment().is_read_only() => silent(),
+            None if self.attachment().is_read_only() => (silent(), ptr::null()),
             None => return false,
         };
         known(self.number, |known| {
@@ -63,10 +130,12 @@ impl<T: Guarded> Shared<T> {
             });
             if learnt.is_some() {
                 known.reading.set(reading);
-                known.control.set(std::ptr::from_ref(control).cast());
+                known.worker.set(worker);
+                known.control.set(ptr::from_ref(control).cast());
                 known.number.set(self.number);
             }
             learnt.is_some()
         })
+        .unwrap_or(false)
     }
 }

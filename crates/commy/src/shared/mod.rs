@@ -189,7 +189,12 @@ impl<T: Share> Shared<T> {
 
     #[inline(always)]
     fn lock(&self) -> Lock<'_, Attachment> {
-        let control = self.control();
+        self.lock_in(self.control())
+    }
+
+    /// The lock in its control block.
+    #[inline(always)]
+    fn lock_in<'a>(&'a self, control: &'a Control) -> Lock<'a, Attachment> {
         Lock { word: &control.lock, waiters: &control.waiters, object: self.object, around: self.attachment() }
     }
 
@@ -355,7 +360,12 @@ impl<T: Share> Shared<T> {
     }
 
     fn notify(&self) -> Notify<'_, Attachment> {
-        Notify { sleepers: &self.control().sleepers, bed: self.attachment() }
+        self.notify_in(self.control())
+    }
+
+    #[inline(always)]
+    fn notify_in<'a>(&'a self, control: &'a Control) -> Notify<'a, Attachment> {
+        Notify { sleepers: &control.sleepers, bed: self.attachment() }
     }
 
     /// Wakes those who wait for a change, if there are any.

@@ -69,6 +69,21 @@ impl<S: Surroundings> Lock<'_, S> {
         if is_owner | version::is_inside(version) | (holds.load(Ordering::Relaxed) != 0) {
             return false;
         }
+        self.come_in(me, holds, version)
+    }
+
+    /// The same, if the version is this one, which is even.
+    #[inline(always)]
+    pub(crate) fn enter_at(&self, me: u32, holds: &S::W64, version: &S::W64, seen: u64) -> bool {
+        let is_free = self.waiters.load(Ordering::Relaxed) == me
+            && self.word.load(Ordering::Relaxed) == 0
+            && version.load(Ordering::Acquire) == seen
+            && holds.load(Ordering::Relaxed) == 0;
+        is_free && self.come_in(me, holds, version)
+    }
+
+    #[inline(always)]
+    fn come_in(&self, me: u32, holds: &S::W64, version: &S::W64) -> bool {
         holds.publish(self.object);
         self.around.light_fence();
         if self.waiters.load(Ordering::Acquire) != me {
@@ -92,11 +107,12 @@ impl<S: Surroundings> Lock<'_, S> {
         self.let_go(me, holds);
     }
 
-    /// The same for who has changed something, and counts that.
+    /// The same for who has changed something, and counts that. Gives the version that it has now.
     #[inline(always)]
-    pub(crate) fn leave_changed(&self, me: u32, holds: &S::W64, version: &S::W64) {
-        version::count_change_outside(version);
+    pub(crate) fn leave_changed(&self, me: u32, holds: &S::W64, version: &S::W64) -> u64 {
+        let now = version::count_change_outside(version);
         self.let_go(me, holds);
+        now
     }
 
     #[inline(always)]

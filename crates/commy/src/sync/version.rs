@@ -48,8 +48,10 @@ pub(crate) fn count_change<W: Word64>(version: &W) {
 
 /// The same, and that one is not inside by favour any more, by one store.
 #[inline(always)]
-pub(crate) fn count_change_outside<W: Word64>(version: &W) {
-    version.publish(version.load(Ordering::Relaxed).wrapping_add(CHANGE) & !INSIDE);
+pub(crate) fn count_change_outside<W: Word64>(version: &W) -> u64 {
+    let now = version.load(Ordering::Relaxed).wrapping_add(CHANGE) & !INSIDE;
+    version.publish(now);
+    now
 }
 
 /// Counts a change by somebody who has no lock.

@@ -363,6 +363,19 @@ impl Worker {
         Ok(0)
     }
 
+    /// Opens a transaction, if it is the only one and nobody has others pause; gives its number.
+    #[inline(always)]
+    pub(crate) fn begin_soon(&self) -> Option<usize> {
+        if self.open.get() != 0 {
+            return None;
+        }
+        if !self.actor().set_busy_soon() {
+            return None;
+        }
+        self.open.set(1);
+        Some(0)
+    }
+
     /// Opens one more transaction.
     #[cold]
     fn begin_further(&self) -> Result<usize> {

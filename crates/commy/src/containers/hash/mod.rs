@@ -48,7 +48,7 @@ pub use iter::{Elements, Iter, IterMut, Keys, Values, ValuesMut};
 pub use map::HashMapView;
 pub use set::HashSetView;
 pub(crate) use sight::Sight;
-pub(crate) use stroke::Kept;
+pub(crate) use stroke::{Inserted, Kept};
 pub(crate) use untyped::{Facts, Places, find, scan};
 
 use crate::error::Result;

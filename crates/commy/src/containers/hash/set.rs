@@ -57,7 +57,7 @@ impl<T: Key> HashSetView<T> {
     {
         match self.raw().insert_at_once(log, element, ()) {
             Ok(_) => Ok(()),
-            Err(entry) => Err(entry.map(|(element, ())| element)),
+            Err(entry) => Err(entry.map(|(element, ())| element).map_err(|error| *error)),
         }
     }
 

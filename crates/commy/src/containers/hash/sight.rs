@@ -1,10 +1,12 @@
 //! The table of a map as a thread remembers it: checked once, and good until the map is changed by somebody else.
 
+use super::map::HashMapView;
 use super::raw::{Raw, Slot};
-use super::table::{Table, mask, tag};
+use super::stroke::{Inserted, Kept};
+use super::table::{Found, Seek, Table, mask, tag};
 use crate::os::Known;
 use crate::schema::{Key, KeyHasher, Lookup, Share, compare_unlocked};
-use crate::tx::Cx;
+use crate::tx::{Cx, Log};
 use std::marker::PhantomData;
 
 /// A table that has been checked, and what it takes to find a key in it. What is not needed each time is loaded only
@@ -51,24 +53,95 @@ impl<'a, K: Key, V: Share, C: Fn() -> Cx + Copy> Sight<'a, K, V, C> {
         unsafe { Table::from_parts(self.known.place.get(), self.known.words[0].get() as usize) }
     }
 
-    /// The slot of a key, while others may write. If it is `wanted`, most likely it is there.
     #[inline(always)]
-    fn find<Q: ?Sized>(self, query: &Q, wanted: bool) -> Option<*mut Slot<K, V>>
+    fn hash<Q: ?Sized>(self, query: &Q) -> u64
     where
         K: Lookup<Q>,
     {
-        let [_, mask, begin] = &self.known.words;
-        let mut hasher = KeyHasher::after(begin.get());
+        let mut hasher = KeyHasher::after(self.known.words[2].get());
         K::hash_of(query, &mut hasher);
-        let hash = hasher.finish();
-        let (home, table) = (hash as usize & mask.get() as usize, self.table());
+        hasher.finish()
+    }
+
+    /// Where the home group of a hash begins.
+    #[inline(always)]
+    fn home(self, hash: u64) -> usize {
+        hash as usize & self.known.words[1].get() as usize
+    }
+
+    /// The hash of a key; has what an operation on it will look at fetched into the cache.
+    #[inline(always)]
+    pub(crate) fn foresee<Q: ?Sized>(self, query: &Q) -> u64
+    where
+        K: Lookup<Q>,
+    {
+        let hash = self.hash(query);
+        // Whatever is there by now, fetching harms nobody.
+        Table::<Slot<K, V>>::prefetch_at(self.known.place.get(), self.home(hash));
+        hash
+    }
+
+    /// Puts an entry in, as [`Raw::insert_at_once`] does; `map` gives it, locked.
+    #[inline(always)]
+    pub(crate) fn insert<'m>(
+        self,
+        map: impl Fn() -> &'m HashMapView<K, V>,
+        hash: u64,
+        log: &Log,
+        (key, value): (K, V),
+    ) -> Inserted<K, V>
+    where
+        K: Lookup<K>,
+    {
+        let (home, table) = (self.home(hash), self.table());
+        let group = table.group(home);
+        for (index, slot) in table.tagged(home, group, tag(hash)) {
+            if index < table.slots() && self.is(slot, &key, false) {
+                return map().raw().replace_at_once(slot, key, value);
+            }
+        }
+        let index = home + group.free().lowest();
+        let seek = match group.empty().any() {
+            true => (index < table.slots()).then_some(Seek::Vacant(index)),
+            false => self.seek_further(hash, &key),
+        };
+        match seek {
+            Some(Seek::Vacant(index)) => map().raw().fill_at_once(table, index, hash, log, (key, value)),
+            Some(Seek::Found(index)) => map().raw().replace_at_once(table.slot(index), key, value),
+            None => Err(Ok((key, value))),
+        }
+    }
+
+    /// Takes an entry out, as [`Raw::remove_at_once`] does; `map` gives it, locked.
+    #[inline(always)]
+    pub(crate) fn remove<'m, Q: ?Sized>(
+        self,
+        map: impl Fn() -> &'m HashMapView<K, V>,
+        hash: u64,
+        log: &Log,
+        query: &Q,
+    ) -> std::result::Result<V, Kept>
+    where
+        K: Lookup<Q>,
+    {
+        let found = self.find(hash, query, false).ok_or(Kept::Absent)?;
+        map().raw().empty_at_once(self.table(), found, log)
+    }
+
+    /// The slot of a key, while others may write. If it is `wanted`, most likely it is there.
+    #[inline(always)]
+    fn find<Q: ?Sized>(self, hash: u64, query: &Q, wanted: bool) -> Option<Found<Slot<K, V>>>
+    where
+        K: Lookup<Q>,
+    {
+        let (home, table) = (self.home(hash), self.table());
         if wanted {
             table.prefetch_group(home);
         }
         let group = table.group(home);
         for (index, slot) in table.tagged(home, group, tag(hash)) {
             if table.has(index) && self.is(slot, query, wanted) {
-                return Some(slot);
+                return Some(Found { index, slot });
             }
         }
         if group.empty().any() { None } else { self.find_further(hash, query) }
@@ -94,11 +167,21 @@ impl<'a, K: Key, V: Share, C: Fn() -> Cx + Copy> Sight<'a, K, V, C> {
     /// Goes through further groups than the home of a key.
     #[cold]
     #[inline(never)]
-    fn find_further<Q: ?Sized>(self, hash: u64, query: &Q) -> Option<*mut Slot<K, V>>
+    fn find_further<Q: ?Sized>(self, hash: u64, query: &Q) -> Option<Found<Slot<K, V>>>
     where
         K: Lookup<Q>,
     {
-        self.table().find(hash, |slot| self.is(slot, query, false)).map(|found| found.slot)
+        self.table().find(hash, |slot| self.is(slot, query, false))
+    }
+
+    /// The same for who may put the key in.
+    #[cold]
+    #[inline(never)]
+    fn seek_further<Q: ?Sized>(self, hash: u64, query: &Q) -> Option<Seek>
+    where
+        K: Lookup<Q>,
+    {
+        self.table().seek(hash, |slot| self.is(slot, query, false))
     }
 
     /// A copy of the value of a key, if there is one; `None` if it takes long to make it.
@@ -107,9 +190,9 @@ impl<'a, K: Key, V: Share, C: Fn() -> Cx + Copy> Sight<'a, K, V, C> {
     where
         K: Lookup<Q>,
     {
-        match self.find(query, true) {
+        match self.find(self.hash(query), query, true) {
             // SAFETY: the value of a slot that was found, in the map.
-            Some(slot) => unsafe { V::load_soon(&raw const (*slot).value, (self.cx)()).map(Some) },
+            Some(found) => unsafe { V::load_soon(&raw const (*found.slot).value, (self.cx)()).map(Some) },
             None => Some(None),
         }
     }
@@ -120,6 +203,6 @@ impl<'a, K: Key, V: Share, C: Fn() -> Cx + Copy> Sight<'a, K, V, C> {
     where
         K: Lookup<Q>,
     {
-        self.find(query, false).is_some()
+        self.find(self.hash(query), query, false).is_some()
     }
 }

@@ -6,9 +6,9 @@
 
 use super::group::EMPTY;
 use super::raw::{Raw, Slot};
-use super::table::{Seek, Table, tag};
+use super::table::{Found, Seek, Table, home, tag};
 use crate::containers::entry::replace_at_once;
-use crate::error::Result;
+use crate::error::Error;
 use crate::layout::is_whole;
 use crate::schema::{Key, Lookup, Share};
 use crate::tx::Log;
@@ -25,8 +25,9 @@ pub(crate) enum Kept {
     Else,
 }
 
-/// What the key had before; or the entry, if nothing was done, or why it cannot be put in at all.
-pub(crate) type Inserted<K, V> = std::result::Result<Option<V>, Result<(K, V)>>;
+/// What the key had before; or the entry, if nothing was done, or why it cannot be put in at all. The error is in a box, for
+/// what is large is moved about in memory.
+pub(crate) type Inserted<K, V> = std::result::Result<Option<V>, std::result::Result<(K, V), Box<Error>>>;
 
 impl<K: Key, V: Share> Raw<'_, K, V> {
     /// The table, if it is the only one.
@@ -46,7 +47,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         if slots > CACHED {
             // Whatever these words are by now, fetching harms nobody.
             let group = self.cx.map().base().wrapping_add(control as usize);
-            Table::<Slot<K, V>>::prefetch_at(group, slots, self.hash(query));
+            Table::<Slot<K, V>>::prefetch_at(group, home(self.hash(query), slots));
         }
     }
 
@@ -69,14 +70,29 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         let hash = self.hash(&key);
         // SAFETY: the keys of full slots, which hold stored keys.
         let seek = table.seek(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, &key) });
-        let index = match seek {
-            Some(Seek::Vacant(index)) if self.has_room() => index,
-            Some(Seek::Found(index)) => return self.replace_at_once(table.slot(index), key, value),
-            _ => return Err(Ok((key, value))),
-        };
+        match seek {
+            Some(Seek::Vacant(index)) => self.fill_at_once(table, index, hash, log, (key, value)),
+            Some(Seek::Found(index)) => self.replace_at_once(table.slot(index), key, value),
+            None => Err(Ok((key, value))),
+        }
+    }
+
+    /// Puts an entry into a vacant slot of a table that is the only one.
+    #[inline(always)]
+    pub(super) fn fill_at_once(
+        &self,
+        table: Table<Slot<K, V>>,
+        index: usize,
+        hash: u64,
+        log: &Log,
+        (key, value): (K, V),
+    ) -> Inserted<K, V> {
+        if !self.has_room() {
+            return Err(Ok((key, value)));
+        }
         let (head, slot) = (self.head, table.slot(index));
         let stored = key.into_stored(self.cx).and_then(|key| Ok(Slot { key, value: value.into_stored(self.cx)? }));
-        let stored = stored.map_err(Err)?;
+        let stored = stored.map_err(|error| Err(Box::new(error)))?;
         let left = head.left.get() - u64::from(table.control(index) == EMPTY);
         log.at_a_stroke(self.cx.map(), [(&head.len, 2), (table.word(index), 1)], || {
             // SAFETY: a vacant slot of this table, of which there are no references.
@@ -90,7 +106,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
 
     /// Overwrites the value of a full slot by one store, if that can be done so.
     #[inline(always)]
-    fn replace_at_once(&self, slot: *mut Slot<K, V>, key: K, value: V) -> Inserted<K, V> {
+    pub(super) fn replace_at_once(&self, slot: *mut Slot<K, V>, key: K, value: V) -> Inserted<K, V> {
         if size_of::<V::Stored>() == 0 || !is_whole::<V::Stored>() {
             return Err(Ok((key, value)));
         }
@@ -110,7 +126,17 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         let hash = self.hash(query);
         // SAFETY: the keys of full slots, which hold stored keys.
         let found = table.find(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, query) });
-        let found = found.ok_or(Kept::Absent)?;
+        self.empty_at_once(table, found.ok_or(Kept::Absent)?, log)
+    }
+
+    /// Takes the entry of a full slot out of a table that is the only one. Gives its value.
+    #[inline(always)]
+    pub(super) fn empty_at_once(
+        &self,
+        table: Table<Slot<K, V>>,
+        found: Found<Slot<K, V>>,
+        log: &Log,
+    ) -> std::result::Result<V, Kept> {
         if found.index >= table.slots() {
             return Err(Kept::Else);
         }

@@ -250,8 +250,7 @@ impl<T> Table<T> {
 
     /// The same with the control bytes of that group, of a table that is not known to be one.
     #[inline(always)]
-    pub(super) fn prefetch_at(control: *const u8, slots: usize, hash: u64) {
-        let home = home(hash, slots);
+    pub(super) fn prefetch_at(control: *const u8, home: usize) {
         prefetch(control.wrapping_add(home));
         Self::prefetch_slots(control.cast::<T>().wrapping_sub(home).cast());
     }
@@ -300,8 +299,8 @@ impl<T> Table<T> {
     #[inline(always)]
     pub(super) fn tagged(self, position: usize, group: Group, tag: u8) -> impl Iterator<Item = (usize, *mut T)> {
         let end = self.end_of_group(position);
-        // SAFETY: one of the 16 slots of the group, or where that would be, which is in the file: see `SMALL`.
-        group.tagged(tag).map(move |slot| (position + slot, unsafe { end.sub(slot + 1) }))
+        // Where the table has fewer slots than a group, there may be none: see `has`.
+        group.tagged(tag).map(move |slot| (position + slot, end.wrapping_sub(slot + 1)))
     }
 
     /// Whether there is a slot of that index, which is one of a group.

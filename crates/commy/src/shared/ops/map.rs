@@ -1,11 +1,13 @@
 //! One-operation forms of maps.
 
 use super::is_small;
-use crate::containers::{Kept, Sight};
-use crate::error::Result;
+use crate::containers::{Inserted, Kept, Sight};
+use crate::error::{Error, Result};
 use crate::layout::is_whole;
+use crate::os::Known;
 use crate::schema::{Key, Lookup, Share};
 use crate::shared::Shared;
+use crate::tx::Cx;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
@@ -59,6 +61,16 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         self.copy_of(move |view| view.place_of_value(key), move |view| view.place_of_value(key))
     }
 
+    /// The map by what the thread remembers of it.
+    ///
+    /// # Safety
+    /// It is what `by_heart` or `change_by_heart` hands out.
+    #[inline(always)]
+    unsafe fn sight<'a>(&'a self, known: &'a Known) -> Sight<'a, K, V, impl Fn() -> Cx + Copy> {
+        // SAFETY: what threads remember of a map is what `learn` has stored; the caller's promise.
+        unsafe { Sight::of(known, || self.reader()) }
+    }
+
     /// A copy of the value of a key by what the thread remembers of the map.
     #[inline(always)]
     fn recall<Q: ?Sized>(&self, key: &Q) -> Option<Option<V>>
@@ -68,8 +80,8 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         if !V::SOON {
             return None;
         }
-        // SAFETY: what threads remember of a map is what `learn` has stored.
-        self.by_heart(|known| unsafe { Sight::<K, V, _>::of(known, || self.reader()) }.load_soon(key))
+        // SAFETY: what it hands out.
+        self.by_heart(|known| unsafe { self.sight(known) }.load_soon(key))
     }
 
     /// Whether there is an entry of that key by what the thread remembers of the map.
@@ -78,8 +90,8 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        // SAFETY: as in `recall`.
-        self.by_heart(|known| Some(unsafe { Sight::<K, V, _>::of(known, || self.reader()) }.has(key)))
+        // SAFETY: what it hands out.
+        self.by_heart(|known| Some(unsafe { self.sight(known) }.has(key)))
     }
 
     /// A page of a walk through all entries: copies of some of them, at least `many` unless the end comes before, and
@@ -145,14 +157,48 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn insert(&self, key: K, value: V) -> Result<Option<V>> {
-        if !is_small::<K>() || !is_small::<V>() || self.keeps_changes() {
+        if !is_small::<K>() || !is_small::<V>() {
             return self.change(|view| view.insert(key, value));
+        }
+        match self.insert_by_heart(key, value) {
+            Ok(old) => Ok(old),
+            Err(entry) => self.insert_anew(entry),
+        }
+    }
+
+    /// The same by what the thread remembers of the map; gives back the entry if it cannot be done so.
+    #[inline(always)]
+    fn insert_by_heart(&self, key: K, value: V) -> Inserted<K, V> {
+        // SAFETY: what it hands out; and then the map is locked.
+        unsafe {
+            self.change_by_heart(
+                (key, value),
+                |known, (key, _)| self.sight(known).foresee(key),
+                |known, hash, log, entry| self.sight(known).insert(|| self.in_place(), hash, log, entry),
+                Ok,
+            )
+        }
+    }
+
+    /// The same for a thread that does not remember where it has to look, or has more to do.
+    #[cold]
+    #[inline(never)]
+    fn insert_anew(&self, entry: std::result::Result<(K, V), Box<Error>>) -> Result<Option<V>> {
+        let (mut key, mut value) = entry.map_err(|error| *error)?;
+        if self.keeps_changes() {
+            return self.change(|view| view.insert(key, value));
+        }
+        if self.learn_favoured(|view, known| view.learn(known)) {
+            match self.insert_by_heart(key, value) {
+                Ok(old) => return Ok(old),
+                Err(entry) => (key, value) = entry.map_err(|error| *error)?,
+            }
         }
         self.at_a_stroke(
             (key, value),
             |view, (key, _)| view.foresee(key),
             |view, log, (key, value)| view.insert_at_once(log, key, value),
-            |view, entry| entry.and_then(|(key, value)| view.insert(key, value)),
+            |view, entry| entry.map_err(|error| *error).and_then(|(key, value)| view.insert(key, value)),
         )
     }
 
@@ -165,8 +211,49 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        if !is_small::<K>() || !is_small::<V>() || self.keeps_changes() {
+        if !is_small::<K>() || !is_small::<V>() {
             return self.change(|view| view.remove(key));
+        }
+        match self.remove_by_heart(key) {
+            Ok(old) => Ok(Some(old)),
+            Err(Kept::Absent) => Ok(None),
+            Err(Kept::Else) => self.remove_anew(key),
+        }
+    }
+
+    /// The same by what the thread remembers of the map.
+    #[inline(always)]
+    fn remove_by_heart<Q: ?Sized>(&self, key: &Q) -> std::result::Result<V, Kept>
+    where
+        K: Lookup<Q>,
+    {
+        // SAFETY: as in `insert_by_heart`.
+        unsafe {
+            self.change_by_heart(
+                key,
+                |known, key| self.sight(known).foresee(*key),
+                |known, hash, log, key| self.sight(known).remove(|| self.in_place(), hash, log, key),
+                |_| Kept::Else,
+            )
+        }
+    }
+
+    /// The same for a thread that does not remember where it has to look, or has more to do.
+    #[cold]
+    #[inline(never)]
+    fn remove_anew<Q: ?Sized>(&self, key: &Q) -> Result<Option<V>>
+    where
+        K: Lookup<Q>,
+    {
+        if self.keeps_changes() {
+            return self.change(|view| view.remove(key));
+        }
+        if self.learn_favoured(|view, known| view.learn(known)) {
+            match self.remove_by_heart(key) {
+                Ok(old) => return Ok(Some(old)),
+                Err(Kept::Absent) => return Ok(None),
+                Err(Kept::Else) => {}
+            }
         }
         self.at_a_stroke(
             key,

@@ -21,7 +21,7 @@ use crate::tx::{Cx, Log, Worker};
 
 /// What came of trying to do something briefly: it was done, or nothing was. No [`Error`](crate::Error) is in what is done:
 /// such a result would be moved about in memory.
-type Outcome<R, N> = std::result::Result<R, N>;
+pub(super) type Outcome<R, N> = std::result::Result<R, N>;
 
 impl<T: Guarded> Shared<T> {
     /// Does one thing to the value under the lock; an error undoes it.
