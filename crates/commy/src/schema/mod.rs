@@ -174,11 +174,47 @@ pub trait Share: Sized + 'static {
 #[doc(hidden)]
 #[inline(always)]
 pub unsafe fn snapshot<T: Share>(stored: *const T::Stored) -> Option<MaybeUninit<T::Stored>> {
-    // SAFETY: the caller's promise. That the bytes may be changed at the same time is taken on trust: a
-    // volatile load is not torn into several looks at the same byte, and any bytes are a `MaybeUninit`.
-    let copy = unsafe { stored.cast::<MaybeUninit<T::Stored>>().read_volatile() };
+    // SAFETY: the caller's promise.
+    let copy = unsafe { copy_once(stored) };
     // SAFETY: a copy of our own.
     (T::ANY_BYTES || unsafe { T::is_valid(copy.as_ptr()) }).then_some(copy)
+}
+
+/// A copy of bytes that may be changed at the same time, which is taken on trust: each is looked at once. What is made of
+/// small things is copied by words, where a compiler would take them one by one: 64 loads for an array of 64 bytes.
+///
+/// # Safety
+/// `place` may be read.
+#[inline(always)]
+unsafe fn copy_once<S>(place: *const S) -> MaybeUninit<S> {
+    /// Wherever it is.
+    #[repr(C, packed)]
+    struct Anywhere<W>(MaybeUninit<W>);
+
+    /// # Safety
+    /// A `W` may be read from one place and written to the other.
+    #[inline(always)]
+    unsafe fn copy_word<W>(from: *const u8, to: *mut u8) {
+        // SAFETY: the caller's promise; any bytes are a `MaybeUninit`, and nothing is asked of where it is.
+        unsafe { to.cast::<Anywhere<W>>().write(from.cast::<Anywhere<W>>().read_volatile()) }
+    }
+
+    if align_of::<S>() >= align_of::<u64>() || size_of::<S>() == align_of::<S>() {
+        // SAFETY: the caller's promise; any bytes are a `MaybeUninit`.
+        return unsafe { place.cast::<MaybeUninit<S>>().read_volatile() };
+    }
+    let mut copy = MaybeUninit::<S>::uninit();
+    let (from, to) = (place.cast::<u8>(), copy.as_mut_ptr().cast::<u8>());
+    let (words, rest) = (size_of::<S>() & !7, size_of::<S>() & 7);
+    // SAFETY: all pieces lie within the value and its copy.
+    unsafe {
+        (0..words).step_by(8).for_each(|at| copy_word::<u64>(from.add(at), to.add(at)));
+        if rest & 4 != 0 {
+            copy_word::<u32>(from.add(words), to.add(words));
+        }
+        (words + (rest & 4)..words + rest).for_each(|at| copy_word::<u8>(from.add(at), to.add(at)));
+    }
+    copy
 }
 
 /// A type whose stored form is the value itself, byte for byte: numbers, and `#[repr(C)]` structs and
