@@ -30,7 +30,6 @@ use crate::schema::{Registry, Share};
 use crate::shared::{Shared, close};
 use crate::tx::Cx;
 use std::alloc::Layout;
-use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 /// The largest alignment of a block.
@@ -46,8 +45,8 @@ struct Block {
     align: u64,
 }
 
-/// Where the header of a block is.
-struct Place<'a>(*const VecHeader, PhantomData<&'a ()>);
+/// The header of a block; for whom it may be changed, by what.
+struct Place<'a>(&'a VecHeader, Cx);
 
 impl Share for Block {
     type Stored = VecHeader;
@@ -60,12 +59,15 @@ impl Share for Block {
         Ok(VecHeader::empty_block(cx.alloc(self.room, self.align)?, self.room))
     }
 
-    unsafe fn view<'a>(stored: *const VecHeader, _: Cx) -> Place<'a> {
-        Place(stored, PhantomData)
+    #[inline(always)]
+    unsafe fn view<'a>(stored: *const VecHeader, cx: Cx) -> Place<'a> {
+        // SAFETY: the caller's promise: it is there for `'a`; a header is all words.
+        Place(unsafe { &*stored }, cx)
     }
 
+    #[inline(always)]
     unsafe fn view_mut<'a>(stored: *mut VecHeader, cx: Cx) -> Result<Place<'a>> {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's promise; its words are logged when they are changed.
         Ok(unsafe { Self::view(stored, cx) })
     }
 
@@ -84,8 +86,48 @@ impl Share for Block {
     }
 }
 
+/// The tally as a value: a number that is lent without being logged.
+#[derive(Default)]
+struct Tally;
+
+impl Share for Tally {
+    type Stored = Word;
+    type Ref<'a> = &'a Word;
+    type Mut<'a> = &'a Word;
+    const OWNS: bool = false;
+
+    fn into_stored(self, _: Cx) -> Result<Word> {
+        Ok(Word::default())
+    }
+
+    #[inline(always)]
+    unsafe fn view<'a>(stored: *const Word, _: Cx) -> &'a Word {
+        // SAFETY: the caller's promise: it is there for `'a`; a word is one atomic.
+        unsafe { &*stored }
+    }
+
+    #[inline(always)]
+    unsafe fn view_mut<'a>(stored: *mut Word, cx: Cx) -> Result<&'a Word> {
+        // SAFETY: the caller's promise.
+        Ok(unsafe { Self::view(stored, cx) })
+    }
+
+    unsafe fn load(stored: *const Word, cx: Cx) -> Result<Tally> {
+        // Nobody keeps one elsewhere.
+        Err(Error::corrupt(cx.offset_of(stored), "a tally of blocks, which cannot be copied"))
+    }
+
+    unsafe fn drop_stored(_: *mut Word, _: Cx) -> Result<()> {
+        Ok(())
+    }
+
+    fn describe(registry: &mut Registry) -> usize {
+        <u64 as Share>::describe(registry)
+    }
+}
+
 /// The object that the blocks are in.
-type Table = (u64, Vec<Vec<Block>>);
+type Table = (Tally, Vec<Vec<Block>>);
 
 /// What is noted of an element.
 #[derive(Clone, Copy)]
@@ -234,7 +276,7 @@ impl Blocks {
         let map = home.segment.map();
         if self.table.is_none() {
             let table: Shared<Table> = home.segment.open_or_create(&home.blocks_name()?)?;
-            self.tally = Some(NonNull::from(table.read()?.view().0).cast());
+            self.tally = Some(NonNull::from(table.read()?.view().0));
             self.places = Places::from(map.base());
             self.table = Some(table);
         }
@@ -245,27 +287,25 @@ impl Blocks {
         if self.chunks.room() + elements.len() > Places::MOST {
             return Err(Error::OutOfSpace { needed: room, reason: "an allocator has at most 2^32 blocks".into() });
         }
-        change(table, |tally, view| {
+        change(table, counted * blocks.len() as u64, |view| {
             for (element, block) in elements.iter().zip(blocks.iter_mut()) {
                 let (number, place) = (element / CHUNK, element % CHUNK);
                 if number == view.len() {
                     view.push(Vec::new())?;
                 }
                 let chunk = view.try_get_mut(number)?.ok_or_else(missing)?;
-                if place < chunk.len() {
-                    chunk.set(place, Block { room, align })?;
-                } else {
-                    if place == chunk.capacity() {
-                        chunk.reserve_exact((place / 2 + 1).min(CHUNK - place))?;
+                let offset = match chunk.try_get_mut(place)? {
+                    Some(Place(header, cx)) => header.take_block(cx, room, align)?,
+                    None => {
+                        if place == chunk.capacity() {
+                            chunk.reserve_exact((place / 2 + 1).min(CHUNK - place))?;
+                        }
+                        chunk.push(Block { room, align })?;
+                        chunk.get(place).ok_or_else(missing)?.0.block()
                     }
-                    chunk.push(Block { room, align })?;
-                }
-                let header = chunk.get(place).ok_or_else(missing)?;
-                // SAFETY: an element of the table, which is locked; a header is all words.
-                let offset = unsafe { &*header.0 }.block();
+                };
                 let address = map.at(offset, room, align).and_then(NonNull::new);
                 *block = address.ok_or_else(|| Error::corrupt(offset, "a block outside the file"))?;
-                *tally = tally.wrapping_add(counted);
             }
             Ok(())
         })?;
@@ -297,16 +337,17 @@ impl Blocks {
         let Some(table) = self.table.as_ref().filter(|_| !elements.is_empty()) else { return Ok(()) };
         // Room for a chunk's worth stays, for who takes and frees blocks in turn.
         let spare = self.chunks.vacancies() > CHUNK;
-        let chunks = &mut self.chunks;
+        let (chunks, notes) = (&mut self.chunks, &self.notes);
         elements.iter().for_each(|element| chunks.empty(*element));
         let bare = |number| spare && chunks.is_bare(number);
-        let emptied = change(table, |tally, view| {
-            *tally = tally.wrapping_sub(counted * elements.len() as u64);
+        let emptied = change(table, (counted * elements.len() as u64).wrapping_neg(), |view| {
             for element in elements {
                 let (number, place) = (element / CHUNK, element % CHUNK);
                 let chunk = view.try_get_mut(number)?.ok_or_else(missing)?;
                 if !bare(number) {
-                    chunk.set(place, Block { room: 0, align: 1 })?;
+                    let (Place(header, cx), note) = (chunk.try_get_mut(place)?.ok_or_else(missing)?, notes[*element]);
+                    let block = note.block.ok_or_else(missing)?;
+                    header.drop_block(cx, cx.offset_of(block.as_ptr()), note.room)?;
                 } else if !chunk.is_empty() {
                     view.set(number, Vec::new())?;
                 }
@@ -337,13 +378,21 @@ fn at_once(home: &Home, room: u64) -> usize {
     (home.segment.limit() / PART / room.max(1)).clamp(1, MOST_AT_ONCE as u64) as usize
 }
 
-/// Changes the table, wholly or not at all.
+/// Changes the table, wholly or not at all, and has its tally count so many more bytes.
 fn change(
     table: &Shared<Table>,
-    operation: impl FnOnce(&mut u64, &mut VecView<Vec<Block>>) -> Result<()>,
+    more: u64,
+    operation: impl FnOnce(&mut VecView<Vec<Block>>) -> Result<()>,
 ) -> Result<()> {
     let mut guard = table.write()?;
-    let done = guard.try_view_mut().and_then(|(tally, view)| operation(tally, view));
+    let cx = guard.cx();
+    let done = guard.try_view_mut().and_then(|(tally, view)| {
+        if more != 0 {
+            cx.keep(tally, 1)?;
+            tally.put(tally.get().wrapping_add(more));
+        }
+        operation(view)
+    });
     close(done, guard)
 }
 

@@ -19,9 +19,9 @@ struct Chunk {
 }
 
 impl Chunk {
-    /// How many elements without a block it has.
-    fn vacancies(self) -> usize {
-        self.len - self.used.count_ones() as usize
+    /// A bit for each element without a block.
+    fn vacant(self) -> u64 {
+        !self.used & 1u64.checked_shl(self.len as u32).unwrap_or(0).wrapping_sub(1)
     }
 }
 
@@ -54,10 +54,8 @@ impl Chunks {
     /// Chooses elements without a block: of the first chunks that have such, so that others become empty, then such as
     /// are to be added to chunks, in order.
     pub(super) fn choose(&self, elements: &mut [usize]) {
-        let vacant = self.vacant.iter().flat_map(|number| {
-            let Chunk { len, used } = self.chunks[number];
-            (0..len).filter(move |place| used >> place & 1 == 0).map(move |place| number * CHUNK + place)
-        });
+        let vacant = |number: usize| bits(self.chunks[number].vacant()).map(move |place| number * CHUNK + place);
+        let vacant = self.vacant.iter().flat_map(vacant);
         let growing = self.growing.iter().map(|number| (number, self.chunks[number].len));
         let growing = growing.chain((self.chunks.len()..).map(|number| (number, 0)));
         let added = growing.flat_map(|(number, len)| number * CHUNK + len..(number + 1) * CHUNK);
@@ -89,12 +87,26 @@ impl Chunks {
 
     fn change(&mut self, number: usize, change: impl FnOnce(&mut Chunk)) {
         let chunk = &mut self.chunks[number];
-        self.vacancies -= chunk.vacancies();
+        let before = *chunk;
         change(chunk);
-        self.vacancies += chunk.vacancies();
-        self.vacant.set(number, chunk.vacancies() > 0);
-        self.growing.set(number, chunk.len < CHUNK);
+        let (was, is) = (before.vacant(), chunk.vacant());
+        self.vacancies = self.vacancies + is.count_ones() as usize - was.count_ones() as usize;
+        if (was == 0) != (is == 0) {
+            self.vacant.set(number, is != 0);
+        }
+        if before.len != chunk.len {
+            self.growing.set(number, chunk.len < CHUNK);
+        }
     }
+}
+
+/// The numbers of a word's bits, in order.
+fn bits(mut left: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = (left != 0).then(|| left.trailing_zeros() as usize)?;
+        left &= left - 1;
+        Some(bit)
+    })
 }
 
 /// Numbers of chunks, the lowest of which are asked for.
@@ -125,14 +137,7 @@ impl Set {
     /// The numbers, in order.
     fn iter(&self) -> impl Iterator<Item = usize> {
         let words = self.words.iter().enumerate().skip(self.first);
-        words.flat_map(|(number, word)| {
-            let mut left = *word;
-            std::iter::from_fn(move || {
-                let bit = (left != 0).then(|| left.trailing_zeros() as usize)?;
-                left &= left - 1;
-                Some(number * 64 + bit)
-            })
-        })
+        words.flat_map(|(number, word)| bits(*word).map(move |bit| number * 64 + bit))
     }
 }
 

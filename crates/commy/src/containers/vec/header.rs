@@ -156,6 +156,28 @@ impl VecHeader {
         Ok(())
     }
 
+    /// Takes a block of so many bytes for a header of bytes that has none, and no elements yet. Gives its offset.
+    pub(crate) fn take_block(&self, cx: Cx, bytes: u64, align: u64) -> Result<u64> {
+        if self.cap.get() != 0 {
+            return Err(Error::corrupt(cx.offset_of(self), "a place for a block that has one already"));
+        }
+        self.keep(cx)?;
+        let offset = cx.alloc(bytes, align)?;
+        self.put(Run { offset, len: 0, cap: bytes });
+        Ok(offset)
+    }
+
+    /// Gives back what [`take_block`](VecHeader::take_block) has taken in another transaction.
+    pub(crate) fn drop_block(&self, cx: Cx, offset: u64, bytes: u64) -> Result<()> {
+        if (self.offset.get(), self.cap.get()) != (offset, bytes) {
+            return Err(Error::corrupt(cx.offset_of(self), "a place for a block that has another one"));
+        }
+        self.keep(cx)?;
+        cx.free(offset, bytes, 1)?;
+        self.put(Run { offset: 0, len: 0, cap: 0 });
+        Ok(())
+    }
+
     /// Removes the elements from `len` on, of which there are some. What they own has been freed. A large
     /// vector gives pages back instead of logging what was in them.
     pub(crate) fn truncate(&self, cx: Cx, shape: Shape, len: u64) -> Result<()> {
