@@ -131,7 +131,7 @@ impl FreeListAllocator {
     ///
     /// # Errors
     /// [`Error::OutOfSpace`]; [`Error::BadArgument`] for an alignment above 4096.
-    #[inline]
+    #[inline(always)]
     pub fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>> {
         if let Some(mut blocks) = self.home.blocks.lock_as_favoured()
             && let Some(block) = blocks.take_stocked(layout)

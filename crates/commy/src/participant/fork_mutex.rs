@@ -7,8 +7,8 @@
 //!
 //! ```text
 //! word:    epoch of whoever locked it last << 1 | locked
-//! favour:  the thread that needs no read-modify-write, with its epoch; or 0
-//! inside:  epoch, while the favoured thread has it locked; or 0
+//! favour:  the thread that needs no read-modify-write, with its epoch, and the number of the favour 3; or 0
+//! inside:  for each favour: epoch, while the favoured thread has it locked; or 0
 //! ```
 //!
 //! The thread that locks it again and again is favoured, as with the lock of objects (`sync::favour`):
@@ -17,6 +17,10 @@
 //! favoured  inside = epoch; light fence; still favoured? has it, until inside = 0;   else inside = 0, the ordinary way
 //! other     locks the word; is somebody favoured: favour = 0, heavy fence; has it, if nobody is inside
 //! ```
+//!
+//! A favour is given by who has the word locked, at the end, so that the favoured one need not look at the word. Each is
+//! given once, to one thread, and has a word of its own: who was about to come in by one that has ended meanwhile stores
+//! there, where it hides nobody who came in by a later one.
 
 use crate::os::{self, fork};
 use std::cell::{Cell, UnsafeCell};
@@ -25,10 +29,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Times in a row by the ordinary way for which a thread is favoured, at least.
 const HABIT: u32 = 256;
+/// Numbers of favours. None has the first.
+const FAVOURS: usize = 8;
 
 thread_local! {
-    /// Has an address that tells threads apart.
-    static HERE: u8 = const { 0 };
+    /// Has an address, a multiple of 8, that tells threads apart.
+    static HERE: u64 = const { 0 };
 }
 
 /// See the module.
@@ -36,10 +42,28 @@ thread_local! {
 pub(crate) struct ForkMutex<T> {
     word: AtomicU64,
     favour: AtomicU64,
-    inside: AtomicU64,
-    /// Who locked it last by the ordinary way, how often in a row, and how often is a habit.
-    habit: Cell<(u64, u32, u32)>,
+    inside: [AtomicU64; FAVOURS],
+    habit: Cell<Habit>,
     value: UnsafeCell<T>,
+}
+
+/// Who locked a mutex last by the ordinary way, how often in a row, how often is a habit; and the favour given last.
+#[derive(Clone, Copy, Debug)]
+struct Habit {
+    last: u64,
+    times: u32,
+    limit: u32,
+    given: usize,
+}
+
+impl Habit {
+    const NONE: Habit = Habit { last: 0, times: 0, limit: HABIT, given: 0 };
+}
+
+impl Default for Habit {
+    fn default() -> Habit {
+        Habit::NONE
+    }
 }
 
 // SAFETY: as for `std::sync::Mutex`: the value, and the habit, are reached by one thread at a time.
@@ -47,16 +71,16 @@ unsafe impl<T: Send> Send for ForkMutex<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for ForkMutex<T> {}
 
-/// The mutex, locked; whether by favour.
-pub(crate) struct ForkGuard<'a, T>(&'a ForkMutex<T>, bool);
+/// The mutex, locked; by favour, with the word that says so.
+pub(crate) struct ForkGuard<'a, T>(&'a ForkMutex<T>, Option<&'a AtomicU64>);
 
 impl<T> ForkMutex<T> {
     pub(crate) const fn new(value: T) -> ForkMutex<T> {
         ForkMutex {
             word: AtomicU64::new(0),
             favour: AtomicU64::new(0),
-            inside: AtomicU64::new(0),
-            habit: Cell::new((0, 0, HABIT)),
+            inside: [const { AtomicU64::new(0) }; FAVOURS],
+            habit: Cell::new(Habit::NONE),
             value: UnsafeCell::new(value),
         }
     }
@@ -67,50 +91,63 @@ impl<T> ForkMutex<T> {
         HERE.with(|here| std::ptr::from_ref(here) as u64) ^ epoch << 48
     }
 
-    /// Locks it if the thread is favoured.
+    /// The favour that the thread has, and its word, if it is not inside.
     #[inline(always)]
-    fn enter(&self, epoch: u64, me: u64) -> bool {
-        let is_locked = self.word.load(Ordering::Relaxed) & 1 != 0 || self.inside.load(Ordering::Relaxed) != 0;
-        if self.favour.load(Ordering::Relaxed) != me || is_locked {
-            return false;
-        }
-        self.inside.store(epoch, Ordering::Relaxed);
+    fn favour_of(&self, me: u64) -> Option<(u64, &AtomicU64)> {
+        let favour = self.favour.load(Ordering::Relaxed);
+        let inside = self.inside.get(usize::try_from(favour ^ me).ok()?)?;
+        (inside.load(Ordering::Relaxed) == 0).then_some((favour, inside))
+    }
+
+    /// Goes inside by a favour, if that has not ended.
+    #[inline(always)]
+    fn go_inside<'a>(&'a self, epoch: u64, favour: u64, inside: &'a AtomicU64) -> Option<ForkGuard<'a, T>> {
+        inside.store(epoch, Ordering::Relaxed);
         os::light_fence();
-        let favoured = self.favour.load(Ordering::Acquire) == me;
-        if !favoured {
-            self.inside.store(0, Ordering::Release);
+        if self.favour.load(Ordering::Acquire) == favour {
+            return Some(ForkGuard(self, Some(inside)));
         }
-        favoured
+        inside.store(0, Ordering::Release);
+        None
     }
 
     /// Has nobody be favoured any more. The caller has locked the word. Whether nobody is inside.
-    #[cold]
-    fn end_favour(&self, epoch: u64) -> bool {
+    #[inline(always)]
+    fn is_alone(&self, epoch: u64) -> bool {
         if self.favour.load(Ordering::Relaxed) != 0 {
-            self.favour.store(0, Ordering::SeqCst);
-            os::joint_fence();
+            self.end_favour();
         }
         // Who was inside when the process was forked is not there.
-        self.inside.load(Ordering::Acquire) != epoch
+        self.inside[self.habit.get().given].load(Ordering::Acquire) != epoch
     }
 
-    /// Notes who has locked the word, and favours a thread that always does.
+    #[cold]
+    fn end_favour(&self) {
+        self.favour.store(0, Ordering::SeqCst);
+        os::joint_fence();
+    }
+
+    /// Notes who has the word locked and is about to unlock it, and favours a thread that always does.
     #[inline(always)]
     fn note(&self, me: u64) {
-        let (last, times, limit) = self.habit.get();
-        let times = if last == me { times + 1 } else { 0 };
-        self.habit.set((me, times, limit));
-        if times >= limit {
-            self.favour_often(me, limit);
+        let habit = self.habit.get();
+        let times = if habit.last == me { habit.times + 1 } else { 0 };
+        self.habit.set(Habit { last: me, times, ..habit });
+        if times >= habit.limit {
+            self.favour_often(me);
         }
     }
 
     #[cold]
-    fn favour_often(&self, me: u64, limit: u32) {
-        // Who has lost the favour has to come more often the next time.
-        self.habit.set((me, 0, limit.saturating_mul(2)));
-        if os::join_fences() {
-            self.favour.store(me, Ordering::Relaxed);
+    fn favour_often(&self, me: u64) {
+        let Habit { limit, given, .. } = self.habit.get();
+        let next = given + 1;
+        if next < FAVOURS && os::join_fences() {
+            // Who has lost the favour has to come more often the next time.
+            self.habit.set(Habit { last: me, times: 0, limit: limit.saturating_mul(2), given: next });
+            self.favour.store(me ^ next as u64, Ordering::Relaxed);
+        } else {
+            self.habit.set(Habit { last: me, times: 0, limit: u32::MAX, given });
         }
     }
 }
@@ -129,19 +166,18 @@ impl<T: Default> ForkMutex<T> {
     #[inline(always)]
     pub(crate) fn lock_as_favoured(&self) -> Option<ForkGuard<'_, T>> {
         let epoch = u64::from(fork::epoch());
-        self.enter(epoch, Self::me(epoch)).then(|| ForkGuard(self, true))
+        let (favour, inside) = self.favour_of(Self::me(epoch))?;
+        self.go_inside(epoch, favour, inside)
     }
 
     /// As `lock`, unless some thread of this process has it.
     #[inline]
     pub(crate) fn try_lock(&self) -> Option<ForkGuard<'_, T>> {
-        let epoch = u64::from(fork::epoch());
-        let me = Self::me(epoch);
-        if self.enter(epoch, me) { Some(ForkGuard(self, true)) } else { self.lock_word(epoch, me) }
+        self.lock_as_favoured().or_else(|| self.lock_word(u64::from(fork::epoch())))
     }
 
     #[inline]
-    fn lock_word(&self, epoch: u64, me: u64) -> Option<ForkGuard<'_, T>> {
+    fn lock_word(&self, epoch: u64) -> Option<ForkGuard<'_, T>> {
         loop {
             let word = self.word.load(Ordering::Relaxed);
             if word == epoch << 1 | 1 {
@@ -149,19 +185,18 @@ impl<T: Default> ForkMutex<T> {
             }
             let locked = self.word.compare_exchange(word, epoch << 1 | 1, Ordering::SeqCst, Ordering::Relaxed);
             if locked.is_ok() {
-                let guard = ForkGuard(self, false);
-                let free = self.favour.load(Ordering::Relaxed) | self.inside.load(Ordering::Acquire) == 0;
-                if !free && !self.end_favour(epoch) {
+                if !self.is_alone(epoch) {
+                    self.word.store(epoch << 1, Ordering::Release);
                     return None;
                 }
                 if word >> 1 != epoch && word != 0 {
-                    self.inside.store(0, Ordering::Relaxed);
+                    self.inside.iter().for_each(|inside| inside.store(0, Ordering::Relaxed));
+                    self.habit.set(Habit::NONE);
                     // SAFETY: locked by this thread. What was there is forgotten, not dropped: it
                     // may be half changed.
                     unsafe { self.value.get().write(T::default()) }
                 }
-                self.note(me);
-                return Some(guard);
+                return Some(ForkGuard(self, None));
             }
         }
     }
@@ -185,10 +220,12 @@ impl<T> DerefMut for ForkGuard<'_, T> {
 impl<T> Drop for ForkGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.1 {
-            self.0.inside.store(0, Ordering::Release);
+        if let Some(inside) = self.1 {
+            inside.store(0, Ordering::Release);
         } else {
-            self.0.word.store(u64::from(fork::epoch()) << 1, Ordering::Release);
+            let epoch = u64::from(fork::epoch());
+            self.0.note(ForkMutex::<T>::me(epoch));
+            self.0.word.store(epoch << 1, Ordering::Release);
         }
     }
 }
@@ -196,6 +233,8 @@ impl<T> Drop for ForkGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::{ForkMutex, HABIT};
+    use crate::os::fork;
+    use std::sync::mpsc::channel;
 
     #[test]
     fn no_increment_is_lost_between_threads() {
@@ -222,6 +261,32 @@ mod tests {
             });
             assert_eq!(*count.lock(), (round + 1) * (often + 40));
         }
+    }
+
+    #[test]
+    fn who_comes_late_by_a_favour_that_has_ended_hides_nobody_who_is_inside() {
+        let count = &ForkMutex::<u64>::default();
+        let often = |times: u32| (0..times).for_each(|_| *count.lock() += 1);
+        often(HABIT * 2);
+        let epoch = u64::from(fork::epoch());
+        let late = count.favour_of(ForkMutex::<u64>::me(epoch));
+        let (tell, told) = channel();
+        let (end, ended) = channel::<()>();
+        std::thread::scope(|scope| {
+            let often = &often;
+            scope.spawn(move || {
+                often(HABIT * 4);
+                let guard = count.lock_as_favoured();
+                tell.send(guard.is_some()).unwrap();
+                let _ = ended.recv();
+            });
+            if let Some((favour, inside)) = late {
+                assert!(told.recv().unwrap());
+                assert!(count.go_inside(epoch, favour, inside).is_none());
+                assert!(count.try_lock().is_none());
+            }
+            drop(end);
+        });
     }
 
     #[test]
