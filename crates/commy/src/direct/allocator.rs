@@ -138,25 +138,25 @@ impl FreeListAllocator {
         {
             return Ok(NonNull::slice_from_raw_parts(block, layout.size()));
         }
-        self.allocate_otherwise(layout)
+        let block = self.allocate_otherwise(layout).map_err(|error| *error)?;
+        Ok(NonNull::slice_from_raw_parts(block, layout.size()))
     }
 
+    /// Its result goes through registers, so that what is found in stock need not go through memory.
     #[cold]
-    fn allocate_otherwise(&self, layout: Layout) -> Result<NonNull<[u8]>> {
+    fn allocate_otherwise(&self, layout: Layout) -> Result<NonNull<u8>, Box<Error>> {
         if layout.size() == 0 {
             let aligned = NonNull::new(std::ptr::without_provenance_mut(layout.align()));
-            return Ok(NonNull::slice_from_raw_parts(aligned.unwrap_or(NonNull::dangling()), 0));
+            return Ok(aligned.unwrap_or(NonNull::dangling()));
         }
         let taken = self.home.blocks.lock().fetch(&self.home, layout);
-        let block = match taken {
+        match taken {
             Err(Error::OutOfSpace { .. }) => {
                 let mut blocks = self.home.blocks.lock();
-                blocks.clear_out()?;
-                blocks.fetch(&self.home, layout)?
+                Ok(blocks.clear_out().and_then(|_| blocks.fetch(&self.home, layout))?)
             }
-            taken => taken?,
-        };
-        Ok(NonNull::slice_from_raw_parts(block, layout.size()))
+            taken => Ok(taken?),
+        }
     }
 
     /// Gives a block back.
@@ -164,7 +164,7 @@ impl FreeListAllocator {
     /// # Panics
     /// If it is no block of that layout that this attachment took and has not given back: nothing is changed then.
     /// [`try_deallocate`](FreeListAllocator::try_deallocate) gives the error instead.
-    #[inline]
+    #[inline(always)]
     #[track_caller]
     pub fn deallocate(&self, ptr: NonNull<u8>, layout: Layout) {
         if !self.put_in_stock(ptr, layout) {
@@ -172,9 +172,12 @@ impl FreeListAllocator {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn put_in_stock(&self, ptr: NonNull<u8>, layout: Layout) -> bool {
-        self.home.blocks.lock_as_favoured().is_some_and(|mut blocks| blocks.put_in_stock(ptr, layout))
+        match self.home.blocks.lock_as_favoured() {
+            Some(mut blocks) => blocks.put_in_stock(ptr, layout),
+            None => false,
+        }
     }
 
     #[cold]

@@ -143,8 +143,8 @@ impl Note {
 /// The blocks of a size class that are not handed out.
 #[derive(Default)]
 struct Stock {
-    /// The last is handed out first.
-    blocks: Vec<NonNull<u8>>,
+    /// Each with its slot among the places. The last is handed out first.
+    blocks: Vec<(NonNull<u8>, usize)>,
     /// If there are so many, the oldest are given back before there is one more.
     most: usize,
 }
@@ -177,8 +177,8 @@ impl Blocks {
             return None;
         }
         let class = class_of(layout.size() as u64, layout.align() as u64)?;
-        let block = self.stock[class].blocks.pop()?;
-        self.places.get(block)?.take(block, layout, false);
+        let (block, slot) = self.stock[class].blocks.pop()?;
+        self.places.at(slot)?.take(block, layout, false);
         self.count(size_of_class(class).wrapping_neg());
         Some(block)
     }
@@ -187,13 +187,14 @@ impl Blocks {
     #[inline(always)]
     pub(super) fn put_in_stock(&mut self, block: NonNull<u8>, layout: Layout) -> bool {
         let Some(class) = class_of(layout.size() as u64, layout.align() as u64) else { return false };
-        let (stock, place) = (&mut self.stock[class], self.places.get(block));
+        let Some(slot) = self.places.find(block) else { return false };
+        let (stock, place) = (&mut self.stock[class], self.places.at(slot));
         let Some(place) = place.filter(|place| place.is(block, layout, false)) else { return false };
         if stock.blocks.len() >= stock.most {
             return false;
         }
         place.give_back();
-        stock.blocks.push(block);
+        stock.blocks.push((block, slot));
         self.count(size_of_class(class));
         true
     }
@@ -234,7 +235,8 @@ impl Blocks {
             filled => filled?,
         }
         let stock = &mut self.stock[class];
-        stock.blocks.extend(blocks[..many].iter().rev());
+        let with_slot = |block: &NonNull<u8>| Some((*block, self.places.find(*block)?));
+        stock.blocks.extend(blocks[..many].iter().rev().filter_map(with_slot));
         stock.most = 2 * at_once(home, room);
         self.take_stocked(layout).ok_or_else(missing)
     }
@@ -324,8 +326,8 @@ impl Blocks {
         let blocks = &self.stock[class].blocks;
         let many = blocks.len().saturating_sub(keep);
         let mut elements = Vec::with_capacity(many);
-        for block in &blocks[..many] {
-            elements.push(self.places.get(*block).and_then(|place| place.element()).ok_or_else(missing)?);
+        for (_, slot) in &blocks[..many] {
+            elements.push(self.places.at(*slot).and_then(|place| place.element()).ok_or_else(missing)?);
         }
         self.empty(&elements, size_of_class(class))?;
         self.stock[class].blocks.drain(..many);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! address - base:   region | page 6 | slot 7 | 5 bits
-//! regions -> pages of one -> slots of one: a place
+//! regions -> pages of one -> number of the slots of one, 0: none; slots: places, of page after page
 //! place:  element + 1, or 0: no block 32 | form 32
 //! form:   taken 1 | span 1 | - | the 5 bits | log2 of the alignment 4 | low bits of the size 12     0: not handed out
 //! ```
@@ -20,8 +20,7 @@ const LEAST: usize = 32;
 const SLOTS: usize = 128;
 const PAGES: usize = 64;
 
-type Page = Box<[Place; SLOTS]>;
-type Region = Box<[Option<Page>; PAGES]>;
+type Region = Box<[u32; PAGES]>;
 
 /// What is noted of a block.
 #[derive(Clone, Copy, Default)]
@@ -75,6 +74,8 @@ pub(super) struct Places {
     /// The address of the beginning of the file.
     base: usize,
     regions: Vec<Option<Region>>,
+    /// The first page is that of all where no block is.
+    slots: Vec<[Place; SLOTS]>,
 }
 
 impl Places {
@@ -83,7 +84,7 @@ impl Places {
 
     /// For blocks in a file that is mapped from this address on.
     pub(super) fn from(base: *const u8) -> Places {
-        Places { base: base as usize, regions: Vec::new() }
+        Places { base: base as usize, regions: Vec::new(), slots: vec![[Place::default(); SLOTS]] }
     }
 
     #[inline(always)]
@@ -92,12 +93,24 @@ impl Places {
         [slot / SLOTS / PAGES, slot / SLOTS % PAGES, slot % SLOTS]
     }
 
+    /// The number of the slot of the block that may begin at an address, which stays the same.
+    #[inline(always)]
+    pub(super) fn find(&self, block: NonNull<u8>) -> Option<usize> {
+        let [region, page, slot] = self.parts(block);
+        let page = self.regions.get(region)?.as_ref()?[page];
+        Some(page as usize * SLOTS + slot)
+    }
+
+    /// What is noted in the slot of that number.
+    #[inline(always)]
+    pub(super) fn at(&mut self, slot: usize) -> Option<&mut Place> {
+        self.slots.as_flattened_mut().get_mut(slot)
+    }
+
     /// What is noted of the block that may begin at an address.
     #[inline(always)]
     pub(super) fn get(&mut self, block: NonNull<u8>) -> Option<&mut Place> {
-        let [region, page, slot] = self.parts(block);
-        let page = self.regions.get_mut(region)?.as_mut()?[page].as_mut()?;
-        Some(&mut page[slot])
+        self.at(self.find(block)?)
     }
 
     /// Notes the element, below [`MOST`](Places::MOST), whose block begins at an address in the file.
@@ -106,9 +119,12 @@ impl Places {
         if self.regions.len() <= region {
             self.regions.resize_with(region + 1, || None);
         }
-        let pages = self.regions[region].get_or_insert_with(|| Box::new([const { None }; PAGES]));
-        let page = pages[page].get_or_insert_with(|| Box::new([Place::default(); SLOTS]));
-        page[slot] = Place { element: element as u32 + 1, form: 0 };
+        let number = &mut self.regions[region].get_or_insert_with(|| Box::new([0; PAGES]))[page];
+        if *number == 0 {
+            *number = self.slots.len() as u32;
+            self.slots.push([Place::default(); SLOTS]);
+        }
+        self.slots[*number as usize][slot] = Place { element: element as u32 + 1, form: 0 };
     }
 
     /// Notes that no block begins there any more.
