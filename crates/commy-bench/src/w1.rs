@@ -60,6 +60,7 @@ fn layout(size: usize) -> Layout {
 }
 
 /// A block, with a number written into it.
+#[inline(always)]
 fn take(blocks: &FreeListAllocator, layout: Layout, number: usize) -> NonNull<u8> {
     let block = blocks.allocate(layout).unwrap().cast::<u8>();
     // SAFETY: a block of at least 16 bytes, this process's alone.
