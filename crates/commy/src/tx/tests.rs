@@ -299,7 +299,7 @@ fn threads_that_free_each_others_blocks_lose_none() {
     };
     std::thread::scope(|scope| {
         let segment = &segment;
-        scope.spawn(move || {
+        let taking = scope.spawn(move || {
             let object = anchor(segment);
             for round in 0..20_000u64 {
                 let guard = object.write().unwrap();
@@ -309,7 +309,7 @@ fn threads_that_free_each_others_blocks_lose_none() {
                 to_free.send(block).unwrap();
             }
         });
-        scope.spawn(move || {
+        let freeing = scope.spawn(move || {
             let object: Shared<[u64; 1]> = Shared::at(segment, "second", second).unwrap();
             for block in blocks {
                 let guard = object.write().unwrap();
@@ -318,6 +318,9 @@ fn threads_that_free_each_others_blocks_lose_none() {
                 guard.commit().unwrap();
             }
         });
+        // A scope does not wait for what threads do when they end: these give slabs back then.
+        taking.join().unwrap();
+        freeing.join().unwrap();
     });
     let stats = segment.stats().unwrap();
     assert_eq!(stats.allocated, base + 256, "blocks leaked");
