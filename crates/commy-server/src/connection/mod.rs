@@ -48,6 +48,8 @@ use watches::Watches;
 
 /// Frames that are read before what they gave goes out.
 const AT_ONCE: usize = 64;
+/// After so many times that something was there to be read, the rest is looked at first.
+const TURNS: u8 = 8;
 /// So many frames that were read at once are a sign that more will soon be there.
 const BURST: usize = 4;
 /// Bytes that are kept back until there is nothing more to read.
@@ -79,6 +81,8 @@ struct Connection {
     socket: Socket,
     session: Session,
     happenings: Happenings,
+    /// Times that something was read since the happenings were looked at.
+    turns: u8,
     /// Whether there may be more of what was read.
     more: bool,
     watches: Watches,
@@ -113,6 +117,7 @@ pub async fn serve(shared: Arc<Shared>, mut socket: Socket, peer: Peer) {
                 socket,
                 session,
                 happenings: Happenings(FuturesUnordered::new()),
+                turns: 0,
                 more: false,
                 watches,
                 brief: false,
@@ -365,7 +370,8 @@ impl Connection {
     }
 
     /// What comes next, when the client was told what there is to tell: something of the client's, or else what happened.
-    /// There is an end to what is read at once, so that who asks without end hears that its permissions were revoked, too.
+    /// Every few times it is the other way round, so that who asks without end hears that its permissions were revoked, too:
+    /// who has used up its turn with reading hears nothing in it, either.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
         if self.socket.pending() > 0 {
             match self.socket.poll_flush(cx) {
@@ -374,12 +380,19 @@ impl Connection {
                 Poll::Pending => return Poll::Ready(Next::Full),
             }
         }
-        let read = if self.more { Poll::Ready(true) } else { self.socket.poll_read(cx) };
-        match read {
-            Poll::Ready(true) => Poll::Ready(Next::Read),
-            Poll::Ready(false) => Poll::Ready(Next::Gone),
-            Poll::Pending => self.happenings.poll_next(cx).map(Next::Happened),
+        if self.turns >= TURNS {
+            self.turns = 0;
+            if let Poll::Ready(happened) = self.happenings.poll_next(cx) {
+                return Poll::Ready(Next::Happened(happened));
+            }
         }
+        let read = if self.more { Poll::Ready(true) } else { self.socket.poll_read(cx) };
+        if let Poll::Ready(there) = read {
+            self.turns += 1;
+            return Poll::Ready(if there { Next::Read } else { Next::Gone });
+        }
+        self.turns = 0;
+        self.happenings.poll_next(cx).map(Next::Happened)
     }
 
     fn idle(&self) -> Duration {
