@@ -54,9 +54,12 @@ impl<T: Guarded> Shared<T> {
         not: impl FnOnce(I) -> N,
     ) -> Outcome<R, N> {
         known_latest(|known| {
-            // SAFETY: remembered of this handle or a clone of it, by this thread; as in `by_heart`.
+            if !known.is_of(self.number) {
+                return Err(not(input));
+            }
+            // SAFETY: remembered of this handle or a clone of it, by this thread; as in `by_heart`. Of another one it may be gone.
             let worker = unsafe { known.worker.get().cast::<Worker>().as_ref() };
-            let Some(worker) = worker.filter(|_| known.is_of(self.number)) else { return Err(not(input)) };
+            let Some(worker) = worker else { return Err(not(input)) };
             let _kept = known.keep();
             let prepared = prepare(known, &input);
             let Some(way) = worker.begin_soon() else { return Err(not(input)) };
