@@ -107,9 +107,10 @@ pub(crate) fn remembered() -> (u64, *const ()) {
 
 /// What the thread remembers of the object that it asked for last. One load.
 #[inline(always)]
-pub(crate) fn known_latest<R>(then: impl FnOnce(&Known) -> R) -> R {
-    // SAFETY: the thread's own, which nothing destroys before the thread has ended; or what is nobody's.
-    then(unsafe { &*LATEST.get() })
+pub(crate) fn known_latest() -> &'static Known {
+    // SAFETY: the thread's own, which nothing destroys before the thread has ended, and a reference to it stays with the
+    // thread, for it is not `Sync`; or what is nobody's.
+    unsafe { &*LATEST.get() }
 }
 
 /// Where the thread remembers something of the object whose handle has this number, or of another one so far; `None`

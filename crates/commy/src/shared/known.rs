@@ -23,23 +23,22 @@ impl<T: Guarded> Shared<T> {
     /// What `look` gives by what the thread remembers of the object; nothing if that is not good any more.
     #[inline(always)]
     pub(super) fn by_heart<R>(&self, look: impl FnOnce(&Known) -> Option<R>) -> Option<R> {
-        known_latest(|known| {
-            if !known.is_of(self.number) || cfg!(commy_locked_reads) {
-                return None;
-            }
-            // SAFETY: remembered of this handle or a clone of it, by this thread: the word of its slot, which it has until
-            // it ends or the attachment does; or one of the thread's own. When it ends, or forks, it forgets them.
-            let reading: &AtomicU64 = unsafe { &*known.reading.get() };
-            // SAFETY: the object's control block, as in `control`.
-            let control = unsafe { &*known.control.get().cast::<Control>() };
-            let (lock, version) = (&control.lock, control.version.atomic());
-            let (_unlocked, _kept) = (Outermost::say(reading)?, known.keep());
-            if version::settled(lock, version)? != known.version.get() {
-                return None;
-            }
-            let result = look(known)?;
-            (version::settled_still(lock, version)? == known.version.get()).then_some(result)
-        })
+        let known = known_latest();
+        if !known.is_of(self.number) || cfg!(commy_locked_reads) {
+            return None;
+        }
+        // SAFETY: remembered of this handle or a clone of it, by this thread: the word of its slot, which it has until
+        // it ends or the attachment does; or one of the thread's own. When it ends, or forks, it forgets them.
+        let reading: &AtomicU64 = unsafe { &*known.reading.get() };
+        // SAFETY: the object's control block, as in `control`.
+        let control = unsafe { &*known.control.get().cast::<Control>() };
+        let (lock, version) = (&control.lock, control.version.atomic());
+        let (_unlocked, _kept) = (Outermost::say(reading)?, known.keep());
+        if version::settled(lock, version)? != known.version.get() {
+            return None;
+        }
+        let result = look(known)?;
+        (version::settled_still(lock, version)? == known.version.get()).then_some(result)
     }
 
     /// Does one thing to the value at a stroke, as [`briefly`](Shared::briefly) says, by what the thread remembers of the
@@ -53,38 +52,37 @@ impl<T: Guarded> Shared<T> {
         operation: impl FnOnce(&Known, P, &Log, I) -> Outcome<R, N>,
         not: impl FnOnce(I) -> N,
     ) -> Outcome<R, N> {
-        known_latest(|known| {
-            if !known.is_of(self.number) {
-                return Err(not(input));
-            }
-            // SAFETY: remembered of this handle or a clone of it, by this thread; as in `by_heart`. Of another one it may be gone.
-            let worker = unsafe { known.worker.get().cast::<Worker>().as_ref() };
-            let Some(worker) = worker else { return Err(not(input)) };
-            let _kept = known.keep();
-            let prepared = prepare(known, &input);
-            let Some(way) = worker.begin_soon() else { return Err(not(input)) };
-            // SAFETY: the object's control block, as in `control`.
-            let control = unsafe { &*known.control.get().cast::<Control>() };
-            let (lock, version) = (self.lock_in(control), control.version.atomic());
-            let (me, holds) = worker.favour();
-            if !lock.enter_at(me, holds, version, known.version.get()) {
+        let known = known_latest();
+        if !known.is_of(self.number) {
+            return Err(not(input));
+        }
+        // SAFETY: remembered of this handle or a clone of it, by this thread; as in `by_heart`. Of another one it may be gone.
+        let worker = unsafe { known.worker.get().cast::<Worker>().as_ref() };
+        let Some(worker) = worker else { return Err(not(input)) };
+        let _kept = known.keep();
+        let prepared = prepare(known, &input);
+        let Some(way) = worker.begin_soon() else { return Err(not(input)) };
+        // SAFETY: the object's control block, as in `control`.
+        let control = unsafe { &*known.control.get().cast::<Control>() };
+        let (lock, version) = (self.lock_in(control), control.version.atomic());
+        let (me, holds) = worker.favour();
+        if !lock.enter_at(me, holds, version, known.version.get()) {
+            worker.end_unused(way);
+            return Err(not(input));
+        }
+        match operation(known, prepared, worker.log(way), input) {
+            Ok(done) => {
+                known.version.set(lock.leave_changed(me, holds, version));
                 worker.end_unused(way);
-                return Err(not(input));
+                self.notify_in(control).changed();
+                Ok(done)
             }
-            match operation(known, prepared, worker.log(way), input) {
-                Ok(done) => {
-                    known.version.set(lock.leave_changed(me, holds, version));
-                    worker.end_unused(way);
-                    self.notify_in(control).changed();
-                    Ok(done)
-                }
-                Err(not) => {
-                    lock.leave(me, holds, version);
-                    worker.end_unused(way);
-                    Err(not)
-                }
+            Err(not) => {
+                lock.leave(me, holds, version);
+                worker.end_unused(way);
+                Err(not)
             }
-        })
+        }
     }
 
     /// The value in place.
