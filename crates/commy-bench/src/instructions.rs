@@ -102,6 +102,16 @@ fn measure() -> Vec<(&'static str, u64)> {
     let keys: Vec<String> = (0..WARM + 31).map(text).collect();
     let find = |i: u64| assert!(texts.read().unwrap().contains_key(keys[i as usize].as_str()));
     all.push(("read guard and look-up of a string", median(find)));
+    all.push(("string get", median(|i| assert!(texts.get(keys[i as usize].as_str()).unwrap().is_some()))));
+    let owned = |i: u64| (keys[i as usize].clone() + "-", VALUE.to_string());
+    let mut fresh: Vec<(String, String)> = (0..WARM + 31).rev().map(owned).collect();
+    let put = |_| {
+        let (key, value) = fresh.pop().unwrap();
+        assert!(texts.insert(key, value).unwrap().is_none());
+    };
+    all.push(("string insert", median(put)));
+    let take = |i: u64| assert!(texts.remove(keys[i as usize].as_str()).unwrap().is_some());
+    all.push(("string remove", median(take)));
     let mut vector = vector.write().unwrap();
     all.push(("push under a guard", median(|i| vector.push(i).unwrap())));
     let map = map.read().unwrap();

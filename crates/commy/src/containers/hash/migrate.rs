@@ -126,6 +126,16 @@ impl<'a, K: Key, V: Share> Movable<'a> for Raw<'a, K, V> {
     }
 
     #[inline(always)]
+    fn foresee_keys(self, table: Table<Slot<K, V>>, position: usize) {
+        if K::OWNS {
+            for slot in table.group(position).full() {
+                // SAFETY: a full slot holds a stored key.
+                unsafe { K::foresee(self.key(table.slot(position + slot)), self.cx) };
+            }
+        }
+    }
+
+    #[inline(always)]
     fn carry(self, from: Table<Slot<K, V>>, index: usize, into: Table<Slot<K, V>>, hash: u64) -> Option<usize> {
         // SAFETY: a full slot of another table of this map.
         unsafe { into.take_in(hash, from.slot(index)) }
@@ -156,6 +166,9 @@ pub(super) trait Movable<'a>: Copy {
 
     /// The hash of the key in a full slot.
     fn hash_of(self, table: Table<Self::Slot>, index: usize) -> Result<u64>;
+
+    /// Has what the hashes of a group's keys are made of fetched into the cache.
+    fn foresee_keys(self, _table: Table<Self::Slot>, _position: usize) {}
 
     /// Puts the bytes of a full slot into a free one of another table. Gives its index, `None` if there is none.
     fn carry(self, from: Table<Self::Slot>, index: usize, into: Table<Self::Slot>, hash: u64) -> Option<usize>;
@@ -334,8 +347,10 @@ pub(super) trait Movable<'a>: Copy {
     fn move_part(self, part: &Part, moving: &Moving, old: Table<Self::Slot>, new: Table<Self::Slot>) -> Result<()> {
         let (stamp, removed) = (Stamp::of(&moving.stamp, self.cx())?, Stamp::removed(self.cx())?);
         prepare(new, moving, old.slots(), part.to);
-        let wrapped = 0..part.wrapped;
-        for position in (part.from..part.to).step_by(WIDTH).chain(wrapped.step_by(WIDTH)) {
+        let mut ahead = part.positions();
+        ahead.next().inspect(|first| self.foresee_keys(old, *first));
+        for position in part.positions() {
+            ahead.next().inspect(|next| self.foresee_keys(old, *next));
             let mut gone = Bits::NONE;
             for slot in old.group(position).full() {
                 let hash = self.hash_of(old, position + slot)?;
@@ -433,8 +448,12 @@ impl Part {
 
     /// How many keys it has at most.
     fn keys<T>(&self, old: Table<T>) -> usize {
-        let positions = (self.from..self.to).step_by(WIDTH).chain((0..self.wrapped).step_by(WIDTH));
-        positions.map(|position| old.group(position).full().count()).sum()
+        self.positions().map(|position| old.group(position).full().count()).sum()
+    }
+
+    /// Where its groups begin.
+    fn positions(&self) -> impl Iterator<Item = usize> + use<> {
+        (self.from..self.to).step_by(WIDTH).chain((0..self.wrapped).step_by(WIDTH))
     }
 }
 

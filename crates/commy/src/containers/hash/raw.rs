@@ -265,8 +265,12 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         if self.cx.is_first() {
             side.table.prefetch(hash);
         }
-        // SAFETY: the keys of full slots, which hold stored keys.
-        let found = side.table.find(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, query) });
+        // SAFETY: full slots, which hold stored keys and values.
+        let found = side.table.find(hash, |slot| unsafe {
+            // While the key is compared, what its value has elsewhere is fetched.
+            V::foresee(&raw const (*slot).value, self.cx);
+            K::equals(self.key(slot), self.cx, query)
+        });
         match found {
             Some(found) if found.index >= side.table.slots() => Err(self.head.corrupt()),
             found => Ok(found.map(|found| Place { side, seek: Seek::Found(found.index), hash })),

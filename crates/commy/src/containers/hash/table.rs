@@ -22,6 +22,11 @@ use crate::tx::Cx;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+/// How many of a group's slots are fetched ahead.
+const LIKELY: usize = WIDTH * 3 / 4;
+/// Bytes of slots that are too large for that.
+const LARGE: usize = 64;
+
 /// More slots than any file has room for.
 const MOST_SLOTS: u64 = 1 << 40;
 
@@ -235,7 +240,7 @@ impl<T> Table<T> {
         unsafe { self.control.as_ptr().cast::<T>().sub(position) }
     }
 
-    /// Has the slots of a hash's home group fetched into the cache, if they are small: while the control bytes are
+    /// Has the slots of a hash's home group fetched into the cache, if they are not large: while the control bytes are
     /// waited for, and without knowing yet which of the slots it will be. Worth it if a slot will be looked at.
     #[inline(always)]
     pub(super) fn prefetch(self, hash: u64) {
@@ -255,11 +260,11 @@ impl<T> Table<T> {
         Self::prefetch_slots(control.cast::<T>().wrapping_sub(home).cast());
     }
 
-    /// Has the slots of a group fetched, which end there.
+    /// Has the slots of a group fetched, which end there; without its last ones, for groups are filled from the first one on.
     #[inline(always)]
     fn prefetch_slots(end: *const u8) {
-        if size_of::<T>() * WIDTH <= 256 {
-            for line in 0..(size_of::<T>() * WIDTH).div_ceil(64) {
+        if size_of::<T>() <= LARGE {
+            for line in 0..(size_of::<T>() * LIKELY).div_ceil(64) {
                 prefetch(end.wrapping_sub(64 * line + 1));
             }
         }

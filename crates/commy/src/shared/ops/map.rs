@@ -52,11 +52,8 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        if V::SOON
-            && self.learn(|view, known| view.learn(known))
-            && let Some(found) = self.recall(key)
-        {
-            return Ok(found);
+        if V::SOON {
+            self.learn(|view, known| view.learn(known));
         }
         self.copy_of(move |view| view.place_of_value(key), move |view| view.place_of_value(key))
     }
@@ -143,11 +140,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        if self.learn(|view, known| view.learn(known))
-            && let Some(found) = self.recall_key(key)
-        {
-            return Ok(found);
-        }
+        self.learn(|view, known| view.learn(known));
         self.peek(move |view| view.has_key_unlocked(key))
     }
 
@@ -158,7 +151,11 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     #[inline]
     pub fn insert(&self, key: K, value: V) -> Result<Option<V>> {
         if !is_small::<K>() || !is_small::<V>() {
-            return self.change(|view| view.insert(key, value));
+            return self.change_foreseen(
+                (key, value),
+                |view, (key, _)| view.foresee(key),
+                |view, (key, value)| view.insert(key, value),
+            );
         }
         match self.insert_by_heart(key, value) {
             Ok(old) => Ok(old),
@@ -212,7 +209,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         K: Lookup<Q>,
     {
         if !is_small::<K>() || !is_small::<V>() {
-            return self.change(|view| view.remove(key));
+            return self.change_foreseen(key, |view, key| view.foresee(*key), |view, key| view.remove(key));
         }
         match self.remove_by_heart(key) {
             Ok(old) => Ok(Some(old)),

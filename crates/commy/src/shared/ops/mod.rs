@@ -53,14 +53,34 @@ impl<T: Guarded> Shared<T> {
         otherwise: impl FnOnce(&mut T::Target, N) -> Result<R>,
     ) -> Result<R> {
         let foresee = |worker: &Worker, input: &I| {
-            let _unlocked = Unlocked::begin(worker.slot());
-            if !cfg!(commy_locked_reads) && self.is_there() {
-                // SAFETY: this object's value, as in `peek`.
-                foresee(unsafe { T::target(self.stored(), self.reader()) }, input);
-            }
+            self.look_ahead(worker, |view| foresee(view, input));
             None
         };
         self.change_briefly(input, foresee, operation, otherwise)
+    }
+
+    /// As [`change`](Shared::change); before the lock is taken, `foresee` has something of the value fetched into the cache.
+    #[inline(always)]
+    fn change_foreseen<I, R>(
+        &self,
+        input: I,
+        foresee: impl FnOnce(&T::Target, &I),
+        operation: impl FnOnce(&mut T::Target, I) -> Result<R>,
+    ) -> Result<R> {
+        if let Some(worker) = self.segment.latest_worker() {
+            self.look_ahead(worker, |view| foresee(view, &input));
+        }
+        self.change(|view| operation(view, input))
+    }
+
+    /// Looks at the value, whatever becomes of it meanwhile.
+    #[inline(always)]
+    fn look_ahead(&self, worker: &Worker, look: impl FnOnce(&T::Target)) {
+        let _unlocked = Unlocked::begin(worker.slot());
+        if !cfg!(commy_locked_reads) && self.is_there() {
+            // SAFETY: this object's value, as in `peek`.
+            look(unsafe { T::target(self.stored(), self.reader()) });
+        }
     }
 
     /// Does one thing to the value as [`briefly`](Shared::briefly) says.
