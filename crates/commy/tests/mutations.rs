@@ -11,6 +11,7 @@ mod common;
 use common::content::{fill, try_all};
 use common::{Draw, Player, Stage, folder, patch, play, text};
 use commy::{Error, Segment};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -225,24 +226,14 @@ fn keep(folder: &Path) -> Vec<PathBuf> {
     files.filter(shows).map(save).collect()
 }
 
-#[test]
-fn a_damaged_file_crashes_hangs_or_confuses_nobody() {
-    let folder = folder();
-    let originals = match std::env::var_os("COMMY_MUTATED") {
-        Some(path) => vec![PathBuf::from(path)],
-        None => originals(folder.path()),
-    };
-    let number = |name: &str| std::env::var(name).ok().map(|number| number.parse::<u64>().expect("a number"));
-    let (mut next, end) = match number("COMMY_MUTATION") {
-        Some(number) => (number, number + 1),
-        None => (0, number("COMMY_MUTATIONS").unwrap_or(2000)),
-    };
-    let mut violations = Vec::new();
+/// Has another process work on these files; gives how many were met as what, and the violations.
+fn try_files(folder: &Path, originals: &[PathBuf], numbers: Range<u64>) -> ([usize; 3], Vec<String>) {
+    let (mut next, end) = (numbers.start, numbers.end);
     let (mut met, all) = ([0; 3], [Met::Refused, Met::Damaged, Met::Whole].map(|met| format!("{met:?}")));
-    let begin = next;
+    let mut violations = Vec::new();
     while next < end && violations.len() < 20 {
         let (first, last) = (next.to_string(), end.to_string());
-        let mut arguments = vec![text(folder.path()), &first, &last];
+        let mut arguments = vec![text(folder), &first, &last];
         arguments.extend(originals.iter().map(|path| text(path)));
         let mut player = Player::start("victim", &arguments);
         let mut current = next;
@@ -262,11 +253,40 @@ fn a_damaged_file_crashes_hangs_or_confuses_nobody() {
             }
         };
     }
-    let kept = keep(folder.path());
+    (met, violations)
+}
+
+#[test]
+fn a_damaged_file_crashes_hangs_or_confuses_nobody() {
+    let folder = folder();
+    let originals = match std::env::var_os("COMMY_MUTATED") {
+        Some(path) => vec![PathBuf::from(path)],
+        None => originals(folder.path()),
+    };
+    let number = |name: &str| std::env::var(name).ok().map(|number| number.parse::<u64>().expect("a number"));
+    let numbers = match number("COMMY_MUTATION") {
+        Some(number) => number..number + 1,
+        None => 0..number("COMMY_MUTATIONS").unwrap_or(2000),
+    };
+    // Most of the time locks are waited for that damage shows as taken: eight processes wait at once.
+    let many = numbers.end - numbers.start;
+    let parts: Vec<PathBuf> = (0..8).map(|part| folder.path().join(format!("part{part}"))).collect();
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let workers = (0u64..).zip(&parts).map(|(part, folder)| {
+            std::fs::create_dir(folder).expect("a folder");
+            let share = numbers.start + many * part / 8..numbers.start + many * (part + 1) / 8;
+            let originals = &originals;
+            scope.spawn(move || try_files(folder, originals, share))
+        });
+        workers.collect::<Vec<_>>().into_iter().map(|worker| worker.join().expect("a worker")).collect()
+    });
+    let met = [0, 1, 2].map(|one| results.iter().map(|(met, _)| met[one]).sum::<usize>());
+    let violations: Vec<_> = results.iter().flat_map(|(_, violations)| violations).collect();
+    let kept: Vec<_> = parts.iter().flat_map(|folder| keep(folder)).collect();
     assert!(violations.is_empty(), "{violations:#?}; to try again: COMMY_MUTATION=NUMBER COMMY_MUTATED=FILE, {kept:?}");
-    println!("{} files: {met:?} were refused, found damaged, found whole", next - begin);
+    println!("{many} files: {met:?} were refused, found damaged, found whole");
     // Else nothing has been put to the test.
-    assert!(next - begin < 100 || met.iter().all(|many| *many > (next - begin) / 20), "{met:?}");
+    assert!(many < 100 || met.iter().all(|met| *met as u64 > many / 20), "{met:?}");
 }
 
 /// What no page of the segment's own may hold.
