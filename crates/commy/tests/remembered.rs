@@ -1,10 +1,10 @@
-//! Looking again and again into the same maps and sets, by which a thread remembers where their tables are, while all that
-//! can happen to them happens.
+//! Using the same maps, sets, vectors and deques again and again, by which a thread remembers where their tables and blocks
+//! are, while all that can happen to them happens.
 
 use commy::support::{Cx, KeyHasher};
 use commy::{Error, Lookup, Segment, Shared};
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 type Numbers = Shared<HashMap<u64, u64>>;
 
@@ -165,6 +165,60 @@ fn what_a_favoured_thread_changes_by_what_it_remembers_is_what_std_has() {
     }
     assert_eq!((mine.load().unwrap(), mine.len().unwrap()), (model.clone(), model.len()));
     assert_eq!(segment.check().unwrap(), []);
+}
+
+#[test]
+fn what_a_favoured_thread_pushes_and_pops_by_what_it_remembers_is_what_std_has() {
+    let (_dir, segment) = segment();
+    let other = Segment::open(segment.path()).unwrap();
+    let lists: [Shared<Vec<u64>>; 2] = [segment.open_or_create("list").unwrap(), other.open_or_create("list").unwrap()];
+    let rings: [Shared<VecDeque<[u64; 3]>>; 2] =
+        [segment.open_or_create("ring").unwrap(), other.open_or_create("ring").unwrap()];
+    let (mut list, mut ring, mut draw) = (Vec::new(), VecDeque::new(), 7u64);
+    for step in 0..60_000u64 {
+        draw = draw.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        // Now and then somebody else comes, whom the favour is taken away for.
+        let who = usize::from(step % 5000 == 4999);
+        let (lists, rings) = (&lists[who], &rings[who]);
+        // They grow to some length, and shrink again to nothing.
+        let more = u64::from(step % 4000 < 2500);
+        match (draw >> 33) % 10 + 2 * more {
+            0..4 => assert_eq!(lists.pop().unwrap(), list.pop()),
+            4 => assert_eq!(rings.pop_back().unwrap(), ring.pop_back()),
+            5 => assert_eq!(rings.pop_front().unwrap(), ring.pop_front()),
+            6 => (lists.push(step).unwrap(), list.push(step)).1,
+            7 => (rings.push_back([step; 3]).unwrap(), ring.push_back([step; 3])).1,
+            8 => (rings.push_front([step; 3]).unwrap(), ring.push_front([step; 3])).1,
+            _ if draw >> 40 & 127 == 0 => {
+                // By a guard, in another block.
+                let (mut locked, mut also) = (lists.write().unwrap(), rings.write().unwrap());
+                locked.shrink_to_fit().unwrap();
+                also.shrink_to_fit().unwrap();
+                also.rotate_left(ring.len() / 2).unwrap();
+                ring.rotate_left(ring.len() / 2);
+            }
+            _ => (lists.push(step).unwrap(), list.push(step)).1,
+        }
+        let (last, front) = (lists.last().unwrap(), rings.front().unwrap());
+        assert_eq!((last, front, lists.len().unwrap()), (list.last().copied(), ring.front().copied(), list.len()));
+    }
+    assert_eq!((lists[1].load().unwrap(), rings[1].load().unwrap()), (list, ring));
+    assert_eq!(segment.check().unwrap(), []);
+}
+
+#[test]
+fn asking_an_empty_deque_again_and_again_changes_nothing() {
+    let (_dir, segment) = segment();
+    let ring: Shared<VecDeque<u8>> = segment.open_or_create("ring").unwrap();
+    for n in 0..1000u64 {
+        ring.push_back(n as u8).unwrap();
+        assert_eq!(ring.pop_front().unwrap(), Some(n as u8));
+        let version = ring.version();
+        assert_eq!((ring.pop_front().unwrap(), ring.pop_back().unwrap(), ring.version()), (None, None, version));
+    }
+    let nothings: Shared<Vec<()>> = segment.open_or_create("nothings").unwrap();
+    (0..1000).for_each(|_| nothings.push(()).unwrap());
+    assert_eq!((nothings.pop().unwrap(), nothings.len().unwrap()), (Some(()), 999));
 }
 
 #[test]

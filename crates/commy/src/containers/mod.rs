@@ -31,6 +31,7 @@ pub mod vec;
 
 pub use boxed::BoxView;
 pub use btree::{BTreeMapView, BTreeSetView};
+pub(crate) use deque::Left;
 pub use deque::{DequeHeader, DequeView};
 pub use entry::{Entry, Keyed, OccupiedEntry, VacantEntry};
 pub use hash::{HashMapView, HashSetView};

@@ -32,8 +32,10 @@ pub(crate) struct Known {
     pub(crate) reading: Cell<*const AtomicU64>,
     /// Who the thread is to the segment, if it may change anything.
     pub(crate) worker: Cell<*const ()>,
-    /// The object's control block.
+    /// The segment's header, the object's control block, and its value.
+    pub(crate) header: Cell<*const ()>,
     pub(crate) control: Cell<*const ()>,
+    pub(crate) value: Cell<*mut ()>,
     /// A place in the segment, and what else there is to know.
     pub(crate) place: Cell<*mut u8>,
     pub(crate) words: [Cell<u64>; 3],
@@ -55,7 +57,9 @@ impl Known {
             version: Cell::new(0),
             reading: Cell::new(ptr::null()),
             worker: Cell::new(ptr::null()),
+            header: Cell::new(ptr::null()),
             control: Cell::new(ptr::null()),
+            value: Cell::new(ptr::null_mut()),
             place: Cell::new(ptr::null_mut()),
             words: [const { Cell::new(0) }; 3],
         }

@@ -22,7 +22,7 @@
 
 use super::{Actor, Attachment};
 use crate::error::{Error, Result};
-use crate::layout::{Point, at};
+use crate::layout::{Header, Point, ThreadSlot, at};
 use crate::os::{self, BeaconState};
 use crate::sync::{Fate, NAP, OWNER, Surroundings, Word64};
 use std::sync::atomic::{Ordering, compiler_fence};
@@ -104,16 +104,6 @@ impl Actor<'_> {
         }
     }
 
-    /// The same for who does not wait: gives whether it may.
-    #[inline(always)]
-    pub(crate) fn set_busy_soon(&self) -> bool {
-        let may = self.announce() == 0;
-        if !may {
-            self.set_idle();
-        }
-        may
-    }
-
     #[inline(always)]
     fn announce(&self) -> u64 {
         announce(self.slot.busy.atomic(), self.at.map.header().pause.atomic(), os::light_fence)
@@ -122,7 +112,7 @@ impl Actor<'_> {
     /// Says that it has ended that.
     #[inline(always)]
     pub(crate) fn set_idle(&self) {
-        end(self.slot.busy.atomic());
+        set_idle(self.slot);
     }
 
     #[cold]
@@ -147,6 +137,22 @@ impl Actor<'_> {
         }
         Ok(())
     }
+}
+
+/// Says that the thread with this slot is about to change something; gives whether it may at once.
+#[inline(always)]
+pub(crate) fn set_busy_soon(slot: &ThreadSlot, header: &Header) -> bool {
+    let may = announce(slot.busy.atomic(), header.pause.atomic(), os::light_fence) == 0;
+    if !may {
+        set_idle(slot);
+    }
+    may
+}
+
+/// Says that it has ended that.
+#[inline(always)]
+pub(crate) fn set_idle(slot: &ThreadSlot) {
+    end(slot.busy.atomic());
 }
 
 impl<'a> Still<'a> {

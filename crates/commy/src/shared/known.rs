@@ -11,6 +11,7 @@
 use super::Shared;
 use super::ops::Outcome;
 use crate::directory::Control;
+use crate::layout::Header;
 use crate::os::{Known, known, known_latest, silent};
 use crate::participant::Outermost;
 use crate::schema::Guarded;
@@ -59,40 +60,58 @@ impl<T: Guarded> Shared<T> {
         // SAFETY: remembered of this handle or a clone of it, by this thread; as in `by_heart`. Of another one it may be gone.
         let worker = unsafe { known.worker.get().cast::<Worker>().as_ref() };
         let Some(worker) = worker else { return Err(not(input)) };
+        // SAFETY: page 0 of the segment, as `Map::header` gives it, and the thread's slot, as `Worker::slot`; all atomics.
+        let (header, slot) = unsafe { (&*known.header.get().cast::<Header>(), worker.slot()) };
         let _kept = known.keep();
         let prepared = prepare(known, &input);
-        let Some(way) = worker.begin_soon() else { return Err(not(input)) };
-        // SAFETY: the object's control block, as in `control`.
-        let control = unsafe { &*known.control.get().cast::<Control>() };
-        let (lock, version) = (self.lock_in(control), control.version.atomic());
-        let (me, holds) = worker.favour();
-        if !lock.enter_at(me, holds, version, known.version.get()) {
-            worker.end_unused(way);
+        if !worker.begin_soon(slot, header) {
             return Err(not(input));
         }
-        match operation(known, prepared, worker.log(way), input) {
+        // SAFETY: the object's control block, as in `control`.
+        let control = unsafe { &*known.control.get().cast::<Control>() };
+        let (lock, version, seen) = (self.lock_in(control), control.version.atomic(), known.version.get());
+        let (me, holds) = (worker.favour().0, slot.holds.atomic());
+        if !lock.enter_at(me, holds, version, seen) {
+            worker.end_soon(slot);
+            return Err(not(input));
+        }
+        match operation(known, prepared, worker.log(0), input) {
             Ok(done) => {
-                known.version.set(lock.leave_changed(me, holds, version));
-                worker.end_unused(way);
-                self.notify_in(control).changed();
+                known.version.set(lock.leave_changed_at(holds, version, seen));
+                worker.end_soon(slot);
+                if lock.is_awaited(me) | self.notify_in(control).is_awaited() {
+                    self.tell(worker, control);
+                }
                 Ok(done)
             }
             Err(not) => {
                 lock.leave(me, holds, version);
-                worker.end_unused(way);
+                worker.end_soon(slot);
                 Err(not)
             }
         }
     }
 
+    /// Tells those who wait for what [`change_by_heart`](Shared::change_by_heart) has done.
+    #[cold]
+    #[inline(never)]
+    fn tell(&self, worker: &Worker, control: &Control) {
+        let (me, holds) = worker.favour();
+        let lock = self.lock_in(control);
+        if lock.is_awaited(me) {
+            lock.tell(holds);
+        }
+        self.notify_in(control).changed();
+    }
+
     /// The value in place.
     ///
     /// # Safety
-    /// It is locked for writing as long as it is used.
+    /// It is remembered of this object, and that is locked for writing as long as it is used.
     #[inline(always)]
-    pub(super) unsafe fn in_place(&self) -> &T::Target {
+    pub(super) unsafe fn in_place<'a>(&'a self, known: &'a Known) -> &'a T::Target {
         // SAFETY: this object's value; the caller's promise.
-        unsafe { T::target(self.stored(), self.reader()) }
+        unsafe { T::target(known.value.get().cast(), self.reader()) }
     }
 
     /// As [`learn`](Shared::learn), for a thread that is favoured, so that it can go by what it remembers, and did not.
@@ -132,7 +151,9 @@ impl<T: Guarded> Shared<T> {
             if learnt.is_some() {
                 known.reading.set(reading);
                 known.worker.set(worker);
+                known.header.set(ptr::from_ref(self.segment.map().header()).cast());
                 known.control.set(ptr::from_ref(control).cast());
+                known.value.set(self.stored().cast());
                 known.number.set(self.number);
             }
             learnt.is_some()

@@ -65,32 +65,32 @@ impl<S: Surroundings> Lock<'_, S> {
             return false;
         }
         // The favour was given while it was the owner; the version left odd by one who died; one word holds one object.
-        let is_owner = self.word.load(Ordering::Relaxed) != 0;
-        if is_owner | version::is_inside(version) | (holds.load(Ordering::Relaxed) != 0) {
+        let (is_owner, seen) = (self.word.load(Ordering::Relaxed) != 0, version.load(Ordering::Acquire));
+        if is_owner | version::is_odd(seen) | (holds.load(Ordering::Relaxed) != 0) {
             return false;
         }
-        self.come_in(me, holds, version)
+        self.come_in(me, holds, version, seen)
     }
 
-    /// The same, if the version is this one, which is even.
+    /// The same, if the version is this one, which is even, for a thread that is inside of nothing else by favour.
     #[inline(always)]
     pub(crate) fn enter_at(&self, me: u32, holds: &S::W64, version: &S::W64, seen: u64) -> bool {
         let is_free = self.waiters.load(Ordering::Relaxed) == me
             && self.word.load(Ordering::Relaxed) == 0
-            && version.load(Ordering::Acquire) == seen
-            && holds.load(Ordering::Relaxed) == 0;
-        is_free && self.come_in(me, holds, version)
+            && version.load(Ordering::Acquire) == seen;
+        is_free && self.come_in(me, holds, version, seen)
     }
 
+    /// The version was seen while the thread was favoured, and is the same as long as it is, for nobody else comes in.
     #[inline(always)]
-    fn come_in(&self, me: u32, holds: &S::W64, version: &S::W64) -> bool {
+    fn come_in(&self, me: u32, holds: &S::W64, version: &S::W64, seen: u64) -> bool {
         holds.publish(self.object);
         self.around.light_fence();
         if self.waiters.load(Ordering::Acquire) != me {
             self.step_back(holds);
             return false;
         }
-        version::go_inside(version);
+        version::go_inside(version, seen);
         true
     }
 
@@ -107,20 +107,39 @@ impl<S: Surroundings> Lock<'_, S> {
         self.let_go(me, holds);
     }
 
-    /// The same for who has changed something, and counts that. Gives the version that it has now.
+    /// The same for who has changed something, and counts that.
     #[inline(always)]
-    pub(crate) fn leave_changed(&self, me: u32, holds: &S::W64, version: &S::W64) -> u64 {
-        let now = version::count_change_outside(version);
+    pub(crate) fn leave_changed(&self, me: u32, holds: &S::W64, version: &S::W64) {
+        version::count_change_outside(version, version.load(Ordering::Relaxed));
         self.let_go(me, holds);
+    }
+
+    /// The same for who came in at this version. Gives the one that it has now. Whether somebody is to be
+    /// [told](Lock::tell) is left to the caller.
+    #[inline(always)]
+    pub(crate) fn leave_changed_at(&self, holds: &S::W64, version: &S::W64, seen: u64) -> u64 {
+        let now = version::count_change_outside(version, seen);
+        holds.publish(0);
         now
     }
 
     #[inline(always)]
     fn let_go(&self, me: u32, holds: &S::W64) {
         holds.publish(0);
-        if self.waiters.load(Ordering::Relaxed) != me {
-            self.around.wake(holds, true);
+        if self.is_awaited(me) {
+            self.tell(holds);
         }
+    }
+
+    /// Whether somebody may wait for the favoured one, which has just left.
+    #[inline(always)]
+    pub(crate) fn is_awaited(&self, me: u32) -> bool {
+        self.waiters.load(Ordering::Relaxed) != me
+    }
+
+    /// Tells who waits that the favoured one has left.
+    pub(crate) fn tell(&self, holds: &S::W64) {
+        self.around.wake(holds, true);
     }
 
     /// Favours the thread that is called `me`, which has taken the lock by the ordinary way and found no hints.

@@ -55,14 +55,23 @@ impl<B: Bed> Notify<'_, B> {
     /// Wakes who waits. To be called after the unlock, by who made a change under the lock.
     #[inline(always)]
     pub(crate) fn changed(&self) {
-        let word = self.sleepers.load(Ordering::Relaxed);
-        if word & ASLEEP != 0 {
-            self.wake(word);
+        if self.is_awaited() {
+            self.wake();
         }
     }
 
+    /// Whether there is somebody.
+    #[inline(always)]
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.sleepers.load(Ordering::Relaxed) & ASLEEP != 0
+    }
+
     #[cold]
-    fn wake(&self, word: u32) {
+    fn wake(&self) {
+        let word = self.sleepers.load(Ordering::Relaxed);
+        if word & ASLEEP == 0 {
+            return;
+        }
         // Who is quicker wakes them all.
         if self.sleepers.compare_exchange(word, word.wrapping_add(1), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.bed.wake_all(self.sleepers);

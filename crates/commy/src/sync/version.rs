@@ -46,10 +46,11 @@ pub(crate) fn count_change<W: Word64>(version: &W) {
     version.publish(version.load(Ordering::Relaxed).wrapping_add(CHANGE));
 }
 
-/// The same, and that one is not inside by favour any more, by one store.
+/// The same, and that one is not inside by favour any more, by one store. The version is this one, or was when one
+/// [went inside](go_inside).
 #[inline(always)]
-pub(crate) fn count_change_outside<W: Word64>(version: &W) -> u64 {
-    let now = version.load(Ordering::Relaxed).wrapping_add(CHANGE) & !INSIDE;
+pub(crate) fn count_change_outside<W: Word64>(version: &W, seen: u64) -> u64 {
+    let now = seen.wrapping_add(CHANGE) & !INSIDE;
     version.publish(now);
     now
 }
@@ -66,22 +67,16 @@ pub(crate) fn count_undone<W: Word64>(version: &W) {
     version.publish(word & !UNDONE | (word.wrapping_add(INSIDE + 1)) & UNDONE);
 }
 
-/// Whether somebody is inside by favour, or has died there.
-#[inline(always)]
-pub(crate) fn is_inside<W: Word64>(version: &W) -> bool {
-    is_odd(version.load(Ordering::Acquire))
-}
-
-/// Whether the version that was loaded says so.
+/// Whether the version that was loaded says that somebody is inside by favour, or has died there.
 #[inline(always)]
 pub(crate) fn is_odd(version: u64) -> bool {
     version & INSIDE != 0
 }
 
-/// Says that one is inside by favour, before anything is changed.
+/// Says that one is inside by favour, before anything is changed. The version is this one, which says that nobody is.
 #[inline(always)]
-pub(crate) fn go_inside<W: Word64>(version: &W) {
-    version.publish(version.load(Ordering::Relaxed) | INSIDE);
+pub(crate) fn go_inside<W: Word64>(version: &W, seen: u64) {
+    version.publish(seen | INSIDE);
     release_fence();
 }
 

@@ -15,9 +15,9 @@ use super::record::{Record, drop_kept_chunks};
 use super::{Context, Cx};
 use crate::alloc::{self, Local, heap::Purpose};
 use crate::error::{Error, Result};
-use crate::layout::{MARKS, PAGE, PROCESSES_PER_PAGE, THREADS_PER_PAGE, ThreadSlot, WAYS};
+use crate::layout::{Header, MARKS, PAGE, PROCESSES_PER_PAGE, THREADS_PER_PAGE, ThreadSlot, WAYS};
 use crate::os::{self, Beacon, fork};
-use crate::participant::{Actor, Attachment, ForkGuard, ForkMutex, tag};
+use crate::participant::{Actor, Attachment, ForkGuard, ForkMutex, set_busy_soon, set_idle, tag};
 use crate::sync::{NEVER, favourite};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
@@ -363,17 +363,24 @@ impl Worker {
         Ok(0)
     }
 
-    /// Opens a transaction, if it is the only one and nobody has others pause; gives its number.
+    /// Opens a transaction, number 0, if it is the only one and nobody has others pause. `slot` and `header` are those that
+    /// the thread has.
     #[inline(always)]
-    pub(crate) fn begin_soon(&self) -> Option<usize> {
-        if self.open.get() != 0 {
-            return None;
+    pub(crate) fn begin_soon(&self, slot: &ThreadSlot, header: &Header) -> bool {
+        let may = self.open.get() == 0 && set_busy_soon(slot, header);
+        if may {
+            self.open.set(1);
         }
-        if !self.actor().set_busy_soon() {
-            return None;
+        may
+    }
+
+    /// Ends the one that was [begun so](Worker::begin_soon), with nothing in its log.
+    #[inline(always)]
+    pub(crate) fn end_soon(&self, slot: &ThreadSlot) {
+        self.open.set(self.open.get() & !1);
+        if self.open.get() == 0 {
+            set_idle(slot);
         }
-        self.open.set(1);
-        Some(0)
     }
 
     /// Opens one more transaction.

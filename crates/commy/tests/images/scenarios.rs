@@ -122,6 +122,25 @@ fn favoured_operations() {
 }
 
 #[test]
+fn favoured_steps() {
+    /// Fills it, and leaves room.
+    fn fill(s: &Segment) {
+        let (list, ring) = (x::<Vec<u64>>(s), y(s));
+        (0..9).for_each(|n| (list.push(n).unwrap(), ring.push_back(n).unwrap()).1);
+        (0..500).for_each(|_| (list.pop().unwrap(), list.push(8).unwrap()).1);
+        (0..500).for_each(|_| (ring.pop_back().unwrap(), ring.push_back(8).unwrap()).1);
+    }
+    fn y(s: &Segment) -> Shared<VecDeque<u64>> {
+        s.open_or_create("y").unwrap()
+    }
+    let both = |s: &Segment| format!("{} {:?}", text::<Vec<u64>>(s), y(s).load().unwrap());
+    run("favoured: a push by itself", fill, |s| x::<Vec<u64>>(s).push(9).unwrap(), both);
+    run("favoured: a pop by itself", fill, |s| assert_eq!(x::<Vec<u64>>(s).pop().unwrap(), Some(8)), both);
+    run("favoured: an element put in by itself", fill, |s| y(s).push_front(9).unwrap(), both);
+    run("favoured: an element taken out by itself", fill, |s| assert_eq!(y(s).pop_front().unwrap(), Some(0)), both);
+}
+
+#[test]
 fn favour_given() {
     run(
         "favoured: the lock that makes the habit",

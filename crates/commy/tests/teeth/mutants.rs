@@ -260,7 +260,7 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         FAVOUR,
         "who is inside by favour is not seen without the lock",
-        ("version::go_inside(version);", ""),
+        ("version::go_inside(version, seen);", "if !MUTANT { version::go_inside(version, seen); }"),
         (Loom, "without_the_lock_no_half_a_change_of_the_favoured_one_is_read"),
     ),
     of(

@@ -122,6 +122,12 @@ impl DequeHeader {
         (if front { &self.head } else { &self.tail }).publish(end.wrapping_add(by));
     }
 
+    /// Head and tail as they are.
+    #[inline(always)]
+    pub(crate) fn ends(&self) -> [u64; 2] {
+        [self.head.get(), self.tail.get()]
+    }
+
     /// The words of the header as they are, head and tail above all.
     #[inline(always)]
     pub(crate) fn words(&self) -> [u64; 4] {

@@ -3,6 +3,7 @@
 //! A push logs where the elements begin and end, once a transaction, and writes a slot that is out of reach; what
 //! removes elements logs them, by the rule of `vec::block`.
 
+mod at_once;
 mod bulk;
 mod compare;
 mod header;
@@ -12,6 +13,7 @@ mod share;
 mod tests;
 mod untyped;
 
+pub(crate) use at_once::Left;
 pub use header::DequeHeader;
 pub(crate) use untyped::Places;
 
@@ -261,34 +263,6 @@ impl<T: Share> DequeView<T> {
             }
             _ => self.push_back_first(value),
         }
-    }
-
-    /// Puts an element in at an end, without a transaction: it is there by one store. Gives it back if there is no room,
-    /// or if it owns something.
-    #[inline(always)]
-    pub(crate) fn push_at_once(&self, value: T, front: bool) -> std::result::Result<(), T> {
-        let (Some(slots), cx) = (self.header.slots::<T::Stored>(self.cx()), self.cx()) else { return Err(value) };
-        if T::OWNS || slots.len >= slots.cap {
-            return Err(value);
-        }
-        // What owns nothing is stored without an error.
-        let Ok(stored) = value.into_stored(cx) else { return Ok(()) };
-        let index = if front { usize::MAX } else { slots.len };
-        // SAFETY: the slot beside the elements is out of reach.
-        unsafe { slots.place(index).write(stored) };
-        self.header.move_end(front, true);
-        Ok(())
-    }
-
-    /// Takes the element at an end out, without a transaction; `None` if there is none, or it owns something.
-    #[inline(always)]
-    pub(crate) fn pop_at_once(&self, front: bool) -> Option<T> {
-        let slots = self.header.slots::<T::Stored>(self.cx()).filter(|slots| !T::OWNS && slots.len > 0)?;
-        let index = if front { 0 } else { slots.len - 1 };
-        // SAFETY: below the length there are elements.
-        let value = unsafe { T::load(slots.place(index), self.cx()).ok()? };
-        self.header.move_end(front, false);
-        Some(value)
     }
 
     /// The slots, if in this transaction they were checked and the words at the ends of the header logged; and those

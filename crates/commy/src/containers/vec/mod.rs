@@ -4,6 +4,7 @@
 //! them, by the rule of `block`. Elements of plain types are seen as a slice; others one at a time, since
 //! their stored form is not what the program sees.
 
+mod at_once;
 mod block;
 mod bulk;
 mod compare;
@@ -335,32 +336,6 @@ impl<T: Share> VecView<T> {
             }
             _ => self.push_first(value),
         }
-    }
-
-    /// Puts an element at the end, without a transaction: it is there by one store. Gives it back if there is no room,
-    /// or if it owns something.
-    #[inline(always)]
-    pub(crate) fn push_at_once(&self, value: T) -> std::result::Result<(), T> {
-        let (Some(slots), cx) = (self.header.slots::<T::Stored>(self.cx()), self.cx()) else { return Err(value) };
-        if T::OWNS || slots.len >= slots.cap {
-            return Err(value);
-        }
-        // What owns nothing is stored without an error.
-        let Ok(stored) = value.into_stored(cx) else { return Ok(()) };
-        // SAFETY: below the capacity and out of reach.
-        unsafe { slots.first.add(slots.len).write(stored) };
-        self.header.len.publish(slots.len as u64 + 1);
-        Ok(())
-    }
-
-    /// Takes the last element out, without a transaction; `None` if there is none, or it owns something.
-    #[inline(always)]
-    pub(crate) fn pop_at_once(&self) -> Option<T> {
-        let slots = self.header.slots::<T::Stored>(self.cx()).filter(|slots| !T::OWNS && slots.len > 0)?;
-        // SAFETY: below the length there are elements.
-        let value = unsafe { T::load(slots.first.add(slots.len - 1), self.cx()).ok()? };
-        self.header.len.publish(slots.len as u64 - 1);
-        Some(value)
     }
 
     /// A push when the block has not been checked yet or is full.

@@ -171,7 +171,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
             self.change_by_heart(
                 (key, value),
                 |known, (key, _)| self.sight(known).foresee(key),
-                |known, hash, log, entry| self.sight(known).insert(|| self.in_place(), hash, log, entry),
+                |known, hash, log, entry| self.sight(known).insert(|| self.in_place(known), hash, log, entry),
                 Ok,
             )
         }
@@ -229,7 +229,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
             self.change_by_heart(
                 key,
                 |known, key| self.sight(known).foresee(*key),
-                |known, hash, log, key| self.sight(known).remove(|| self.in_place(), hash, log, key),
+                |known, hash, log, key| self.sight(known).remove(|| self.in_place(known), hash, log, key),
                 |_| Kept::Else,
             )
         }

@@ -1,10 +1,12 @@
 //! One-operation forms of vectors and deques.
 
-use super::is_small;
-use crate::containers::DequeView;
+use super::{Outcome, is_small};
+use crate::containers::Left;
 use crate::error::Result;
+use crate::os::Known;
 use crate::schema::Share;
 use crate::shared::Shared;
+use crate::tx::Log;
 use std::collections::VecDeque;
 
 impl<T: Share> Shared<Vec<T>> {
@@ -74,14 +76,37 @@ impl<T: Share> Shared<Vec<T>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn push(&self, element: T) -> Result<()> {
-        if is_small::<T>() && !self.keeps_changes() {
-            return self.change_at_once(
-                element,
-                |view, element| view.push_at_once(element),
-                |view, element| view.push(element),
-            );
+        if !is_small::<T>() {
+            return self.change(|view| view.push(element));
         }
-        self.change(|view| view.push(element))
+        match self.push_by_heart(element) {
+            Ok(()) => Ok(()),
+            Err(element) => self.push_anew(element),
+        }
+    }
+
+    /// The same by what the thread remembers of the vector; gives back the element if it cannot be done so.
+    #[inline(always)]
+    fn push_by_heart(&self, element: T) -> Outcome<(), T> {
+        // SAFETY: what it hands out was learnt of this vector, which is locked then.
+        let push = |known: &Known, (), _: &Log, element| unsafe { self.in_place(known).push_by_heart(known, element) };
+        self.change_by_heart(element, |_, _| (), push, |element| element)
+    }
+
+    /// The same for a thread that does not remember the block, or has more to do.
+    #[cold]
+    #[inline(never)]
+    fn push_anew(&self, mut element: T) -> Result<()> {
+        if self.keeps_changes() {
+            return self.change(|view| view.push(element));
+        }
+        if self.learn_favoured(|view, known| view.learn(known)) {
+            match self.push_by_heart(element) {
+                Ok(()) => return Ok(()),
+                Err(back) => element = back,
+            }
+        }
+        self.change_at_once(element, |view, element| view.push_at_once(element), |view, element| view.push(element))
     }
 
     /// Takes the last element out.
@@ -90,10 +115,36 @@ impl<T: Share> Shared<Vec<T>> {
     /// As [`write`](Shared::write).
     #[inline]
     pub fn pop(&self) -> Result<Option<T>> {
-        if is_small::<T>() && !self.keeps_changes() {
-            return self.change_at_once((), |view, ()| view.pop_at_once().map(Some).ok_or(()), |view, ()| view.pop());
+        if !is_small::<T>() {
+            return self.change(|view| view.pop());
         }
-        self.change(|view| view.pop())
+        match self.pop_by_heart() {
+            Ok(element) => Ok(Some(element)),
+            Err(()) => self.pop_anew(),
+        }
+    }
+
+    /// The same by what the thread remembers of the vector.
+    #[inline(always)]
+    fn pop_by_heart(&self) -> Outcome<T, ()> {
+        // SAFETY: as in `push_by_heart`.
+        let pop = |known: &Known, (), _: &Log, ()| unsafe { self.in_place(known).pop_by_heart(known).ok_or(()) };
+        self.change_by_heart((), |_, ()| (), pop, |()| ())
+    }
+
+    /// The same for a thread that does not remember the block, or has more to do.
+    #[cold]
+    #[inline(never)]
+    fn pop_anew(&self) -> Result<Option<T>> {
+        if self.keeps_changes() {
+            return self.change(|view| view.pop());
+        }
+        if self.learn_favoured(|view, known| view.learn(known))
+            && let Ok(element) = self.pop_by_heart()
+        {
+            return Ok(Some(element));
+        }
+        self.change_at_once((), |view, ()| view.pop_at_once().map(Some).ok_or(()), |view, ()| view.pop())
     }
 
     /// Replaces the element at an index. Gives `false`, and changes nothing, if there is none.
@@ -189,14 +240,7 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn push_back(&self, element: T) -> Result<()> {
-        if is_small::<T>() && !self.keeps_changes() {
-            return self.change_at_once(
-                element,
-                |view, element| view.push_at_once(element, false),
-                |view, element| view.push_back(element),
-            );
-        }
-        self.change(|view| view.push_back(element))
+        self.put::<false>(element)
     }
 
     /// Puts an element at the front.
@@ -205,14 +249,7 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// As [`push_back`](Shared::push_back).
     #[inline]
     pub fn push_front(&self, element: T) -> Result<()> {
-        if is_small::<T>() && !self.keeps_changes() {
-            return self.change_at_once(
-                element,
-                |view, element| view.push_at_once(element, true),
-                |view, element| view.push_front(element),
-            );
-        }
-        self.change(|view| view.push_front(element))
+        self.put::<true>(element)
     }
 
     /// Takes the element at the back out. See [`pop_back_wait`](Shared::pop_back_wait) for waiting for one.
@@ -221,7 +258,7 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// As [`write`](Shared::write).
     #[inline]
     pub fn pop_back(&self) -> Result<Option<T>> {
-        self.take(|view| view.pop_at_once(false), |view| view.pop_back())
+        self.take::<false>()
     }
 
     /// Takes the element at the front out. See [`pop_front_wait`](Shared::pop_front_wait) for waiting for one.
@@ -230,30 +267,97 @@ impl<T: Share> Shared<VecDeque<T>> {
     /// As [`write`](Shared::write).
     #[inline]
     pub fn pop_front(&self) -> Result<Option<T>> {
-        self.take(|view| view.pop_at_once(true), |view| view.pop_front())
+        self.take::<true>()
     }
 
-    /// Takes an element out: `at_once`, or as `otherwise` does. Who asks again and again whether there is one keeps nobody
-    /// off.
+    /// Puts an element in.
     #[inline(always)]
-    fn take(
-        &self,
-        at_once: impl FnOnce(&DequeView<T>) -> Option<T>,
-        otherwise: impl FnOnce(&mut DequeView<T>) -> Result<Option<T>>,
-    ) -> Result<Option<T>> {
+    fn put<const FRONT: bool>(&self, element: T) -> Result<()> {
+        if !is_small::<T>() {
+            return self.change(|view| view.push::<FRONT>(element));
+        }
+        match self.put_by_heart::<FRONT>(element) {
+            Ok(()) => Ok(()),
+            Err(element) => self.put_anew::<FRONT>(element),
+        }
+    }
+
+    /// The same by what the thread remembers of the deque; gives back the element if it cannot be done so.
+    #[inline(always)]
+    fn put_by_heart<const FRONT: bool>(&self, element: T) -> Outcome<(), T> {
+        // SAFETY: what it hands out was learnt of this deque, which is locked then.
+        let push = |known: &Known, (), _: &Log, element| unsafe {
+            self.in_place(known).push_by_heart::<FRONT>(known, element)
+        };
+        self.change_by_heart(element, |_, _| (), push, |element| element)
+    }
+
+    /// The same for a thread that does not remember the ring, or has more to do.
+    #[cold]
+    #[inline(never)]
+    fn put_anew<const FRONT: bool>(&self, mut element: T) -> Result<()> {
+        if self.keeps_changes() {
+            return self.change(|view| view.push::<FRONT>(element));
+        }
+        if self.learn_favoured(|view, known| view.learn(known)) {
+            match self.put_by_heart::<FRONT>(element) {
+                Ok(()) => return Ok(()),
+                Err(back) => element = back,
+            }
+        }
+        self.change_at_once(
+            element,
+            |view, element| view.push_at_once::<FRONT>(element),
+            |view, element| view.push::<FRONT>(element),
+        )
+    }
+
+    /// Takes an element out.
+    #[inline(always)]
+    fn take<const FRONT: bool>(&self) -> Result<Option<T>> {
+        if is_small::<T>() {
+            match self.take_by_heart::<FRONT>() {
+                Ok(element) => return Ok(Some(element)),
+                Err(Left::None) => return Ok(None),
+                Err(Left::Some) => {}
+            }
+        }
+        self.take_anew::<FRONT>()
+    }
+
+    /// The same by what the thread remembers of the deque.
+    #[inline(always)]
+    fn take_by_heart<const FRONT: bool>(&self) -> Outcome<T, Left> {
+        // SAFETY: as in `put_by_heart`.
+        let pop = |known: &Known, (), _: &Log, ()| unsafe { self.in_place(known).pop_by_heart::<FRONT>(known) };
+        self.change_by_heart((), |_, ()| (), pop, |()| Left::Some)
+    }
+
+    /// The same for a thread that does not remember the ring, or has more to do. Who asks again and again whether there
+    /// is an element keeps nobody off.
+    #[cold]
+    #[inline(never)]
+    fn take_anew<const FRONT: bool>(&self) -> Result<Option<T>> {
         let nothing = || self.is_empty().is_ok_and(|empty| empty).then_some(None);
-        if is_small::<T>() && !self.keeps_changes() {
-            return self.change_briefly(
-                (),
-                |_, ()| nothing(),
-                |view, _, ()| at_once(view).map(Some).ok_or(()),
-                |view, ()| otherwise(view),
-            );
+        if !is_small::<T>() || self.keeps_changes() {
+            return match nothing() {
+                Some(nothing) => Ok(nothing),
+                None => self.change(|view| view.pop::<FRONT>()),
+            };
         }
-        match nothing() {
-            Some(nothing) => Ok(nothing),
-            None => self.change(otherwise),
+        if self.learn_favoured(|view, known| view.learn(known)) {
+            match self.take_by_heart::<FRONT>() {
+                Ok(element) => return Ok(Some(element)),
+                Err(Left::None) => return Ok(None),
+                Err(Left::Some) => {}
+            }
         }
+        self.change_briefly(
+            (),
+            |_, ()| nothing(),
+            |view, _, ()| view.pop_at_once::<FRONT>().map(Some),
+            |view, left| if left == Left::None { Ok(None) } else { view.pop::<FRONT>() },
+        )
     }
 
     /// Puts all these elements at the back, or on an error none of them.
