@@ -17,12 +17,14 @@
 //! A store that the processor repeats (`rep movs`) traps after each repetition, in both. That both see the same is
 //! a test, below.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::ptr;
 use std::rc::Rc;
-use std::sync::Mutex;
+use std::sync::Once;
 
 const PAGE: usize = 4096;
 /// The largest file that can be watched.
@@ -111,7 +113,7 @@ impl Trace {
     }
 }
 
-/// What the handlers work with. Only one run at a time: `RUNNING` is held during it.
+/// What the handlers work with: each thread has its own run, and its own signals.
 struct State {
     file: *const u8,
     shadow: *mut u8,
@@ -132,27 +134,14 @@ struct State {
     fault: usize,
     /// The system call that is being done maps so many bytes of the file.
     maps: usize,
+    /// Tells the kernel whether this thread's system calls are handed to us.
+    selector: u8,
 }
 
-static mut STATE: State = State {
-    file: std::ptr::null(),
-    shadow: std::ptr::null_mut(),
-    shadow_len: 0,
-    descriptor: -1,
-    len: 0,
-    arena: std::ptr::null_mut(),
-    used: 0,
-    steps: 0,
-    overflow: false,
-    watching: false,
-    identity: (0, 0),
-    mappings: [(0, 0); MAPPINGS],
-    fault: 0,
-    maps: 0,
-};
-/// Tells the kernel whether this thread's system calls are handed to us.
-static mut SELECTOR: u8 = LET_PASS;
-static RUNNING: Mutex<()> = Mutex::new(());
+thread_local! {
+    /// The run of this thread. Without a destructor and with a constant to begin with it is there in handlers, too.
+    static STATE: Cell<*mut State> = const { Cell::new(ptr::null_mut()) };
+}
 
 impl State {
     /// Notes what has changed, if anything, in these bytes of the file.
@@ -283,11 +272,14 @@ fn file_facts(descriptor: libc::c_int) -> Option<libc::stat> {
 /// After each instruction, before each store or system call. Allocates nothing: the interrupted code may hold the
 /// allocator's lock.
 extern "C" fn on_signal(signal: libc::c_int, info: &libc::siginfo_t, context: &mut libc::ucontext_t) {
-    // SAFETY: only the traced thread gets here, while `run` waits for it to return; what is not about the file
+    // SAFETY: the state is that of this thread, whose run waits for the handler to return; what is not about the file
     // happens again with nobody to handle it, and ends the process.
     unsafe {
-        SELECTOR = LET_PASS;
-        let state = &mut *std::ptr::addr_of_mut!(STATE);
+        let Some(state) = STATE.get().as_mut() else {
+            libc::signal(signal, libc::SIG_DFL);
+            return;
+        };
+        (&raw mut state.selector).write_volatile(LET_PASS);
         let registers = &mut context.uc_mcontext.gregs;
         let mut next_traps = true;
         match signal {
@@ -312,7 +304,7 @@ extern "C" fn on_signal(signal: libc::c_int, info: &libc::siginfo_t, context: &m
         let flags = &mut registers[libc::REG_EFL as usize];
         *flags = if next_traps { *flags | TRAP } else { *flags & !TRAP };
         if state.watching && !next_traps {
-            SELECTOR = HAND_OVER;
+            (&raw mut state.selector).write_volatile(HAND_OVER);
         }
     }
 }
@@ -334,13 +326,20 @@ struct Action {
     mask: u64,
 }
 
-/// Sets what handles a signal; gives what did.
-fn handle(signal: libc::c_int, action: &Action) -> Action {
-    let mut before = Action { handler: 0, flags: 0, leave: 0, mask: 0 };
-    // SAFETY: both are as the kernel wants them, with 8 bytes of mask.
-    let done = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action, &raw mut before, 8) };
-    assert_eq!(done, 0, "sigaction: {}", std::io::Error::last_os_error());
-    before
+/// Has `on_signal` handle the signals of whoever is traced.
+fn handle_signals() {
+    let signals = [libc::SIGTRAP, libc::SIGSEGV, libc::SIGSYS];
+    let mask = signals.iter().fold(0, |mask, signal| mask | 1 << (signal - 1));
+    // The handler has a way of its own to return, of which the kernel wants to be told (SA_RESTORER).
+    let flags = libc::SA_SIGINFO as u64 | 0x0400_0000;
+    let handler = on_signal as *const () as usize;
+    let action = Action { handler, flags, leave: leave_handler as *const () as usize, mask };
+    for signal in signals {
+        let nothing = ptr::null_mut::<Action>();
+        // SAFETY: it is as the kernel wants it, with 8 bytes of mask.
+        let done = unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, nothing, 8) };
+        assert_eq!(done, 0, "sigaction: {}", std::io::Error::last_os_error());
+    }
 }
 
 fn map(len: usize, fd: i32) -> *mut u8 {
@@ -350,7 +349,7 @@ fn map(len: usize, fd: i32) -> *mut u8 {
         (libc::PROT_READ, libc::MAP_SHARED)
     };
     // SAFETY: a new mapping at an address that the system chooses.
-    let at = unsafe { libc::mmap(std::ptr::null_mut(), len, prot, flags, fd, 0) };
+    let at = unsafe { libc::mmap(ptr::null_mut(), len, prot, flags, fd, 0) };
     assert_ne!(at, libc::MAP_FAILED, "mmap of {len} bytes: {}", std::io::Error::last_os_error());
     at.cast()
 }
@@ -366,52 +365,50 @@ pub fn watch(path: &Path, code: impl FnOnce()) -> Trace {
 }
 
 fn trace(path: &Path, watching: bool, code: impl FnOnce()) -> Trace {
-    let _alone = RUNNING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    static HANDLED: Once = Once::new();
+    HANDLED.call_once(handle_signals);
     let file = File::open(path).expect("the watched file");
     let facts = file.metadata().expect("the watched file");
     let (window, shadow, arena) = (map(WINDOW, file.as_raw_fd()), map(WINDOW, -1), map(ARENA, -1));
     let len = facts.len() as usize;
-    // SAFETY: no trap is pending, so nobody else uses the state; the size is that of a window which is backed.
-    let first = unsafe {
+    // SAFETY: the size is that of a window which is backed.
+    let (size, first) = unsafe {
         let size = known_size(window, len);
         libc::memcpy(shadow.cast(), window.cast(), size);
-        STATE = State {
-            file: window,
-            shadow,
-            shadow_len: size,
-            descriptor: file.as_raw_fd(),
-            len,
-            arena,
-            used: 0,
-            steps: 0,
-            overflow: false,
-            watching,
-            identity: (facts.dev(), facts.ino()),
-            mappings: [(0, 0); MAPPINGS],
-            fault: 0,
-            maps: 0,
-        };
         let pages = std::slice::from_raw_parts(shadow, size).as_chunks::<PAGE>().0;
-        Image { pages: pages.iter().map(|page| Rc::new(*page)).collect(), len }
+        (size, Image { pages: pages.iter().map(|page| Rc::new(*page)).collect(), len })
     };
-    let signals = [libc::SIGTRAP, libc::SIGSEGV, libc::SIGSYS];
-    let before = signals.map(|signal| {
-        let mask = signals.iter().fold(0, |mask, signal| mask | 1 << (signal - 1));
-        // The handler has a way of its own to return, of which the kernel wants to be told (SA_RESTORER).
-        let flags = libc::SA_SIGINFO as u64 | 0x0400_0000;
-        let handler = on_signal as *const () as usize;
-        handle(signal, &Action { handler, flags, leave: leave_handler as *const () as usize, mask })
+    let state = Box::new(State {
+        file: window,
+        shadow,
+        shadow_len: size,
+        descriptor: file.as_raw_fd(),
+        len,
+        arena,
+        used: 0,
+        steps: 0,
+        overflow: false,
+        watching,
+        identity: (facts.dev(), facts.ino()),
+        mappings: [(0, 0); MAPPINGS],
+        fault: 0,
+        maps: 0,
+        selector: LET_PASS,
     });
+    // By this pointer the handler has it, too; also that of who panics, who stays traced.
+    let state = Box::into_raw(state);
+    STATE.set(state);
     // SAFETY: `on_signal` is a signal handler that does nothing but what such may do, and runs itself without the
     // trap flag and with system calls passing; both are set and cleared around `code` in this thread.
     unsafe {
         if watching {
             let (from, len) = (leave_handler as *const () as usize, LEAVING);
-            let on = libc::prctl(PR_SET_SYSCALL_USER_DISPATCH, 1, from, len, &raw const SELECTOR);
+            let selector = &raw mut (*state).selector;
+            let on = libc::prctl(PR_SET_SYSCALL_USER_DISPATCH, 1, from, len, selector);
             assert_eq!(on, 0, "syscall user dispatch, Linux 5.11: {}", std::io::Error::last_os_error());
-            (&raw mut SELECTOR).write_volatile(HAND_OVER);
+            selector.write_volatile(HAND_OVER);
             code();
-            (&raw mut SELECTOR).write_volatile(LET_PASS);
+            selector.write_volatile(LET_PASS);
             libc::prctl(PR_SET_SYSCALL_USER_DISPATCH, 0, 0, 0, 0);
         } else {
             std::arch::asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq");
@@ -419,12 +416,10 @@ fn trace(path: &Path, watching: bool, code: impl FnOnce()) -> Trace {
             std::arch::asm!("pushfq", "and qword ptr [rsp], -0x101", "popfq");
         }
     }
-    for (signal, before) in signals.iter().zip(&before) {
-        handle(*signal, before);
-    }
-    // SAFETY: the run is over; the arena holds what the handler wrote.
+    STATE.set(ptr::null_mut());
+    // SAFETY: the run is over, and the state ours again; the arena holds what the handler wrote.
     unsafe {
-        let state = &*std::ptr::addr_of!(STATE);
+        let state = Box::from_raw(state);
         assert!(!state.overflow, "more changes than the arena holds");
         let (mut at, mut changes) = (0, Vec::new());
         while at < state.used {
