@@ -81,8 +81,20 @@ fn owned(bytes: Vec<u8>) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// A copy of a text of any length, or why there is none.
+///
+/// # Safety
+/// As for [`Share::load`].
+#[cold]
+unsafe fn load_long(stored: *const VecHeader, cx: Cx) -> Result<String> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let slots = (*stored).checked_new::<u8>(cx)?;
+        text_of(load_bytes(slots.first.cast_const(), slots.len, cx)?, slots.first, cx)
+    }
+}
+
 /// The text of bytes that were copied from there.
-#[inline(always)]
 fn text_of(bytes: Vec<u8>, first: *const u8, cx: Cx) -> Result<String> {
     owned(bytes).ok_or_else(|| Error::corrupt(cx.offset_of(first), "a string that is not UTF-8"))
 }
@@ -131,14 +143,16 @@ impl Share for String {
     unsafe fn load(stored: *const VecHeader, cx: Cx) -> Result<String> {
         // SAFETY: the caller's promise.
         unsafe {
-            let slots = (*stored).checked_new::<u8>(cx)?;
-            text_of(load_bytes(slots.first.cast_const(), slots.len, cx)?, slots.first, cx)
+            match Self::load_soon(stored, cx) {
+                Some(text) => Ok(text),
+                None => load_long(stored, cx),
+            }
         }
     }
 
     const SOON: bool = true;
 
-    #[inline]
+    #[inline(always)]
     unsafe fn load_soon(stored: *const VecHeader, cx: Cx) -> Option<String> {
         // SAFETY: the caller's promise.
         let slots = unsafe { (*stored).slots::<u8>(cx)? };

@@ -64,7 +64,7 @@ pub(crate) fn too_large() -> Error {
 /// Gives a block for `cap` elements back.
 pub(crate) fn release(cx: Cx, shape: Shape, offset: u64, cap: u64) -> Result<()> {
     let bytes = shape.bytes(cap)?;
-    if shape.is_span(cap) {
+    if class_of(bytes, shape.align).is_none() {
         // A span may have been lengthened in this transaction and then stands in the log in pieces. Within a
         // part it is never given back before the commit, to which that makes no difference.
         cx.atomically(|| cx.free(offset, bytes, shape.align))
