@@ -180,7 +180,7 @@ fn counters_that_are_as_high_as_they_can_be_stop_nobody() {
     let map = segment.map();
     let slot = (0..8).filter_map(|index| map.thread(index)).find(|slot| slot.work.get() != 0).unwrap();
     slot.serial.put(u64::MAX);
-    slot.reading.put(u64::MAX - 1);
+    slot.reading.ended.put(u64::MAX);
     let object = segment.open::<Vec<String>>("texts").unwrap().offset();
     map.word(object + crate::layout::GENERATION_AT).unwrap().put(u64::MAX);
     segment.stats().unwrap();

@@ -23,7 +23,8 @@ pub(crate) use crash::{Point, at};
 pub use crash::{hits, kill_at, points};
 pub(crate) use header::{FIXED_LEN, Header, MAGIC, ORDER, VERSION};
 pub(crate) use slots::{
-    CLASS_LISTS, Intent, MARKS, PROCESS_FREE, PROCESS_LIVE, ProcessSlot, SlotState, ThreadSlot, WAYS, thread_status,
+    CLASS_LISTS, Intent, MARKS, PROCESS_FREE, PROCESS_LIVE, ProcessSlot, Reading, SlotState, ThreadSlot, WAYS,
+    thread_status,
 };
 pub use word::Word;
 pub(crate) use word::{is_whole, store_whole};

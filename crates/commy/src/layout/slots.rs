@@ -16,9 +16,9 @@
 //!                                            184 waits for  object whose lock this thread waits for
 //!                                            192 intent: kind, start, count, aux
 //!                                            224 busy       odd while it changes something
-//!                                            232 reading    odd while it reads without a lock
-//!                                            240 holds      object that it is inside of by favour
-//!                                            248 --
+//!                                            232 reading: 1 while it reads without a lock;
+//!                                                     how often it has ended that
+//!                                            248 holds      object that it is inside of by favour
 //!                                            256 heads of the lists of slabs, a class each, 32
 //! ```
 //!
@@ -126,6 +126,15 @@ pub(crate) struct Intent {
     pub aux: Word,
 }
 
+/// What a thread says of its reading without a lock; `participant::grace` says to whom.
+#[repr(C)]
+pub(crate) struct Reading {
+    /// 1 while it does.
+    pub now: Word,
+    /// How often it has ended that.
+    pub ended: Word,
+}
+
 /// A thread slot as it lies in the file.
 #[repr(C, align(512))]
 pub(crate) struct ThreadSlot {
@@ -141,9 +150,8 @@ pub(crate) struct ThreadSlot {
     pub waits_for: Word,
     pub intent: Intent,
     pub busy: Word,
-    pub reading: Word,
+    pub reading: Reading,
     pub holds: Word,
-    pub unused: Word,
     pub slabs: [Word; CLASS_LISTS],
 }
 

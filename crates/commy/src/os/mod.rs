@@ -31,7 +31,7 @@ mod remember;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub(crate) use remember::{Known, forget, known, known_latest, remember, remembered, silent};
+pub(crate) use remember::{Known, forget, known, known_latest, remember, remembered};
 pub(crate) use system::{Beacon, Mapping, fork};
 
 /// What a mapping or a reopened file may be used for.

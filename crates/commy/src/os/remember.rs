@@ -6,14 +6,12 @@
 
 use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::AtomicU64;
 
 thread_local! {
     static REMEMBERED: Cell<(u64, *const ())> = const { Cell::new((0, ptr::null())) };
     static KNOWN: [Known; KNOWN_AT_ONCE] = const { [const { Known::nothing() }; KNOWN_AT_ONCE] };
     /// The one of these that was used last.
     static LATEST: Cell<*const Known> = const { Cell::new(&raw const NOTHING.0) };
-    static SILENT: AtomicU64 = const { AtomicU64::new(0) };
 }
 
 /// Of how many objects a thread remembers something.
@@ -28,8 +26,8 @@ pub(crate) struct Known {
     /// Whether somebody goes by it at the moment, further up the stack.
     in_use: Cell<bool>,
     pub(crate) version: Cell<u64>,
-    /// The word by which the thread says that it reads without a lock.
-    pub(crate) reading: Cell<*const AtomicU64>,
+    /// The words by which the thread says that it reads without a lock.
+    pub(crate) reading: Cell<*const ()>,
     /// Who the thread is to the segment, if it may change anything.
     pub(crate) worker: Cell<*const ()>,
     /// The segment's header, the object's control block, and its value.
@@ -128,9 +126,4 @@ pub(crate) fn known<R>(number: u64, then: impl FnOnce(&Known) -> R) -> Option<R>
         LATEST.set(known);
         Some(then(known))
     })
-}
-
-/// A word of the thread's own, by which it tells nobody anything.
-pub(crate) fn silent() -> *const AtomicU64 {
-    SILENT.with(ptr::from_ref)
 }

@@ -5,59 +5,68 @@
 //! before storage is given back, which makes touching it a deadly signal, this passes:
 //!
 //! ```text
-//! reader   reading + 1 (odd); light fence; reads, from what is reachable on; reading + 1 (even)
+//! reader   now = 1; light fence; reads, from what is reachable on; ended + 1; now = 0
 //! giver    takes the pages out of use: nothing that is reachable leads there any more
-//!          heavy fence; each slot's reading: while it is odd and unchanged, wait
+//!          heavy fence; each slot: while now is 1 and ended is unchanged, wait
 //!          from here on nobody has an offset of them
 //! ```
 //!
-//! Who begins after the fence finds nothing that leads there. Who began before has its word odd, and the giver
+//! Who begins after the fence finds nothing that leads there. Who began before has said so, and the giver
 //! sees that. An attachment that is read-only cannot say that it reads: it holds the byte [`READERS`] of the file, and
 //! while somebody does, nothing is given back.
 //!
 //! Generic over the word and its fences, so that loom can run this very code.
 
 use super::Attachment;
-use crate::layout::{Point, ThreadSlot, at};
+use crate::layout::{Point, Reading, ThreadSlot, Word, at};
 use crate::os;
 use crate::sync::Word64;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// The byte that every attachment which cannot write has locked, shared, from before its first look at the file to
 /// after its last.
 pub(crate) const READERS: u64 = (1 << 20) + 1;
 
-/// Says that the thread reads. What to say at the end; nothing if it says so already.
+/// Says that the thread reads. False if it says so already.
 #[inline(always)]
-pub(super) fn enter<W: Word64>(reading: &W, light_fence: impl FnOnce()) -> Option<u64> {
-    let count = reading.load(Ordering::Relaxed);
-    if count & 1 == 1 {
-        return None;
+pub(super) fn enter<W: Word64>(now: &W, light_fence: impl FnOnce()) -> bool {
+    if now.load(Ordering::Relaxed) & 1 == 1 {
+        return false;
     }
     at(Point::WordPut);
-    // Release: who sees this one has to see that the one before has ended.
-    reading.store(count.wrapping_add(1), Ordering::Release);
+    now.store(1, Ordering::Relaxed);
     light_fence();
-    Some(count.wrapping_add(2))
+    true
 }
 
-/// Says that the thread reads no more. Nobody else has said anything since it began.
+/// Says that the thread reads no more. Nobody else has said anything since it began. That it counts what has ended tells who
+/// waits for a thread that reads again and again that it has ended what it was at.
 #[inline(always)]
-pub(super) fn leave<W: Word64>(reading: &W, end: u64) {
-    reading.publish(end);
+pub(super) fn leave<W: Word64>(now: &W, ended: &W) {
+    ended.store(ended.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    now.publish(0);
 }
 
 /// Waits until a thread that was reading has ended that, calling `nap` again and again, which gives false to give up.
 /// To be called behind a heavy fence.
-pub(super) fn outlast<W: Word64>(reading: &W, mut nap: impl FnMut() -> bool) -> bool {
-    let seen = reading.load(Ordering::Acquire);
-    while seen & 1 == 1 && reading.load(Ordering::Acquire) == seen {
+pub(super) fn outlast<W: Word64>(now: &W, ended: &W, mut nap: impl FnMut() -> bool) -> bool {
+    let seen = ended.load(Ordering::Acquire);
+    while now.load(Ordering::Acquire) & 1 == 1 && ended.load(Ordering::Acquire) == seen {
         if !nap() {
             return false;
         }
     }
     true
+}
+
+thread_local! {
+    static SILENT: Reading = const { Reading { now: Word::new(0), ended: Word::new(0) } };
+}
+
+/// Words of the thread's own, by which it tells nobody anything.
+pub(crate) fn silent() -> *const Reading {
+    SILENT.with(std::ptr::from_ref)
 }
 
 /// While it lives, its thread may follow offsets without a lock.
@@ -66,10 +75,7 @@ pub(crate) struct Unlocked<'a> {
 }
 
 /// The same of who did not before.
-pub(crate) struct Outermost<'a> {
-    reading: &'a AtomicU64,
-    end: u64,
-}
+pub(crate) struct Outermost<'a>(&'a Reading);
 
 impl<'a> Unlocked<'a> {
     /// Begins to read without a lock. To be called by the thread that has the slot. May be nested.
@@ -83,21 +89,20 @@ impl<'a> Outermost<'a> {
     /// Begins to read without a lock, if the thread does not so far. To be called by the one that has the slot.
     #[inline(always)]
     pub(crate) fn begin(slot: &'a ThreadSlot) -> Option<Outermost<'a>> {
-        Outermost::say(slot.reading.atomic())
+        Outermost::say(&slot.reading)
     }
 
-    /// The same for who has the word at hand.
+    /// The same for who has its words at hand.
     #[inline(always)]
-    pub(crate) fn say(reading: &'a AtomicU64) -> Option<Outermost<'a>> {
-        let end = enter(reading, os::light_fence)?;
-        Some(Outermost { reading, end })
+    pub(crate) fn say(reading: &'a Reading) -> Option<Outermost<'a>> {
+        enter(reading.now.atomic(), os::light_fence).then(|| Outermost(reading))
     }
 }
 
 impl Drop for Outermost<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        leave(self.reading, self.end);
+        leave(self.0.now.atomic(), self.0.ended.atomic());
     }
 }
 
@@ -117,7 +122,7 @@ impl Attachment {
         let slots = (0..self.thread_slots()).filter_map(|index| self.map.thread(index));
         slots.into_iter().all(|slot| {
             let mut dead = false;
-            let ended = outlast(slot.reading.atomic(), || {
+            let ended = outlast(slot.reading.now.atomic(), slot.reading.ended.atomic(), || {
                 dead = self.is_dead(slot, self.state(slot));
                 if dead || begin.elapsed() > patience {
                     return false;

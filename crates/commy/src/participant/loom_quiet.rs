@@ -22,33 +22,52 @@ fn full_fence() {
 struct Shelf {
     leads_there: Cell64,
     page: UnsafeCell<u64>,
-    reading: [Cell64; 2],
+    readers: [Says; 2],
+}
+
+/// What a reader says.
+struct Says {
+    now: Cell64,
+    ended: Cell64,
+}
+
+impl Says {
+    fn new() -> Says {
+        Says { now: Cell64::new(0), ended: Cell64::new(0) }
+    }
+
+    /// Reads, by `look`.
+    fn while_it_reads(&self, look: impl FnOnce()) {
+        assert!(grace::enter(&self.now, full_fence), "it did not read before");
+        look();
+        grace::leave(&self.now, &self.ended);
+    }
 }
 
 impl Shelf {
     fn new() -> Rc<Shelf> {
-        let reading = [Cell64::new(0), Cell64::new(0)];
-        Rc::new(Shelf { leads_there: Cell64::new(1), page: UnsafeCell::new(7), reading })
+        let readers = [Says::new(), Says::new()];
+        Rc::new(Shelf { leads_there: Cell64::new(1), page: UnsafeCell::new(7), readers })
     }
 
     /// Reads the page, if anything leads there.
     fn read(&self, reader: usize) {
-        let first = grace::enter(&self.reading[reader], full_fence);
-        if self.leads_there.load(Ordering::Relaxed) != 0 {
-            // Within another look: that one's end counts.
-            assert!(grace::enter(&self.reading[reader], full_fence).is_none());
-            // SAFETY: loom watches that nobody writes to it meanwhile.
-            self.page.with(|page| assert_eq!(unsafe { *page }, 7, "read what was given back"));
-        }
-        grace::leave(&self.reading[reader], first.expect("it did not read before"));
+        self.readers[reader].while_it_reads(|| {
+            if self.leads_there.load(Ordering::Relaxed) != 0 {
+                // Within another look: that one's end counts.
+                assert!(!grace::enter(&self.readers[reader].now, full_fence));
+                // SAFETY: loom watches that nobody writes to it meanwhile.
+                self.page.with(|page| assert_eq!(unsafe { *page }, 7, "read what was given back"));
+            }
+        });
     }
 
     /// Gives the page back.
     fn give_back(&self) {
         self.leads_there.store(0, Ordering::Relaxed);
         full_fence();
-        for reading in &self.reading {
-            assert!(grace::outlast(reading, || {
+        for says in &self.readers {
+            assert!(grace::outlast(&says.now, &says.ended, || {
                 rest();
                 true
             }));
@@ -116,12 +135,12 @@ impl Remembered {
         let reader = it.clone();
         let reader = thread::spawn(move || {
             for _ in 0..2 {
-                let first = grace::enter(&reader.shelf.reading[0], full_fence);
-                if is_good(&reader) {
-                    // SAFETY: loom watches that nobody writes to it meanwhile.
-                    reader.shelf.page.with(|page| assert_eq!(unsafe { *page }, 7, "read what was given back"));
-                }
-                grace::leave(&reader.shelf.reading[0], first.expect("it did not read before"));
+                reader.shelf.readers[0].while_it_reads(|| {
+                    if is_good(&reader) {
+                        // SAFETY: loom watches that nobody writes to it meanwhile.
+                        reader.shelf.page.with(|page| assert_eq!(unsafe { *page }, 7, "read what was given back"));
+                    }
+                });
             }
         });
         it.lock.store(1, Ordering::Relaxed);

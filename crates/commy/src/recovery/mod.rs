@@ -79,10 +79,8 @@ fn bury(attachment: &Attachment, slot: &ThreadSlot, index: usize, state: SlotSta
     slot.waits_for.put(0);
     slot.marks.iter().for_each(|mark| mark.put(0));
     slot.holds.publish(0);
-    for odd_while_it_acts in [&slot.busy, &slot.reading] {
-        let count = odd_while_it_acts.get();
-        odd_while_it_acts.publish(count.wrapping_add(count & 1));
-    }
+    slot.busy.publish(slot.busy.get().wrapping_add(slot.busy.get() & 1));
+    slot.reading.now.publish(0);
     alloc::slab::strand(&actor);
     count(0);
     claim::vacate(slot.state.atomic(), state);

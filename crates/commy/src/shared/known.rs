@@ -11,14 +11,14 @@
 use super::Shared;
 use super::ops::Outcome;
 use crate::directory::Control;
-use crate::layout::Header;
-use crate::os::{Known, known, known_latest, silent};
-use crate::participant::Outermost;
+use crate::layout::{Header, Reading};
+use crate::os::{Known, known, known_latest};
+use crate::participant::{Outermost, silent};
 use crate::schema::Guarded;
 use crate::sync::version;
 use crate::tx::{Log, Worker};
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 impl<T: Guarded> Shared<T> {
     /// What `look` gives by what the thread remembers of the object; nothing if that is not good any more.
@@ -28,9 +28,9 @@ impl<T: Guarded> Shared<T> {
         if !known.is_of(self.number) || cfg!(commy_locked_reads) {
             return None;
         }
-        // SAFETY: remembered of this handle or a clone of it, by this thread: the word of its slot, which it has until
+        // SAFETY: remembered of this handle or a clone of it, by this thread: the words of its slot, which it has until
         // it ends or the attachment does; or one of the thread's own. When it ends, or forks, it forgets them.
-        let reading: &AtomicU64 = unsafe { &*known.reading.get() };
+        let reading: &Reading = unsafe { &*known.reading.get().cast() };
         // SAFETY: the object's control block, as in `control`.
         let control = unsafe { &*known.control.get().cast::<Control>() };
         let (lock, version) = (&control.lock, control.version.atomic());
@@ -127,8 +127,8 @@ impl<T: Guarded> Shared<T> {
     pub(super) fn learn(&self, check: impl FnOnce(&T::Target, &Known) -> Option<()>) -> bool {
         let (reading, worker) = match self.segment.latest_worker() {
             // Where changes are noted none is made without one.
-            Some(worker) if self.keeps_changes() => (ptr::from_ref(worker.slot().reading.atomic()), ptr::null()),
-            Some(worker) => (ptr::from_ref(worker.slot().reading.atomic()), ptr::from_ref(worker).cast()),
+            Some(worker) if self.keeps_changes() => (ptr::from_ref(&worker.slot().reading), ptr::null()),
+            Some(worker) => (ptr::from_ref(&worker.slot().reading), ptr::from_ref(worker).cast()),
             // It keeps everything from being given back by holding a byte of the file.
             None if self.attachment().is_read_only() => (silent(), ptr::null()),
             None => return false,
@@ -149,7 +149,7 @@ impl<T: Guarded> Shared<T> {
                 check(unsafe { T::target(self.stored(), self.reader()) }, known)
             });
             if learnt.is_some() {
-                known.reading.set(reading);
+                known.reading.set(reading.cast());
                 known.worker.set(worker);
                 known.header.set(ptr::from_ref(self.segment.map().header()).cast());
                 known.control.set(ptr::from_ref(control).cast());

@@ -81,7 +81,8 @@ impl<S: Surroundings> Lock<'_, S> {
         is_free && self.come_in(me, holds, version, seen)
     }
 
-    /// The version was seen while the thread was favoured, and is the same as long as it is, for nobody else comes in.
+    /// The version was seen while the thread was favoured, and is the same as long as it is, for nobody else comes in. (Who
+    /// counts without the lock, `shared::lent`, has promised that nobody changes the object meanwhile.)
     #[inline(always)]
     fn come_in(&self, me: u32, holds: &S::W64, version: &S::W64, seen: u64) -> bool {
         holds.publish(self.object);

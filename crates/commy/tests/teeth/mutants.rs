@@ -420,13 +420,13 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         RECOVERY,
         "the dead stay busy",
-        ("[&slot.busy, &slot.reading]", "[&slot.reading, &slot.reading]"),
+        ("slot.busy.publish(slot.busy.get().wrapping_add(slot.busy.get() & 1));", ""),
         (File("left_behind"), "a_copy_does_not_wait_for_who_died_in_a_change"),
     ),
     of(
         RECOVERY,
         "the dead stay reading",
-        ("let count = odd_while_it_acts.get();", "let count = odd_while_it_acts.get(); if MUTANT && std::ptr::eq(odd_while_it_acts, &slot.reading) { continue; }"),
+        ("slot.reading.now.publish(0);", ""),
         (File("left_behind"), "room_is_given_back_though_somebody_died_while_it_read"),
     ),
     of(
@@ -462,19 +462,19 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         GRACE,
         "nobody is waited for who reads without a lock",
-        ("while seen & 1 == 1 && reading", "while !MUTANT && seen & 1 == 1 && reading"),
+        ("while now.load(Ordering::Acquire) & 1 == 1", "while !MUTANT && now.load(Ordering::Acquire) & 1 == 1"),
         (Unit, "who_reads_without_a_lock_is_waited_for_until_it_has_ended"),
     ),
     of(
         GRACE,
         "no barrier between saying that one reads and reading",
-        ("light_fence(); Some(count.wrapping_add(2))", "if !MUTANT { light_fence(); } Some(count.wrapping_add(2))"),
+        ("light_fence(); true", "if !MUTANT { light_fence(); } true"),
         (Loom, "no_storage_is_given_back_beneath_who_reads"),
     ),
     of(
         GRACE,
-        "who reads again does not say that it has ended before",
-        ("reading.store(count.wrapping_add(1), Ordering::Release);", "reading.store(count.wrapping_add(1), Ordering::Relaxed);"),
+        "who has read says so before it has",
+        ("ended.store(ended.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);", "ended.store(ended.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);"),
         (Loom, "no_storage_is_given_back_beneath_who_reads"),
     ),
     of(
