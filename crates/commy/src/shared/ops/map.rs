@@ -52,8 +52,11 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        if V::SOON {
-            self.learn(|view, known| view.learn(known));
+        if V::SOON
+            && self.learn(|view, known| view.learn(known))
+            && let Some(found) = self.recall(key)
+        {
+            return Ok(found);
         }
         self.copy_of(move |view| view.place_of_value(key), move |view| view.place_of_value(key))
     }
@@ -140,7 +143,11 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        self.learn(|view, known| view.learn(known));
+        if self.learn(|view, known| view.learn(known))
+            && let Some(found) = self.recall_key(key)
+        {
+            return Ok(found);
+        }
         self.peek(move |view| view.has_key_unlocked(key))
     }
 
