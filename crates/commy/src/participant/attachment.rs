@@ -397,6 +397,8 @@ impl Surroundings for Attachment {
     }
 
     fn pause(&self) {
+        // Twice, for each look takes the word away from the owner for a while.
+        std::hint::spin_loop();
         std::hint::spin_loop();
     }
 
