@@ -22,10 +22,15 @@ use crate::tx::Cx;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// How many of a group's slots are fetched ahead.
-const LIKELY: usize = WIDTH * 3 / 4;
-/// Bytes of slots that are too large for that.
-const LARGE: usize = 64;
+/// How many slots of a group are fetched ahead that have so many bytes: all, if they are small; if they are larger, those
+/// that are filled first.
+const fn ahead(size: usize) -> usize {
+    match size {
+        0..=16 => WIDTH,
+        17..=64 => WIDTH * 3 / 4,
+        _ => 0,
+    }
+}
 
 /// More slots than any file has room for.
 const MOST_SLOTS: u64 = 1 << 40;
@@ -260,13 +265,11 @@ impl<T> Table<T> {
         Self::prefetch_slots(control.cast::<T>().wrapping_sub(home).cast());
     }
 
-    /// Has the slots of a group fetched, which end there; without its last ones, for groups are filled from the first one on.
+    /// Has the slots of a group fetched, which end there.
     #[inline(always)]
     fn prefetch_slots(end: *const u8) {
-        if size_of::<T>() <= LARGE {
-            for line in 0..(size_of::<T>() * LIKELY).div_ceil(64) {
-                prefetch(end.wrapping_sub(64 * line + 1));
-            }
+        for line in 0..(size_of::<T>() * ahead(size_of::<T>())).div_ceil(64) {
+            prefetch(end.wrapping_sub(64 * line + 1));
         }
     }
 
