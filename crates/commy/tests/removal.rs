@@ -226,6 +226,15 @@ fn removal_waits_for_guards_and_gives_up_as_locks_do() {
 }
 
 #[test]
+fn a_removal_does_not_look_like_a_change_before_the_object_is_gone() {
+    let (_dir, segment) = segment();
+    let object: Shared<Vec<u64>> = segment.open_or_create_with("list", || vec![1]).unwrap();
+    let before = object.version();
+    segment.remove("list").unwrap();
+    assert_eq!(object.version(), before + 1, "one when it began, too, and who waits for a change would have seen that");
+}
+
+#[test]
 fn who_sleeps_until_an_object_changes_is_told_that_it_is_gone() {
     let (_dir, segment) = segment();
     let object: Shared<u64> = segment.open_or_create("number").unwrap();

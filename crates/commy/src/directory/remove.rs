@@ -33,7 +33,7 @@ pub(crate) fn remove(segment: &Segment, name: &str) -> Result<()> {
             continue;
         }
         // Whatever becomes of this: once something is freed nobody may go by what was remembered of the object.
-        locked.count_change();
+        locked.unsettle();
         super::change(names, |names| {
             names.remove(name)?;
             let plan = found_description(segment.map(), control).and_then(|bytes| Description::from_bytes(&bytes));

@@ -3,7 +3,6 @@
 use super::{Hold, Owner, Shared};
 use crate::error::{Error, Result};
 use crate::schema::{Guarded, Share};
-use crate::sync::version;
 use crate::tx::{Cx, KeyBytes, Operation};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -183,15 +182,15 @@ impl<'a, T: Share> WriteGuard<'a, T> {
         self.close(true)
     }
 
-    /// Counts a change that another transaction makes under this lock.
-    pub(crate) fn count_change(&self) {
-        version::count_change(self.shared.control().version.atomic());
+    /// Has nobody go any more by what was remembered of the object. To who waits for a change that is none.
+    pub(crate) fn unsettle(&self) {
+        self.shared.count_end(false);
     }
 
     /// Unlocks an object that another transaction has changed under this lock, and tells who waits for a change.
     pub(crate) fn close_changed(self) -> Result<()> {
         let shared = self.shared;
-        self.count_change();
+        shared.count_end(true);
         let closed = self.commit();
         shared.wake_sleepers();
         closed
