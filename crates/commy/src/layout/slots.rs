@@ -16,8 +16,8 @@
 //!                                            184 waits for  object whose lock this thread waits for
 //!                                            192 intent: kind, start, count, aux
 //!                                            224 busy       odd while it changes something
-//!                                            232 reading: 1 while it reads without a lock;
-//!                                                     how often it has ended that
+//!                                            232 reading    1 while it does so without a lock
+//!                                            240            how often it has ended that
 //!                                            248 holds      object that it is inside of by favour
 //!                                            256 heads of the lists of slabs, a class each, 32
 //! ```

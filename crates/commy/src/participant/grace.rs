@@ -31,7 +31,7 @@ pub(crate) const READERS: u64 = (1 << 20) + 1;
 /// Says that the thread reads. False if it says so already.
 #[inline(always)]
 pub(super) fn enter<W: Word64>(now: &W, light_fence: impl FnOnce()) -> bool {
-    if now.load(Ordering::Relaxed) & 1 == 1 {
+    if now.load(Ordering::Relaxed) == 1 {
         return false;
     }
     at(Point::WordPut);
@@ -52,7 +52,7 @@ pub(super) fn leave<W: Word64>(now: &W, ended: &W) {
 /// To be called behind a heavy fence.
 pub(super) fn outlast<W: Word64>(now: &W, ended: &W, mut nap: impl FnMut() -> bool) -> bool {
     let seen = ended.load(Ordering::Acquire);
-    while now.load(Ordering::Acquire) & 1 == 1 && ended.load(Ordering::Acquire) == seen {
+    while now.load(Ordering::Acquire) == 1 && ended.load(Ordering::Acquire) == seen {
         if !nap() {
             return false;
         }

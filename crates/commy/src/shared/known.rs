@@ -72,13 +72,13 @@ impl<T: Guarded> Shared<T> {
         let (lock, version, seen) = (self.lock_in(control), control.version.atomic(), known.version.get());
         let (me, holds) = (worker.favour().0, slot.holds.atomic());
         if !lock.enter_at(me, holds, version, seen) {
-            worker.end_soon(slot);
+            worker.end_unused(0);
             return Err(not(input));
         }
         match operation(known, prepared, worker.log(0), input) {
             Ok(done) => {
                 known.version.set(lock.leave_changed_at(holds, version, seen));
-                worker.end_soon(slot);
+                worker.end_unused(0);
                 if lock.is_awaited(me) | self.notify_in(control).is_awaited() {
                     self.tell(worker, control);
                 }
@@ -86,7 +86,7 @@ impl<T: Guarded> Shared<T> {
             }
             Err(not) => {
                 lock.leave(me, holds, version);
-                worker.end_soon(slot);
+                worker.end_unused(0);
                 Err(not)
             }
         }

@@ -374,15 +374,6 @@ impl Worker {
         may
     }
 
-    /// Ends the one that was [begun so](Worker::begin_soon), with nothing in its log.
-    #[inline(always)]
-    pub(crate) fn end_soon(&self, slot: &ThreadSlot) {
-        self.open.set(self.open.get() & !1);
-        if self.open.get() == 0 {
-            set_idle(slot);
-        }
-    }
-
     /// Opens one more transaction.
     #[cold]
     fn begin_further(&self) -> Result<usize> {
@@ -417,7 +408,7 @@ impl Worker {
     pub(crate) fn end_unused(&self, way: usize) {
         self.open.set(self.open.get() & !(1 << way));
         if self.open.get() == 0 {
-            self.actor().set_idle();
+            set_idle(self.slot());
         }
     }
 

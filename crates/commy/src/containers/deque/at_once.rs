@@ -1,7 +1,6 @@
 //! One element put in or taken out as an operation of its own, by the one store that makes it count: no transaction.
 
 use super::{DequeView, Slots};
-use crate::error::Result;
 use crate::os::Known;
 use crate::schema::Share;
 
@@ -91,16 +90,6 @@ impl<T: Share> DequeView<T> {
     pub(crate) unsafe fn pop_by_heart<const FRONT: bool>(&self, known: &Known) -> std::result::Result<T, Left> {
         // SAFETY: the caller's promise.
         unsafe { self.pop_from::<FRONT>(Block::known(known)) }
-    }
-
-    /// Adds an element, at the front or at the back.
-    pub(crate) fn push<const FRONT: bool>(&mut self, value: T) -> Result<()> {
-        if FRONT { self.push_front(value) } else { self.push_back(value) }
-    }
-
-    /// Removes one there.
-    pub(crate) fn pop<const FRONT: bool>(&mut self) -> Result<Option<T>> {
-        if FRONT { self.pop_front() } else { self.pop_back() }
     }
 
     /// # Safety

@@ -265,6 +265,16 @@ impl<T: Share> DequeView<T> {
         }
     }
 
+    /// Adds an element, at the front or at the back.
+    pub(crate) fn push<const FRONT: bool>(&mut self, value: T) -> Result<()> {
+        if FRONT { self.push_front(value) } else { self.push_back(value) }
+    }
+
+    /// Removes one there.
+    pub(crate) fn pop<const FRONT: bool>(&mut self) -> Result<Option<T>> {
+        if FRONT { self.pop_front() } else { self.pop_back() }
+    }
+
     /// The slots, if in this transaction they were checked and the words at the ends of the header logged; and those
     /// words.
     #[inline(always)]

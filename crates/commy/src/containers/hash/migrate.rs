@@ -127,6 +127,7 @@ impl<'a, K: Key, V: Share> Movable<'a> for Raw<'a, K, V> {
 
     #[inline(always)]
     fn foresee_keys(self, table: Table<Slot<K, V>>, position: usize) {
+        // Else a key is all in its slot.
         if K::OWNS {
             for slot in table.group(position).full() {
                 // SAFETY: a full slot holds a stored key.
@@ -347,10 +348,12 @@ pub(super) trait Movable<'a>: Copy {
     fn move_part(self, part: &Part, moving: &Moving, old: Table<Self::Slot>, new: Table<Self::Slot>) -> Result<()> {
         let (stamp, removed) = (Stamp::of(&moving.stamp, self.cx())?, Stamp::removed(self.cx())?);
         prepare(new, moving, old.slots(), part.to);
-        let mut ahead = part.positions();
-        ahead.next().inspect(|first| self.foresee_keys(old, *first));
+        self.foresee_keys(old, part.from);
+        let mut ahead = part.positions().skip(1);
         for position in part.positions() {
-            ahead.next().inspect(|next| self.foresee_keys(old, *next));
+            if let Some(next) = ahead.next() {
+                self.foresee_keys(old, next);
+            }
             let mut gone = Bits::NONE;
             for slot in old.group(position).full() {
                 let hash = self.hash_of(old, position + slot)?;

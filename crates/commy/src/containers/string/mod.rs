@@ -85,18 +85,14 @@ fn owned(bytes: Vec<u8>) -> Option<String> {
 ///
 /// # Safety
 /// As for [`Share::load`].
-#[cold]
+#[inline(never)]
 unsafe fn load_long(stored: *const VecHeader, cx: Cx) -> Result<String> {
     // SAFETY: the caller's promise.
     unsafe {
         let slots = (*stored).checked_new::<u8>(cx)?;
-        text_of(load_bytes(slots.first.cast_const(), slots.len, cx)?, slots.first, cx)
+        let bytes = load_bytes(slots.first.cast_const(), slots.len, cx)?;
+        owned(bytes).ok_or_else(|| Error::corrupt(cx.offset_of(slots.first), "a string that is not UTF-8"))
     }
-}
-
-/// The text of bytes that were copied from there.
-fn text_of(bytes: Vec<u8>, first: *const u8, cx: Cx) -> Result<String> {
-    owned(bytes).ok_or_else(|| Error::corrupt(cx.offset_of(first), "a string that is not UTF-8"))
 }
 
 impl Guarded for String {
