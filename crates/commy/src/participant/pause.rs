@@ -155,6 +155,13 @@ pub(crate) fn set_idle(slot: &ThreadSlot) {
     end(slot.busy.atomic());
 }
 
+/// The same, if it has said the other before.
+pub(crate) fn set_idle_if_busy(slot: &ThreadSlot) {
+    if is_busy(slot.busy.get()) {
+        set_idle(slot);
+    }
+}
+
 impl<'a> Still<'a> {
     /// Has everybody pause. The actor has the space lock, so nobody else does this; its thread has no guards.
     pub(crate) fn begin(actor: &'a Actor<'a>, patience: Duration) -> Result<Still<'a>> {

@@ -29,11 +29,10 @@ use crate::map::Map;
 use crate::os::{self, Access};
 use crate::participant::{Attachment, Unlocked};
 use crate::recovery;
-use crate::tx::{Context, Cx, Roster, Worker};
+use crate::tx::{Context, Cx, Keeper, Roster, Worker};
 use format::Recognised;
 use std::fs::File;
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -208,7 +207,7 @@ impl Segment {
 
     /// The calling thread's worker.
     #[inline(always)]
-    pub(crate) fn worker(&self) -> Result<Rc<Worker>> {
+    pub(crate) fn worker(&self) -> Result<Keeper> {
         Worker::current(&self.0.0.attachment, &self.0.0.roster)
     }
 

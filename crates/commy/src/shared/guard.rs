@@ -1,9 +1,10 @@
 //! The guards of a shared object: the lock while it is held, and the value seen through it.
 
-use super::{Hold, Owner, Shared};
+use super::{Hold, Shared};
+use crate::directory;
 use crate::error::{Error, Result};
 use crate::schema::{Guarded, Share};
-use crate::tx::{Cx, KeyBytes, Operation};
+use crate::tx::{Cx, KeyBytes, Operation, Owner, Worker};
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
@@ -19,8 +20,11 @@ pub struct ReadGuard<'a, T: Share> {
 }
 
 impl<'a, T: Share> ReadGuard<'a, T> {
+    /// With a mark that is the guard's from here on.
     #[inline(always)]
-    pub(super) fn new(shared: &'a Shared<T>, worker: Owner, mark: usize) -> ReadGuard<'a, T> {
+    pub(super) fn new(shared: &'a Shared<T>, worker: &Worker, mark: usize) -> ReadGuard<'a, T> {
+        // SAFETY: it has the mark.
+        let worker = unsafe { Owner::new(worker) };
         ReadGuard { shared, worker, mark, not_send: PhantomData }
     }
 
@@ -46,7 +50,10 @@ impl<T: Share> Drop for ReadGuard<'_, T> {
     fn drop(&mut self) {
         if self.worker.is_own() {
             self.shared.leave_read(&self.worker, self.mark);
+        } else {
+            self.worker.return_mark(self.mark);
         }
+        self.worker.ended();
     }
 }
 
@@ -70,25 +77,37 @@ pub struct WriteGuard<'a, T: Share> {
     worker: Owner,
     /// The context of the transaction, in the worker.
     cx: Cx,
-    hold: Hold,
     state: State,
     not_send: PhantomData<*mut ()>,
 }
 
-/// Whether a guard has anything to end. As large as a word, so that no padding is moved about.
+/// What a guard has to end: how the object is locked, and flags in bits that no [`Hold`] has. One word, so that a guard is
+/// made and ended in registers.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-enum State {
-    Open,
-    /// The thread was panicking already when it took the lock: that is no reason to undo what it does.
-    OpenWhilePanicking,
-    Closed,
-}
+struct State(u64);
 
 impl State {
-    #[inline(always)]
-    fn open() -> State {
-        if std::thread::panicking() { State::OpenWhilePanicking } else { State::Open }
+    /// The thread was panicking already when it took the lock: that is no reason to undo what it does.
+    const WHILE_PANICKING: u64 = 2;
+    /// Opened by [`soon`](WriteGuard::soon).
+    const BY_SOON: u64 = 4;
+    const FLAGS: u64 = State::WHILE_PANICKING | State::BY_SOON;
+
+    const SOON: State = State(Hold::FAVOURED.0 | State::BY_SOON);
+    /// Nothing is left to end.
+    const CLOSED: State = State(8);
+
+    fn open(hold: Hold) -> State {
+        State(hold.0 | if std::thread::panicking() { State::WHILE_PANICKING } else { 0 })
+    }
+
+    fn hold(self) -> Hold {
+        Hold(self.0 & !State::FLAGS)
+    }
+
+    /// Whether what was done under a guard that is dropped has happened.
+    fn commits(self) -> bool {
+        self.0 & State::WHILE_PANICKING != 0 || !std::thread::panicking()
     }
 }
 
@@ -100,11 +119,60 @@ pub(super) struct Open {
 }
 
 impl<'a, T: Share> WriteGuard<'a, T> {
+    /// With a way that is the guard's from here on.
     #[inline(always)]
-    pub(super) fn new(shared: &'a Shared<T>, worker: Owner, way: usize, hold: Hold) -> WriteGuard<'a, T> {
-        let cx = worker.context(way);
+    pub(super) fn new(shared: &'a Shared<T>, worker: &Worker, way: usize, hold: Hold) -> WriteGuard<'a, T> {
+        // SAFETY: it has the way.
+        let (worker, cx) = (unsafe { Owner::new(worker) }, worker.context(way));
         shared.watch(cx);
-        WriteGuard { shared, worker, cx, hold, state: State::open(), not_send: PhantomData }
+        WriteGuard { shared, worker, cx, state: State::open(hold), not_send: PhantomData }
+    }
+
+    /// A guard by the shortest way, for a thread that is favoured, has no other transaction open and does not panic, of an
+    /// object without a ring of changes. `None`: there is no such way, and nothing was done.
+    #[inline(always)]
+    pub(super) fn soon(shared: &'a Shared<T>) -> Option<WriteGuard<'a, T>> {
+        let control = shared.control();
+        // Asked of the object, not of the handle: what cannot change would have the compiler make two loops of one, and
+        // of such a loop neither may get its guard's end inlined.
+        if directory::has_ring(control.generation.get()) | std::thread::panicking() {
+            return None;
+        }
+        let (worker, header) = (shared.segment.latest_worker()?, shared.segment.map().header());
+        let (lock, slot, (me, holds)) = (shared.lock_in(control), worker.slot(), worker.favour());
+        if !worker.begin_soon(slot, header) {
+            return None;
+        }
+        if !lock.enter(me, holds, control.version.atomic()) {
+            worker.end_unused(0);
+            return None;
+        }
+        if control.generation.get() != shared.generation {
+            lock.leave(me, holds, control.version.atomic());
+            worker.end_unused(0);
+            return None;
+        }
+        // SAFETY: it has the way.
+        let (worker, cx) = (unsafe { Owner::new(worker) }, worker.context(0));
+        Some(WriteGuard { shared, worker, cx, state: State::SOON, not_send: PhantomData })
+    }
+
+    /// Closes what was opened [soon](WriteGuard::soon), if nothing was done, in as few steps.
+    #[inline(always)]
+    fn close_soon(&mut self) -> bool {
+        let worker = &self.worker;
+        if self.state != State::SOON || !worker.is_own() || !worker.has_done_nothing() {
+            return false;
+        }
+        self.state = State::CLOSED;
+        let ((me, holds), control) = (worker.favour(), self.shared.control());
+        let lock = self.shared.lock_in(control);
+        lock.leave_untold(holds, control.version.atomic());
+        worker.end_nothing();
+        if lock.is_awaited(me) {
+            self.shared.tell_waiting(self.worker);
+        }
+        true
     }
 
     #[inline(always)]
@@ -204,64 +272,87 @@ impl<'a, T: Share> WriteGuard<'a, T> {
 
     /// Leaves the object locked, and the transaction open, for a guard that [goes on](WriteGuard::go_on) with it.
     pub(super) fn leave_open(mut self) -> Open {
-        self.state = State::Closed;
-        Open { worker: self.worker.clone(), cx: self.cx, hold: self.hold }
+        let hold = self.state.hold();
+        self.state = State::CLOSED;
+        Open { worker: self.worker, cx: self.cx, hold }
     }
 
     /// A guard for what another one of the same object has left open.
     pub(super) fn go_on(shared: &'a Shared<T>, Open { worker, cx, hold }: Open) -> WriteGuard<'a, T> {
-        WriteGuard { shared, worker, cx, hold, state: State::open(), not_send: PhantomData }
+        WriteGuard { shared, worker, cx, state: State::open(hold), not_send: PhantomData }
     }
 
+    /// Ends what was done under the guard, and unlocks.
     #[inline(always)]
     fn close(&mut self, commit: bool) -> Result<()> {
-        if !self.worker.is_own() {
-            return Err(Error::Forked);
-        }
-        self.state = State::Closed;
-        let way = self.cx.way();
-        if self.worker.log(way).is_empty() {
-            self.shared.unlock(&self.worker, self.hold);
-            self.worker.end_empty(way);
+        if self.close_soon() {
             return Ok(());
         }
-        self.close_logged(commit)
-    }
-
-    fn close_logged(&mut self, commit: bool) -> Result<()> {
-        let noted = if commit { self.cx().note_rest() } else { Ok(()) };
-        let closed = self.close_noted(commit && noted.is_ok());
-        noted.and(closed)
-    }
-
-    #[inline(always)]
-    fn close_noted(&mut self, commit: bool) -> Result<()> {
-        let log = self.worker.log(self.cx.way());
-        if commit {
-            log.commit();
-        } else {
-            log.roll_back(&self.worker.actor(), self.worker.alloc())?;
-        }
-        if commit {
-            self.shared.unlock_changed(&self.worker, self.hold);
-            self.shared.wake_sleepers();
-            self.cx().committed();
-        } else {
-            self.shared.count_end(false);
-            self.shared.unlock(&self.worker, self.hold);
-        }
-        self.worker.end(self.cx.way())
+        let hold = self.state.hold();
+        self.state = State::CLOSED;
+        self.shared.close(self.worker, self.cx, hold, commit)
     }
 }
 
 impl<T: Share> Drop for WriteGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.state != State::Closed {
-            let commit = self.state == State::OpenWhilePanicking || !std::thread::panicking();
-            // Of a commit only the giving back of memory can fail; it is done by who comes next.
-            let _ = self.close(commit);
+        if self.state != State::CLOSED && !self.close_soon() {
+            self.shared.close_dropped(self.worker, self.cx, self.state);
         }
+    }
+}
+
+/// Ending guards for writing. Their parts are passed, not they: nobody has their address, so they can be in registers.
+impl<T: Share> Shared<T> {
+    /// Tells who waits for the favoured one, which has left.
+    #[cold]
+    #[inline(never)]
+    fn tell_waiting(&self, worker: Owner) {
+        self.lock().tell(worker.favour().1);
+    }
+
+    #[inline(never)]
+    fn close_dropped(&self, worker: Owner, cx: Cx, state: State) {
+        // Of a commit only the giving back of memory can fail; it is done by who comes next.
+        let _ = self.close(worker, cx, state.hold(), state.commits());
+    }
+
+    fn close(&self, worker: Owner, cx: Cx, hold: Hold, commit: bool) -> Result<()> {
+        let closed = if worker.is_own() {
+            self.close_own(&worker, cx, hold, commit)
+        } else {
+            worker.give_back(cx.way());
+            Err(Error::Forked)
+        };
+        worker.ended();
+        closed
+    }
+
+    fn close_own(&self, worker: &Worker, cx: Cx, hold: Hold, commit: bool) -> Result<()> {
+        if worker.log(cx.way()).is_empty() {
+            self.unlock(worker, hold);
+            worker.end_empty(cx.way());
+            return Ok(());
+        }
+        let noted = if commit { cx.note_rest() } else { Ok(()) };
+        let closed = self.close_noted(worker, cx, hold, commit && noted.is_ok());
+        noted.and(closed)
+    }
+
+    fn close_noted(&self, worker: &Worker, cx: Cx, hold: Hold, commit: bool) -> Result<()> {
+        let log = worker.log(cx.way());
+        if commit {
+            log.commit();
+            self.unlock_changed(worker, hold);
+            self.wake_sleepers();
+            cx.committed();
+        } else {
+            log.roll_back(&worker.actor(), worker.alloc())?;
+            self.count_end(false);
+            self.unlock(worker, hold);
+        }
+        worker.end(cx.way())
     }
 }
 

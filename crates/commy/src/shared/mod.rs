@@ -24,9 +24,8 @@ use crate::participant::Attachment;
 use crate::schema::{Object, Share};
 use crate::segment::Segment;
 use crate::sync::{Blocked, Lock, Notify, Taken, version};
-use crate::tx::{Cx, Habits, Log, Worker};
+use crate::tx::{Cx, Habits, Keeper, Log, Worker};
 use std::marker::PhantomData;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -215,26 +214,52 @@ impl<T: Share> Shared<T> {
     /// As [`read`](Shared::read).
     #[inline(always)]
     pub fn read_for(&self, patience: Duration) -> Result<ReadGuard<'_, T>> {
-        let worker = self.segment.worker()?;
-        let Some(mark) = worker.take_mark() else {
-            let mark = worker.share_mark(self.object)?;
-            if !self.is_there() {
-                // The mark is that of another object, which was made where this one was.
-                self.leave_read(&worker, mark);
-                return Err(self.removed());
-            }
-            return Ok(ReadGuard::new(self, worker, mark));
-        };
+        let Some(worker) = self.segment.latest_worker() else { return self.read_unmarked(patience) };
+        let Some(mark) = worker.take_mark() else { return self.read_unmarked(patience) };
         let (me, _) = worker.favour();
-        let locked = self.lock().read(me, worker.slot().marks[mark].atomic(), worker.tag(), patience);
+        let (control, word) = (self.control(), worker.slot().marks[mark].atomic());
+        if !self.lock_in(control).read_soon(me, word, worker.tag()) || control.generation.get() != self.generation {
+            self.read_marked(worker, mark, patience)?;
+        }
+        Ok(ReadGuard::new(self, worker, mark))
+    }
+
+    /// The same for a thread that has no worker yet, or no mark left.
+    #[inline(always)]
+    fn read_unmarked(&self, patience: Duration) -> Result<ReadGuard<'_, T>> {
+        let (worker, mark) = self.mark(patience)?;
+        Ok(ReadGuard::new(self, &worker, mark))
+    }
+
+    #[cold]
+    fn mark(&self, patience: Duration) -> Result<(Keeper, usize)> {
+        let worker = self.segment.worker()?;
+        if let Some(mark) = worker.take_mark() {
+            self.read_marked(&worker, mark, patience)?;
+            return Ok((worker, mark));
+        }
+        let mark = worker.share_mark(self.object)?;
+        if !self.is_there() {
+            // The mark is that of another object, which was made where this one was.
+            self.leave_read(&worker, mark);
+            return Err(self.removed());
+        }
+        Ok((worker, mark))
+    }
+
+    /// Locks it for reading, with this mark, which is given back on an error.
+    #[inline(never)]
+    fn read_marked(&self, worker: &Worker, mark: usize, patience: Duration) -> Result<()> {
+        let ((me, _), word) = (worker.favour(), worker.slot().marks[mark].atomic());
+        let locked = self.lock().read(me, word, worker.tag(), patience);
         if locked.is_ok() && self.is_there() {
             if locked == Ok(false) && worker.habits().is_some_and(Habits::reads) {
                 self.lock().favour_readers();
             }
-            return Ok(ReadGuard::new(self, worker, mark));
+            return Ok(());
         }
         if locked.is_ok() {
-            self.lock().unlock_read(worker.slot().marks[mark].atomic());
+            self.lock().unlock_read(word);
         }
         worker.return_mark(mark);
         Err(locked.err().map_or_else(|| self.removed(), |blocked| self.blocked(blocked, patience)))
@@ -256,7 +281,7 @@ impl<T: Share> Shared<T> {
     /// guard of it already, or waiting would close a circle; [`Error::TooManyGuards`]; [`Error::Removed`].
     #[inline(always)]
     pub fn write(&self) -> Result<WriteGuard<'_, T>> {
-        self.write_for(self.attachment().patience)
+        self.write_within(|| self.attachment().patience)
     }
 
     /// As [`write`](Shared::write), waiting for at most `patience`.
@@ -265,10 +290,25 @@ impl<T: Share> Shared<T> {
     /// As [`write`](Shared::write).
     #[inline(always)]
     pub fn write_for(&self, patience: Duration) -> Result<WriteGuard<'_, T>> {
+        self.write_within(|| patience)
+    }
+
+    #[inline(always)]
+    fn write_within(&self, patience: impl FnOnce() -> Duration) -> Result<WriteGuard<'_, T>> {
+        if let Some(guard) = WriteGuard::soon(self) {
+            return Ok(guard);
+        }
+        let (worker, way, hold) = self.open(patience())?;
+        Ok(WriteGuard::new(self, &worker, way, hold))
+    }
+
+    /// Opens a transaction and locks it for writing, by the ordinary way.
+    #[inline(never)]
+    fn open(&self, patience: Duration) -> Result<(Keeper, usize, Hold)> {
         let worker = self.segment.worker()?;
         let way = worker.begin()?;
         match self.lock_for_writing(&worker, patience) {
-            Ok(hold) => Ok(WriteGuard::new(self, worker, way, hold)),
+            Ok(hold) => Ok((worker, way, hold)),
             Err(error) => {
                 worker.end(way)?;
                 Err(error)
@@ -463,6 +503,3 @@ impl Hold {
     /// No hint is so low a bit.
     const FAVOURED: Hold = Hold(1);
 }
-
-/// What both guards carry: whose lock, in which thread.
-pub(crate) type Owner = Rc<Worker>;

@@ -9,17 +9,16 @@ use crate::dynamic::{Dynamic, WriteView};
 use crate::error::{Error, Result};
 use crate::schema::{Guarded, Share};
 use crate::segment::Segment;
-use crate::tx::{Cx, Worker};
+use crate::tx::{Cx, Keeper};
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::rc::Rc;
 use std::time::Duration;
 
 /// A transaction in the making; see [`Segment::transaction`].
 pub struct Transaction<'s> {
     segment: &'s Segment,
-    worker: Rc<Worker>,
+    worker: Keeper,
     way: usize,
     /// Objects locked, with the reader hints that their unlocking leaves behind.
     locked: RefCell<Vec<(Shared<()>, Hold)>>,

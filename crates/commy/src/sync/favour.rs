@@ -108,6 +108,13 @@ impl<S: Surroundings> Lock<'_, S> {
         self.let_go(me, holds);
     }
 
+    /// The same, but whether somebody is to be [told](Lock::tell) is left to the caller.
+    #[inline(always)]
+    pub(crate) fn leave_untold(&self, holds: &S::W64, version: &S::W64) {
+        version::come_outside(version);
+        holds.publish(0);
+    }
+
     /// The same for who has changed something, and counts that.
     #[inline(always)]
     pub(crate) fn leave_changed(&self, me: u32, holds: &S::W64, version: &S::W64) {

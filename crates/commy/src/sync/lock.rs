@@ -334,14 +334,19 @@ impl<S: Surroundings> Lock<'_, S> {
     /// called. Gives whether it was favoured as a reader.
     #[inline(always)]
     pub(crate) fn read(&self, me: u32, mark: &S::W64, tag: u64, patience: Duration) -> Result<bool, Blocked> {
-        let slot = slot_of(tag);
+        if self.read_soon(me, mark, tag) {
+            return Ok(true);
+        }
+        self.read_fenced(slot_of(tag), mark, tag, patience).map(|()| false)
+    }
+
+    /// The beginning of `read`, which is all of it for who is favoured.
+    #[inline(always)]
+    pub(crate) fn read_soon(&self, me: u32, mark: &S::W64, tag: u64) -> bool {
         at(Point::ReadMark);
         // Release: who sees that the mark names another object now has to see that this one was left.
         mark.store(self.object, Ordering::Release);
-        if me != favour::NEVER && self.is_favoured_reader(slot) {
-            return Ok(true);
-        }
-        self.read_fenced(slot, mark, tag, patience).map(|()| false)
+        me != favour::NEVER && self.is_favoured_reader(slot_of(tag))
     }
 
     /// The rest of `read`, for who is not favoured.

@@ -76,6 +76,7 @@ impl Cx {
     #[inline(always)]
     pub(crate) fn know_block<H, S>(self, header: &H, offset: u64, cap: u64, first: *mut S) {
         let hot = &self.context().hot;
+        self.context().used.set(true);
         hot.header.set(std::ptr::from_ref(header) as usize);
         hot.offset.set(offset);
         hot.cap.set(cap);
@@ -111,6 +112,7 @@ impl Cx {
     #[cold]
     unsafe fn keep_longer(self, first: *const u8, end: usize, place: usize, size: usize) -> Result<()> {
         let run = &self.context().hot.run;
+        self.context().used.set(true);
         let ((from, to), start) = (run.get(), first as usize);
         let more = (to - from).clamp(LEAST, MOST);
         let (new, whole) = if from != to && from <= place && place <= to {

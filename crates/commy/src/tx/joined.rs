@@ -42,6 +42,7 @@ impl Cx {
     #[cold]
     pub(crate) fn join(self, object: u64, let_go: impl FnOnce(bool) + 'static) {
         let joined = &self.context().joined;
+        self.context().used.set(true);
         joined.some.set(true);
         joined.objects.borrow_mut().push((object, Box::new(let_go)));
     }

@@ -5,16 +5,20 @@ mod habits;
 mod hot;
 mod joined;
 mod log;
+mod owner;
 mod record;
 mod ring;
 mod watched;
 mod worker;
 
 #[cfg(test)]
+mod owner_tests;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use habits::Habits;
 pub(crate) use log::Log;
+pub(crate) use owner::{Keeper, Owner};
 pub(crate) use record::{Chunk, OPEN, Record, UNUSED, pack_size, unpack_size};
 pub use ring::Operation;
 pub(crate) use ring::{Cursor, Form, KeyBytes, News, Note, Ring};
@@ -41,6 +45,8 @@ pub struct Context {
     map: NonNull<Map>,
     worker: Option<NonNull<Worker>>,
     way: usize,
+    /// Set by who puts something into what follows.
+    used: Cell<bool>,
     stamp: Cell<u64>,
     transaction: Cell<u64>,
     hot: Hot,
@@ -85,11 +91,24 @@ impl Context {
         let (stamp, transaction) = (Cell::new(0), Cell::new(0));
         let (map, hot) = (NonNull::from(map), Hot::default());
         let (watched, joined) = (Watched::default(), Joined::default());
-        Context { map, worker, way, stamp, transaction, hot, watched, joined, watch }
+        Context { map, worker, way, used: Cell::new(false), stamp, transaction, hot, watched, joined, watch }
+    }
+
+    /// Whether there is anything in it that is to be forgotten when the transaction ends.
+    #[inline(always)]
+    fn is_used(&self) -> bool {
+        self.used.get()
     }
 
     #[inline(always)]
     fn end(&self) {
+        if self.used.get() {
+            self.forget();
+        }
+    }
+
+    fn forget(&self) {
+        self.used.set(false);
         self.stamp.set(0);
         self.transaction.set(0);
         self.hot.forget();
@@ -284,6 +303,7 @@ impl Cx {
         let (worker, stamp) = (self.worker()?, &self.context().stamp);
         if stamp.get() == 0 {
             stamp.set(worker.next_serial());
+            self.context().used.set(true);
         }
         Ok(stamp.get())
     }
@@ -295,6 +315,7 @@ impl Cx {
         let number = &self.context().transaction;
         if number.get() == 0 {
             number.set(self.worker()?.next_serial());
+            self.context().used.set(true);
         }
         Ok(number.get())
     }

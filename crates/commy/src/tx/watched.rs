@@ -53,6 +53,7 @@ impl Cx {
         let watched = &self.context().watched;
         let noted = Ring::open(self.map(), ring).map(|ring| ring.noted()).ok();
         let version = version::changes(version.get()) + 1;
+        self.context().used.set(true);
         watched.some.set(true);
         watched.objects.borrow_mut().push(Object { value: value as usize, ring, version, noted });
     }

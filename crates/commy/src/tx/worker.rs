@@ -11,6 +11,7 @@
 
 use super::habits::Habits;
 use super::log::{Log, LogOf};
+use super::owner::{Keeper, LEFT};
 use super::record::{Record, drop_kept_chunks};
 use super::{Context, Cx};
 use crate::alloc::{self, Local, heap::Purpose};
@@ -76,13 +77,13 @@ fn has_open(actor: &Actor<'_>) -> bool {
 }
 
 /// The workers of a thread, one for each attachment that it works with.
-struct Workers(RefCell<Vec<Rc<Worker>>>);
+struct Workers(RefCell<Vec<Keeper>>);
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        // The thread ends. A leaked guard keeps its worker, which then never ends by itself.
+        // The thread ends. With a leaked guard its worker never ends by itself.
         os::forget();
-        for worker in self.0.get_mut().drain(..).filter(|worker| Rc::strong_count(worker) > 1) {
+        for worker in self.0.get_mut().drain(..).filter(Keeper::is_shared) {
             worker.retire();
         }
     }
@@ -93,8 +94,8 @@ thread_local! {
 }
 
 /// Has the thread find a worker as the [latest](Worker::latest).
-fn remember(worker: &Rc<Worker>) {
-    os::remember(worker.serial, Rc::as_ptr(worker).cast());
+fn remember(worker: &Keeper) {
+    os::remember(worker.serial, worker.as_ptr().cast());
 }
 
 /// A thread at work in a segment.
@@ -109,10 +110,10 @@ pub(crate) struct Worker {
     alloc: Local,
     logs: [Log; WAYS],
     contexts: [Context; WAYS],
-    /// Ways that have a transaction open, one bit each.
-    open: Cell<u32>,
+    /// Ways that have a transaction open, one bit each; and `LEFT`.
+    pub(super) open: Cell<u32>,
     /// Marks that read guards use, one bit each.
-    marks: Cell<u32>,
+    pub(super) marks: Cell<u32>,
     /// What the lock calls the thread if it is favoured; else what it calls nobody.
     favourite: u32,
     /// What the thread locks again and again.
@@ -143,15 +144,17 @@ impl Worker {
 
     /// The calling thread's worker; takes a slot if it has none yet.
     #[inline(always)]
-    pub(crate) fn current(attachment: &Attachment, roster: &Arc<Roster>) -> Result<Rc<Worker>> {
+    pub(crate) fn current(attachment: &Attachment, roster: &Arc<Roster>) -> Result<Keeper> {
         match Worker::remembered(attachment) {
-            // SAFETY: alive, as in `latest`; it came out of `Rc::as_ptr`.
-            Some(worker) => unsafe {
-                Rc::increment_strong_count(worker.as_ptr());
-                Ok(Rc::from_raw(worker.as_ptr()))
-            },
+            // SAFETY: in this thread's list, as in `latest`; it came out of `Rc::as_ptr`.
+            Some(worker) => Ok(unsafe { Keeper::of(worker) }),
             None => Worker::find(attachment, roster),
         }
+    }
+
+    /// The pointer to it out of the `Rc` that it is in.
+    pub(super) fn address(&self) -> NonNull<Worker> {
+        self.contexts[0].worker.unwrap_or(NonNull::from(self))
     }
 
     /// The calling thread's slot, for a moment in which it does not end.
@@ -171,7 +174,7 @@ impl Worker {
     }
 
     #[cold]
-    fn find(attachment: &Attachment, roster: &Arc<Roster>) -> Result<Rc<Worker>> {
+    fn find(attachment: &Attachment, roster: &Arc<Roster>) -> Result<Keeper> {
         attachment.own_place()?;
         let found = WORKERS.try_with(|workers| {
             let workers = workers.0.borrow();
@@ -185,7 +188,7 @@ impl Worker {
     }
 
     #[cold]
-    fn start(attachment: &Attachment, roster: &Arc<Roster>) -> Result<Rc<Worker>> {
+    fn start(attachment: &Attachment, roster: &Arc<Roster>) -> Result<Keeper> {
         let mut state = roster.lock();
         // What a parent's thread had is the parent's.
         let epoch = fork::epoch();
@@ -210,10 +213,11 @@ impl Worker {
             sharing: [const { Cell::new(0) }; MARKS],
             beacon_out: Cell::new(!attachment.lights_beacons),
         });
+        let worker = Keeper::new(worker);
         state.seats.push((actor.index, (actor.tag >> 16) as u32));
         drop(state);
         worker.equip(&actor)?;
-        // Without the list, as its destructor has run, the worker lives as long as the guard that it is for.
+        // Without the list, as its destructor has run, the worker is left to the guard that it is for.
         let _ = WORKERS.try_with(|workers| {
             workers.0.borrow_mut().push(worker.clone());
             remember(&worker);
@@ -406,15 +410,34 @@ impl Worker {
     /// Ends a transaction whose context nobody has used.
     #[inline(always)]
     pub(crate) fn end_unused(&self, way: usize) {
-        self.open.set(self.open.get() & !(1 << way));
+        self.give_back(way);
         if self.open.get() == 0 {
             set_idle(self.slot());
         }
     }
 
+    /// Gives back the way of a transaction; no more than that where it is another process's.
+    #[inline(always)]
+    pub(crate) fn give_back(&self, way: usize) {
+        self.open.set(self.open.get() & !(1 << way));
+    }
+
+    /// Whether transaction 0 is all that is open, and nothing was done in it.
+    #[inline(always)]
+    pub(crate) fn has_done_nothing(&self) -> bool {
+        self.open.get() == 1 && self.logs[0].is_empty() && !self.contexts[0].is_used()
+    }
+
+    /// Ends such a transaction.
+    #[inline(always)]
+    pub(crate) fn end_nothing(&self) {
+        self.open.set(0);
+        set_idle(self.slot());
+    }
+
     /// Whether the thread has guards or a transaction in this segment.
     pub(crate) fn is_engaged(&self) -> bool {
-        self.open.get() != 0 || self.marks.get() != 0
+        (self.open.get() | self.marks.get()) & !LEFT != 0
     }
 
     /// Gives back what this thread and slots without an occupant keep for later: empty slabs, chunks of logs.
@@ -463,7 +486,7 @@ impl Drop for Worker {
             }
         } else if let Some(at) = at {
             let actor = self.actor();
-            if self.open.get() != 0 || self.marks.get() != 0 {
+            if self.is_engaged() {
                 // What could not be rolled back stays locked until the process ends.
                 actor.pin();
                 return self.put_out();

@@ -182,7 +182,7 @@ impl<T: Share> Shared<T> {
                 self.wake_sleepers();
                 Ok(done)
             }
-            Err(not) => self.otherwise(way, hold, not, otherwise),
+            Err(not) => self.otherwise(worker, way, hold, not, otherwise),
         }
     }
 
@@ -190,12 +190,13 @@ impl<T: Share> Shared<T> {
     #[inline(never)]
     fn otherwise<R, N>(
         &self,
+        worker: &Worker,
         way: usize,
         hold: Hold,
         not: N,
         otherwise: impl FnOnce(WriteGuard<'_, T>, N) -> Result<R>,
     ) -> Result<R> {
-        otherwise(WriteGuard::new(self, self.segment.worker()?, way, hold), not)
+        otherwise(WriteGuard::new(self, worker, way, hold), not)
     }
 }
 

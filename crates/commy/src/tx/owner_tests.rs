@@ -1,0 +1,133 @@
+//! Guards that outlive their thread's list of workers: a thread-local that was made before the list is dropped after it.
+
+use crate::layout::thread_status;
+use crate::participant::Attachment;
+use crate::segment::Segment;
+use crate::shared::{ReadGuard, Shared, WriteGuard};
+use std::cell::RefCell;
+use std::time::Duration;
+
+type Object = Shared<u64>;
+
+/// What a thread does as it ends.
+struct Late(Option<Box<dyn FnOnce()>>);
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        if let Some(last) = self.0.take() {
+            last();
+        }
+    }
+}
+
+thread_local! {
+    static LATE: RefCell<Late> = const { RefCell::new(Late(None)) };
+}
+
+/// A segment with two objects that live as long as the test's process does.
+fn objects() -> (tempfile::TempDir, &'static Segment, [&'static Object; 2]) {
+    let dir = tempfile::tempdir().unwrap();
+    let segment: &Segment = Box::leak(Box::new(Segment::create(dir.path().join("s.commy")).unwrap()));
+    let object = |name| &*Box::leak(Box::new(segment.open_or_create(name).unwrap()));
+    (dir, segment, [object("first"), object("second")])
+}
+
+/// Runs a thread that opens guards, and ends them as it ends, when its list of workers is gone.
+fn in_a_thread(begin: impl FnOnce() -> Box<dyn FnOnce()> + Send + 'static) {
+    let thread = std::thread::spawn(|| {
+        LATE.with(|late| {
+            let end = begin();
+            late.borrow_mut().0 = Some(end);
+        });
+    });
+    thread.join().unwrap();
+}
+
+fn occupied(at: &Attachment) -> usize {
+    let slots = (0..at.thread_slots()).filter_map(|index| at.map.thread(index));
+    slots.filter(|slot| at.state(slot).status != thread_status::FREE).count()
+}
+
+fn begin(write: &'static Object, read: &'static Object) -> (WriteGuard<'static, u64>, ReadGuard<'static, u64>) {
+    (write.write().unwrap(), read.read().unwrap())
+}
+
+#[test]
+fn guards_that_end_after_their_thread_commit_and_give_its_place_up() {
+    let (_dir, segment, [first, second]) = objects();
+    let before = occupied(segment.attachment());
+    for (read_first, number) in [(false, 1), (true, 2)] {
+        in_a_thread(move || {
+            let (mut write, read) = begin(first, second);
+            let change = move || {
+                *write.view_mut() = number;
+                drop(write);
+            };
+            Box::new(move || {
+                if read_first {
+                    drop(read);
+                    change();
+                } else {
+                    change();
+                    drop(read);
+                }
+            })
+        });
+        assert_eq!(first.load().unwrap(), number);
+        second.try_write().unwrap();
+        assert_eq!(occupied(segment.attachment()), before, "the thread's place was not given up");
+    }
+}
+
+#[test]
+fn a_guard_opened_after_its_threads_list_is_gone_is_as_good_as_another() {
+    let (_dir, segment, [first, second]) = objects();
+    let before = occupied(segment.attachment());
+    in_a_thread(move || {
+        second.store(1).unwrap();
+        Box::new(move || {
+            first.store(3).unwrap();
+            let (mut write, read) = begin(second, first);
+            *write.view_mut() += read.view() + 1;
+            let err = second.try_write().unwrap_err();
+            assert!(matches!(err, crate::Error::LockTimeout { .. }), "{err}");
+            drop(write);
+            assert_eq!(*read.view(), 3);
+        })
+    });
+    assert_eq!((first.load().unwrap(), second.load().unwrap()), (3, 5));
+    assert_eq!(occupied(segment.attachment()), before, "the thread's place was not given up");
+}
+
+#[test]
+fn who_has_all_pause_does_not_wait_for_a_thread_that_only_reads_any_more() {
+    let (dir, segment, [first, second]) = objects();
+    let copy = dir.path().join("copy.commy");
+    in_a_thread(move || {
+        let (write, read) = begin(first, second);
+        Box::new(move || {
+            drop(write);
+            std::thread::scope(|scope| {
+                let snapshot = scope.spawn(|| segment.snapshot(&copy));
+                snapshot.join().unwrap().unwrap();
+            });
+            drop(read);
+        })
+    });
+    second.write_for(Duration::ZERO).unwrap();
+}
+
+#[test]
+fn a_leaked_guard_keeps_its_lock_and_its_worker_when_its_thread_has_ended() {
+    let (_dir, segment, [first, second]) = objects();
+    let before = occupied(segment.attachment());
+    let thread = std::thread::spawn(move || {
+        let (write, read) = begin(first, second);
+        (Box::leak(Box::new(write)).view() as *const u64 as usize, std::mem::forget(read)).0
+    });
+    let place = thread.join().unwrap();
+    assert!(first.try_write().is_err() && second.try_write().is_err());
+    assert_eq!(second.try_read().unwrap().view(), &0);
+    assert_eq!(place, first.place().1 as usize);
+    assert_eq!(occupied(segment.attachment()), before + 1, "the place of a leaked guard was given up");
+}
