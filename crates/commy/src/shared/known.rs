@@ -18,7 +18,21 @@ use crate::schema::Guarded;
 use crate::sync::version;
 use crate::tx::{Log, Worker};
 use std::ptr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// By what one who is inside keeps those off who look without the lock, from when it begins to change something. Until
+/// then it looks itself, which may take long, and they need not wait for that.
+pub(in crate::shared) struct Begin<'a> {
+    version: &'a AtomicU64,
+    seen: u64,
+}
+
+impl Begin<'_> {
+    #[inline(always)]
+    pub(in crate::shared) fn now(self) {
+        version::go_inside(self.version, self.seen);
+    }
+}
 
 impl<T: Guarded> Shared<T> {
     /// What `look` gives by what the thread remembers of the object; nothing if that is not good any more.
@@ -43,14 +57,15 @@ impl<T: Guarded> Shared<T> {
     }
 
     /// Does one thing to the value at a stroke, as [`briefly`](Shared::briefly) says, by what the thread remembers of the
-    /// object, to which it stays true. What `prepare` gives is made before the lock is taken. If nothing is done, gives back what
+    /// object, to which it stays true. What `prepare` gives is made before the lock is taken; before `operation` changes
+    /// anything, it says so by [`Begin`]. If nothing is done, gives back what
     /// `operation` does, or what `not` makes of the input if that was not called.
     #[inline(always)]
     pub(super) fn change_by_heart<I, P, R, N>(
         &self,
         input: I,
         prepare: impl FnOnce(&Known, &I) -> P,
-        operation: impl FnOnce(&Known, P, &Log, I) -> Outcome<R, N>,
+        operation: impl FnOnce(&Known, P, Begin<'_>, &Log, I) -> Outcome<R, N>,
         not: impl FnOnce(I) -> N,
     ) -> Outcome<R, N> {
         let known = known_latest();
@@ -75,7 +90,7 @@ impl<T: Guarded> Shared<T> {
             worker.end_unused(0);
             return Err(not(input));
         }
-        match operation(known, prepared, worker.log(0), input) {
+        match operation(known, prepared, Begin { version, seen }, worker.log(0), input) {
             Ok(done) => {
                 known.version.set(lock.leave_changed_at(holds, version, seen));
                 worker.end_unused(0);
@@ -159,5 +174,95 @@ impl<T: Guarded> Shared<T> {
             learnt.is_some()
         })
         .unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Begin;
+    use crate::segment::Segment;
+    use crate::shared::Shared;
+    use crate::sync::version;
+    use std::collections::{HashMap, VecDeque};
+    use std::sync::atomic::{AtomicBool, Ordering::*};
+    use std::time::{Duration, Instant};
+
+    fn segment() -> (tempfile::TempDir, Segment) {
+        let dir = tempfile::tempdir().unwrap();
+        let segment = Segment::create(dir.path().join("s.commy")).unwrap();
+        (dir, segment)
+    }
+
+    fn is_odd<T: crate::schema::Object>(object: &Shared<T>) -> bool {
+        version::is_odd(object.control().version.get_acquire())
+    }
+
+    /// Whether threads can, who alone change something by what they remember.
+    fn can_be_favoured() -> bool {
+        crate::os::join_fences()
+    }
+
+    /// Does something again and again until a look without the lock has met it.
+    fn is_met<T: crate::schema::Share + Sync>(object: &Shared<T>, mut work: impl FnMut()) -> bool {
+        let (met, give_up) = (AtomicBool::new(false), Instant::now() + Duration::from_secs(60));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !met.load(Relaxed) && Instant::now() < give_up {
+                    met.fetch_or((0..1000).any(|_| is_odd(object)), Relaxed);
+                }
+            });
+            while !met.load(Relaxed) && Instant::now() < give_up {
+                (0..1000).for_each(|_| work());
+            }
+        });
+        met.into_inner()
+    }
+
+    #[test]
+    fn who_changes_something_by_what_it_remembers_keeps_off_who_looks_from_then_on_only() {
+        if !can_be_favoured() {
+            return;
+        }
+        let (_dir, segment) = segment();
+        let map: Shared<HashMap<u64, u64>> = segment.open_or_create("map").unwrap();
+        (0..1000).for_each(|key| assert_eq!(map.insert(key % 7, key).unwrap().is_some(), key >= 7));
+        let version = map.version();
+        let done: Result<(), &str> = map.change_by_heart(
+            (),
+            |_, ()| (),
+            |_, (), begin: Begin<'_>, _, ()| {
+                assert!(!is_odd(&map), "who only looks for something keeps others off");
+                std::thread::scope(|scope| {
+                    let other = scope.spawn(|| map.get(&3));
+                    assert!(other.join().unwrap().unwrap().is_some());
+                });
+                begin.now();
+                assert!(is_odd(&map));
+                Err("nothing was done")
+            },
+            |()| "it does not go by what it remembers",
+        );
+        assert_eq!((done, map.version(), is_odd(&map)), (Err("nothing was done"), version, false));
+    }
+
+    #[test]
+    fn no_change_by_what_is_remembered_escapes_who_looks_without_the_lock() {
+        if !can_be_favoured() {
+            return;
+        }
+        let (_dir, segment) = segment();
+        let map: Shared<HashMap<u64, u64>> = segment.open_or_create("map").unwrap();
+        let vec: Shared<Vec<u64>> = segment.open_or_create("vec").unwrap();
+        let deque: Shared<VecDeque<u64>> = segment.open_or_create("deque").unwrap();
+        assert!(is_met(&map, || assert!(map.insert(1, 1).is_ok())), "overwriting");
+        let mut key = 2;
+        let mut insert = || {
+            key += 1;
+            assert_eq!(map.insert(key, key).unwrap(), None);
+        };
+        assert!(is_met(&map, &mut insert), "inserting");
+        assert!(is_met(&map, || assert!(map.insert(2, 2).and_then(|_| map.remove(&2)).is_ok())), "removing");
+        assert!(is_met(&vec, || assert!(vec.push(1).and_then(|()| vec.pop()).is_ok())), "a vector");
+        assert!(is_met(&deque, || assert!(deque.push_back(1).and_then(|()| deque.pop_front()).is_ok())), "a deque");
     }
 }

@@ -4,7 +4,7 @@
 //! ```text
 //! waiters:  favoured slot + 1, 16 | .. | READERS 8 | ENDING 4 | see `lock`, 2
 //! holds:    in each thread's own slot, the object that it is inside of by favour, or 0
-//! version:  its lowest bit is set while the favoured one is inside
+//! version:  its lowest bit is set while the favoured one is inside and may change something
 //!
 //! favoured  holds = object; light fence; still favoured, and not ENDING? is in; version odd
 //!             else holds = 0, and on by the ordinary way
@@ -22,7 +22,7 @@
 //! Favours are given and ended by the owner in the word, readers' by a reader that is inside: so while there is no
 //! owner, a favoured slot means that there are no hints. A writer that dies while it ends them leaves them as they are, for
 //! the next. The slot is favoured, not its occupant: what an occupant that died held is undone before there
-//! is another one. An odd version tells who looks without the lock that somebody is inside.
+//! is another one. An odd version tells who looks without the lock that somebody is at it.
 //!
 //! Only threads of processes that [`os::join_fences`](crate::os::join_fences) has taken in are favoured.
 
@@ -69,29 +69,34 @@ impl<S: Surroundings> Lock<'_, S> {
         if is_owner | version::is_odd(seen) | (holds.load(Ordering::Relaxed) != 0) {
             return false;
         }
-        self.come_in(me, holds, version, seen)
+        let is_in = self.come_in(me, holds);
+        if is_in {
+            version::go_inside(version, seen);
+        }
+        is_in
     }
 
-    /// The same, if the version is this one, which is even, for a thread that is inside of nothing else by favour.
+    /// The same, if the version is this one, which is even, for a thread that is inside of nothing else by favour. The
+    /// version stays even until the caller says that it [goes inside](version::go_inside), before it changes anything: who
+    /// looks without the lock need not be kept off while it looks, too. It is the same until then, for nobody else comes
+    /// in. (Who counts without the lock, `shared::lent`, has promised that nobody changes the object meanwhile.)
     #[inline(always)]
     pub(crate) fn enter_at(&self, me: u32, holds: &S::W64, version: &S::W64, seen: u64) -> bool {
         let is_free = self.waiters.load(Ordering::Relaxed) == me
             && self.word.load(Ordering::Relaxed) == 0
             && version.load(Ordering::Acquire) == seen;
-        is_free && self.come_in(me, holds, version, seen)
+        is_free && self.come_in(me, holds)
     }
 
-    /// The version was seen while the thread was favoured, and is the same as long as it is, for nobody else comes in. (Who
-    /// counts without the lock, `shared::lent`, has promised that nobody changes the object meanwhile.)
+    /// The version, seen while the thread was favoured, is the same from here on.
     #[inline(always)]
-    fn come_in(&self, me: u32, holds: &S::W64, version: &S::W64, seen: u64) -> bool {
+    fn come_in(&self, me: u32, holds: &S::W64) -> bool {
         holds.publish(self.object);
         self.around.light_fence();
         if self.waiters.load(Ordering::Acquire) != me {
             self.step_back(holds);
             return false;
         }
-        version::go_inside(version, seen);
         true
     }
 

@@ -43,6 +43,8 @@ const fn of(
 use Kind::{File, Images, Loom, Unit};
 
 const LOG: (&str, &str) = ("tx", "tx/log.rs");
+const OWNER: (&str, &str) = ("tx", "tx/owner.rs");
+const KNOWN: (&str, &str) = ("shared", "shared/known.rs");
 const RECORD: (&str, &str) = ("tx", "tx/record.rs");
 const HEAP: (&str, &str) = ("alloc", "alloc/heap.rs");
 const SLAB: (&str, &str) = ("alloc", "alloc/slab.rs");
@@ -512,5 +514,23 @@ pub const MUTANTS: &[Mutant] = &[
         "a process is alive as long as somebody has its descriptors",
         ("unlocked || slot.id().is_gone() == Some(true)", "unlocked"),
         (File("stopped"), "a_dead_process_whose_number_another_has_by_now_keeps_no_lock"),
+    ),
+    of(
+        OWNER,
+        "a worker that nobody keeps outlives the last of its guards",
+        ("if self.marks.get() == 0 {", "if !MUTANT && self.marks.get() == 0 {"),
+        (Unit, "guards_that_end_after_their_thread_commit_and_give_its_place_up"),
+    ),
+    of(
+        OWNER,
+        "a worker that nobody keeps is busy as long as it has a guard",
+        ("set_idle_if_busy(self.slot());", "if !MUTANT { set_idle_if_busy(self.slot()); }"),
+        (Unit, "who_has_all_pause_does_not_wait_for_a_thread_that_only_reads_any_more"),
+    ),
+    of(
+        KNOWN,
+        "who changes something by what it remembers keeps nobody off who looks without the lock",
+        ("version::go_inside(self.version, self.seen);", "if !MUTANT { version::go_inside(self.version, self.seen); }"),
+        (Unit, "who_changes_something_by_what_it_remembers_keeps_off_who_looks_from_then_on_only"),
     ),
 ];

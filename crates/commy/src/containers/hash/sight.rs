@@ -81,43 +81,54 @@ impl<'a, K: Key, V: Share, C: Fn() -> Cx + Copy> Sight<'a, K, V, C> {
         hash
     }
 
-    /// Puts an entry in, as [`Raw::insert_at_once`] does; `map` gives it, locked.
+    /// Puts an entry in, as [`Raw::insert_at_once`] does; `map` gives it, locked. `begin` is called before it is changed.
     #[inline(always)]
     pub(crate) fn insert<'m>(
         self,
         map: impl Fn() -> &'m HashMapView<K, V>,
         hash: u64,
+        begin: impl FnOnce(),
         log: &Log,
         (key, value): (K, V),
     ) -> Inserted<K, V>
     where
         K: Lookup<K>,
     {
-        let (home, table) = (self.home(hash), self.table());
-        let group = table.group(home);
-        for (index, slot) in table.tagged(home, group, tag(hash)) {
-            if index < table.slots() && self.is(slot, &key, false) {
-                return map().raw().replace_at_once(slot, key, value);
-            }
-        }
-        let index = home + group.free().lowest();
-        let seek = match group.empty().any() {
-            true => (index < table.slots()).then_some(Seek::Vacant(index)),
-            false => self.seek_further(hash, &key),
-        };
+        let Some(seek) = self.seek(hash, &key) else { return Err(Ok((key, value))) };
+        begin();
         match seek {
-            Some(Seek::Vacant(index)) => map().raw().fill_at_once(table, index, hash, log, (key, value)),
-            Some(Seek::Found(index)) => map().raw().replace_at_once(table.slot(index), key, value),
-            None => Err(Ok((key, value))),
+            Seek::Vacant(index) => map().raw().fill_at_once(self.table(), index, hash, log, (key, value)),
+            Seek::Found(index) => map().raw().replace_at_once(self.table().slot(index), key, value),
         }
     }
 
-    /// Takes an entry out, as [`Raw::remove_at_once`] does; `map` gives it, locked.
+    /// Where a key is, or can be put in.
+    #[inline(always)]
+    fn seek<Q: ?Sized>(self, hash: u64, query: &Q) -> Option<Seek>
+    where
+        K: Lookup<Q>,
+    {
+        let (home, table) = (self.home(hash), self.table());
+        let group = table.group(home);
+        for (index, slot) in table.tagged(home, group, tag(hash)) {
+            if index < table.slots() && self.is(slot, query, false) {
+                return Some(Seek::Found(index));
+            }
+        }
+        let index = home + group.free().lowest();
+        match group.empty().any() {
+            true => (index < table.slots()).then_some(Seek::Vacant(index)),
+            false => self.seek_further(hash, query),
+        }
+    }
+
+    /// Takes an entry out, as [`Raw::remove_at_once`] does; `map` gives it, locked. `begin` is called before it is changed.
     #[inline(always)]
     pub(crate) fn remove<'m, Q: ?Sized>(
         self,
         map: impl Fn() -> &'m HashMapView<K, V>,
         hash: u64,
+        begin: impl FnOnce(),
         log: &Log,
         query: &Q,
     ) -> std::result::Result<V, Kept>
@@ -125,6 +136,7 @@ impl<'a, K: Key, V: Share, C: Fn() -> Cx + Copy> Sight<'a, K, V, C> {
         K: Lookup<Q>,
     {
         let found = self.find(hash, query, false).ok_or(Kept::Absent)?;
+        begin();
         map().raw().empty_at_once(self.table(), found, log)
     }
 

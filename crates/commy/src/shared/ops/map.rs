@@ -178,7 +178,9 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
             self.change_by_heart(
                 (key, value),
                 |known, (key, _)| self.sight(known).foresee(key),
-                |known, hash, log, entry| self.sight(known).insert(|| self.in_place(known), hash, log, entry),
+                |known, hash, begin, log, entry| {
+                    self.sight(known).insert(|| self.in_place(known), hash, || begin.now(), log, entry)
+                },
                 Ok,
             )
         }
@@ -236,7 +238,9 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
             self.change_by_heart(
                 key,
                 |known, key| self.sight(known).foresee(*key),
-                |known, hash, log, key| self.sight(known).remove(|| self.in_place(known), hash, log, key),
+                |known, hash, begin, log, key| {
+                    self.sight(known).remove(|| self.in_place(known), hash, || begin.now(), log, key)
+                },
                 |_| Kept::Else,
             )
         }

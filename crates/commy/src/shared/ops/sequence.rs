@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::os::Known;
 use crate::schema::Share;
 use crate::shared::Shared;
+use crate::shared::known::Begin;
 use crate::tx::Log;
 use std::collections::VecDeque;
 
@@ -89,7 +90,10 @@ impl<T: Share> Shared<Vec<T>> {
     #[inline(always)]
     fn push_by_heart(&self, element: T) -> Outcome<(), T> {
         // SAFETY: what it hands out was learnt of this vector, which is locked then.
-        let push = |known: &Known, (), _: &Log, element| unsafe { self.in_place(known).push_by_heart(known, element) };
+        let push = |known: &Known, (), begin: Begin<'_>, _: &Log, element| unsafe {
+            begin.now();
+            self.in_place(known).push_by_heart(known, element)
+        };
         self.change_by_heart(element, |_, _| (), push, |element| element)
     }
 
@@ -128,7 +132,10 @@ impl<T: Share> Shared<Vec<T>> {
     #[inline(always)]
     fn pop_by_heart(&self) -> Outcome<T, ()> {
         // SAFETY: as in `push_by_heart`.
-        let pop = |known: &Known, (), _: &Log, ()| unsafe { self.in_place(known).pop_by_heart(known).ok_or(()) };
+        let pop = |known: &Known, (), begin: Begin<'_>, _: &Log, ()| unsafe {
+            begin.now();
+            self.in_place(known).pop_by_heart(known).ok_or(())
+        };
         self.change_by_heart((), |_, ()| (), pop, |()| ())
     }
 
@@ -286,7 +293,8 @@ impl<T: Share> Shared<VecDeque<T>> {
     #[inline(always)]
     fn put_by_heart<const FRONT: bool>(&self, element: T) -> Outcome<(), T> {
         // SAFETY: what it hands out was learnt of this deque, which is locked then.
-        let push = |known: &Known, (), _: &Log, element| unsafe {
+        let push = |known: &Known, (), begin: Begin<'_>, _: &Log, element| unsafe {
+            begin.now();
             self.in_place(known).push_by_heart::<FRONT>(known, element)
         };
         self.change_by_heart(element, |_, _| (), push, |element| element)
@@ -329,7 +337,10 @@ impl<T: Share> Shared<VecDeque<T>> {
     #[inline(always)]
     fn take_by_heart<const FRONT: bool>(&self) -> Outcome<T, Left> {
         // SAFETY: as in `put_by_heart`.
-        let pop = |known: &Known, (), _: &Log, ()| unsafe { self.in_place(known).pop_by_heart::<FRONT>(known) };
+        let pop = |known: &Known, (), begin: Begin<'_>, _: &Log, ()| unsafe {
+            begin.now();
+            self.in_place(known).pop_by_heart::<FRONT>(known)
+        };
         self.change_by_heart((), |_, ()| (), pop, |()| Left::Some)
     }
 
