@@ -177,7 +177,7 @@ impl<T: Guarded> Shared<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::Begin;
     use crate::segment::Segment;
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn no_change_by_what_is_remembered_escapes_who_looks_without_the_lock() {
+    fn no_change_by_what_is_remembered_goes_unseen() {
         if !can_be_favoured() {
             return;
         }
