@@ -4,12 +4,22 @@
 mod common;
 
 use common::{Player, Stage, Watch, play, segment, text};
-use commy::{Error, Segment, Shared};
+use commy::support::{Cx, KeyHasher};
+use commy::{Error, Lookup, Segment, Shared};
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::time::Duration;
 
 #[test]
 fn role() {
-    play(&[("holder", holder), ("looker", looker), ("hoarder", hoarder), ("leaker", leaker), ("successor", successor)]);
+    play(&[
+        ("holder", holder),
+        ("looker", looker),
+        ("gazer", gazer),
+        ("hoarder", hoarder),
+        ("leaker", leaker),
+        ("successor", successor),
+    ]);
 }
 
 fn list(segment: &Segment) -> Shared<Vec<Vec<u8>>> {
@@ -48,13 +58,37 @@ fn looker(stage: &Stage) {
     }
 }
 
+/// A number at which one looks for as long as one lives.
+struct Gaze<'a>(&'a Stage);
+
+impl Lookup<Gaze<'_>> for u64 {
+    fn hash_of(query: &Gaze<'_>, _: &mut KeyHasher) {
+        query.0.say("looking");
+        query.0.stay();
+    }
+
+    unsafe fn compare_with(_: *const u64, _: Cx, _: &Gaze<'_>) -> Ordering {
+        Ordering::Equal
+    }
+}
+
+/// Is reading without a lock until it is killed, what it has read before or not.
+fn gazer(stage: &Stage) {
+    let map: Shared<HashMap<u64, u64>> = Segment::open(stage.path(0)).expect("open").open("map").expect("a map");
+    if stage.arguments[1] == "again" {
+        assert_eq!(map.get(&1).expect("a look"), Some(1));
+        assert_eq!(map.get(&2).expect("a look"), None);
+    }
+    let _ = map.get(&Gaze(stage));
+}
+
 #[test]
 fn room_is_given_back_though_somebody_died_while_it_read() {
     let (_folder, path, segment) = segment(1 << 30);
-    let list = list(&segment);
-    list.store((0..200).map(|n| vec![n as u8; 500]).collect()).expect("store");
-    for _ in 0..12 {
-        let mut player = Player::start("looker", &[text(&path)]);
+    let map: Shared<HashMap<u64, u64>> = segment.open_or_create("map").expect("a map");
+    map.insert(1, 1).expect("an entry");
+    for time in ["again", "for the first time"] {
+        let mut player = Player::start("gazer", &[text(&path), time]);
         player.expect("looking");
         player.kill();
         segment.recover().expect("recover");

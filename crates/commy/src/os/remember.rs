@@ -65,10 +65,16 @@ impl Known {
 }
 
 impl Known {
-    /// Whether it is of the object whose handle has this number, and nobody goes by it so far.
+    /// Whether it is of the object whose handle has this number.
     #[inline(always)]
     pub(crate) fn is_of(&self, number: u64) -> bool {
-        self.number.get() == number && !self.in_use.get()
+        self.number.get() == number
+    }
+
+    /// Whether somebody [keeps](Known::keep) it.
+    #[inline(always)]
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.in_use.get()
     }
 
     /// Keeps it as it is, until what this gives is dropped: whoever goes by it may call what is not ours, such as the hash of
@@ -120,7 +126,7 @@ pub(crate) fn known_latest() -> &'static Known {
 pub(crate) fn known<R>(number: u64, then: impl FnOnce(&Known) -> R) -> Option<R> {
     KNOWN.with(|all| {
         let known = &all[number as usize % KNOWN_AT_ONCE];
-        if known.in_use.get() {
+        if known.is_in_use() {
             return None;
         }
         LATEST.set(known);

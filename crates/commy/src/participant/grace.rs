@@ -5,7 +5,7 @@
 //! before storage is given back, which makes touching it a deadly signal, this passes:
 //!
 //! ```text
-//! reader   now = 1; light fence; reads, from what is reachable on; ended + 1; now = 0
+//! reader   now = 1; light fence; reads, from what is reachable on; ended + 1, if it took long; now = 0
 //! giver    takes the pages out of use: nothing that is reachable leads there any more
 //!          heavy fence; each slot: while now is 1 and ended is unchanged, wait
 //!          from here on nobody has an offset of them
@@ -106,6 +106,25 @@ impl Drop for Outermost<'_> {
     }
 }
 
+/// The same for a moment, of which it is not counted that it has ended: who waits may take the next one for it, until it looks
+/// between two of them.
+pub(crate) struct Moment<'a>(&'a Reading);
+
+impl<'a> Moment<'a> {
+    /// As [`Outermost::say`].
+    #[inline(always)]
+    pub(crate) fn say(reading: &'a Reading) -> Option<Moment<'a>> {
+        enter(reading.now.atomic(), os::light_fence).then(|| Moment(reading))
+    }
+}
+
+impl Drop for Moment<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.now.atomic().publish(0);
+    }
+}
+
 impl Attachment {
     /// Whether a read-only attachment may be looking.
     pub(crate) fn has_silent_readers(&self) -> bool {
@@ -138,6 +157,7 @@ impl Attachment {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use crate::Segment;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
     #[test]
@@ -156,5 +176,26 @@ mod tests {
             drop(reads);
             assert!(wait());
         }
+    }
+
+    #[test]
+    fn who_reads_again_and_again_for_a_moment_is_not_waited_for_in_vain() {
+        let dir = tempfile::tempdir().unwrap();
+        let one = Segment::create(dir.path().join("s.commy")).unwrap();
+        let map: crate::Shared<std::collections::HashMap<u64, u64>> = one.open_or_create("map").unwrap();
+        map.insert(1, 1).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    assert_eq!(map.get(&1).unwrap(), Some(1));
+                }
+            });
+            let waited: Vec<bool> =
+                (0..20).map(|_| one.attachment().wait_for_unlocked(Duration::from_secs(20))).collect();
+            done.store(true, Ordering::Relaxed);
+            reader.join().unwrap();
+            assert_eq!(waited, [true; 20]);
+        });
     }
 }

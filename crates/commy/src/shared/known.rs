@@ -13,7 +13,7 @@ use super::ops::Outcome;
 use crate::directory::Control;
 use crate::layout::{Header, Reading};
 use crate::os::{Known, known, known_latest};
-use crate::participant::{Outermost, silent};
+use crate::participant::{Moment, Outermost, silent};
 use crate::schema::Guarded;
 use crate::sync::version;
 use crate::tx::{Log, Worker};
@@ -35,7 +35,8 @@ impl Begin<'_> {
 }
 
 impl<T: Guarded> Shared<T> {
-    /// What `look` gives by what the thread remembers of the object; nothing if that is not good any more.
+    /// What `look` gives by what the thread remembers of the object; nothing if that is not good any more. `look` copies what
+    /// it needs before it calls what is not ours, which may have the thread remember something else in that place.
     #[inline(always)]
     pub(super) fn by_heart<R>(&self, look: impl FnOnce(&Known) -> Option<R>) -> Option<R> {
         let known = known_latest();
@@ -47,13 +48,13 @@ impl<T: Guarded> Shared<T> {
         let reading: &Reading = unsafe { &*known.reading.get().cast() };
         // SAFETY: the object's control block, as in `control`.
         let control = unsafe { &*known.control.get().cast::<Control>() };
-        let (lock, version) = (&control.lock, control.version.atomic());
-        let (_unlocked, _kept) = (Outermost::say(reading)?, known.keep());
-        if version::settled(lock, version)? != known.version.get() {
+        let (lock, version, seen) = (&control.lock, control.version.atomic(), known.version.get());
+        let _unlocked = Moment::say(reading)?;
+        if version::settled(lock, version)? != seen {
             return None;
         }
         let result = look(known)?;
-        (version::settled_still(lock, version)? == known.version.get()).then_some(result)
+        (version::settled_still(lock, version)? == seen).then_some(result)
     }
 
     /// Does one thing to the value at a stroke, as [`briefly`](Shared::briefly) says, by what the thread remembers of the
@@ -69,7 +70,7 @@ impl<T: Guarded> Shared<T> {
         not: impl FnOnce(I) -> N,
     ) -> Outcome<R, N> {
         let known = known_latest();
-        if !known.is_of(self.number) {
+        if !known.is_of(self.number) || known.is_in_use() {
             return Err(not(input));
         }
         // SAFETY: remembered of this handle or a clone of it, by this thread; as in `by_heart`. Of another one it may be gone.

@@ -47,7 +47,7 @@ pub use head::Head;
 pub use iter::{Elements, Iter, IterMut, Keys, Values, ValuesMut};
 pub use map::HashMapView;
 pub use set::HashSetView;
-pub(crate) use sight::Sight;
+pub(crate) use sight::{Copied, Parts, Sight};
 pub(crate) use stroke::{Inserted, Kept};
 pub(crate) use untyped::{Facts, Places, find, scan};
 

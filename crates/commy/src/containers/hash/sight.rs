@@ -9,22 +9,64 @@ use crate::schema::{Key, KeyHasher, Lookup, Share, compare_unlocked};
 use crate::tx::{Cx, Log};
 use std::marker::PhantomData;
 
-/// A table that has been checked, and what it takes to find a key in it. What is not needed each time is loaded only
-/// where it is: of registers there are few.
-pub struct Sight<'a, K, V, C> {
-    known: &'a Known,
+/// A table that has been checked, and what it takes to find a key in it.
+pub(crate) struct Sight<K, V, P, C> {
+    parts: P,
     cx: C,
     marker: PhantomData<fn() -> (K, V)>,
 }
 
-impl<K, V, C: Copy> Clone for Sight<'_, K, V, C> {
+impl<K, V, P: Copy, C: Copy> Clone for Sight<K, V, P, C> {
     #[inline(always)]
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<K, V, C: Copy> Copy for Sight<'_, K, V, C> {}
+impl<K, V, P: Copy, C: Copy> Copy for Sight<K, V, P, C> {}
+
+/// What is remembered of a table: where it is; its slots, the mask for hashes, the seed.
+pub(crate) trait Parts: Copy {
+    fn control(self) -> *mut u8;
+    fn words(self) -> [u64; 3];
+}
+
+/// Where it is remembered, for who [keeps](Known::keep) that. What is not needed each time is loaded only where it is: of
+/// registers there are few.
+impl Parts for &Known {
+    #[inline(always)]
+    fn control(self) -> *mut u8 {
+        self.place.get()
+    }
+
+    #[inline(always)]
+    fn words(self) -> [u64; 3] {
+        self.words.each_ref().map(|word| word.get())
+    }
+}
+
+/// A copy of it, for who does not.
+#[derive(Clone, Copy)]
+pub(crate) struct Copied(*mut u8, [u64; 3]);
+
+impl Copied {
+    #[inline(always)]
+    pub(crate) fn from(known: &Known) -> Copied {
+        Copied(known.control(), known.words())
+    }
+}
+
+impl Parts for Copied {
+    #[inline(always)]
+    fn control(self) -> *mut u8 {
+        self.0
+    }
+
+    #[inline(always)]
+    fn words(self) -> [u64; 3] {
+        self.1
+    }
+}
 
 impl<K: Key, V: Share> Raw<'_, K, V> {
     /// Has the thread remember the table, if it is the only one.
@@ -37,20 +79,20 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     }
 }
 
-impl<'a, K: Key, V: Share, C: Fn() -> Cx + Copy> Sight<'a, K, V, C> {
+impl<K: Key, V: Share, P: Parts, C: Fn() -> Cx + Copy> Sight<K, V, P, C> {
     /// What is remembered; `cx` gives the context of readers.
     ///
     /// # Safety
     /// It was stored by [`Raw::learn`] of a map of these types, and holds still, as `shared::known` says.
     #[inline(always)]
-    pub(crate) unsafe fn of(known: &'a Known, cx: C) -> Self {
-        Sight { known, cx, marker: PhantomData }
+    pub(crate) unsafe fn of(parts: P, cx: C) -> Self {
+        Sight { parts, cx, marker: PhantomData }
     }
 
     #[inline(always)]
     fn table(self) -> Table<Slot<K, V>> {
         // SAFETY: what was taken apart by `learn`; the caller of `of` has promised that it is there still.
-        unsafe { Table::from_parts(self.known.place.get(), self.known.words[0].get() as usize) }
+        unsafe { Table::from_parts(self.parts.control(), self.parts.words()[0] as usize) }
     }
 
     #[inline(always)]
@@ -58,7 +100,7 @@ impl<'a, K: Key, V: Share, C: Fn() -> Cx + Copy> Sight<'a, K, V, C> {
     where
         K: Lookup<Q>,
     {
-        let mut hasher = KeyHasher::after(self.known.words[2].get());
+        let mut hasher = KeyHasher::after(self.parts.words()[2]);
         K::hash_of(query, &mut hasher);
         hasher.finish()
     }
@@ -66,7 +108,7 @@ impl<'a, K: Key, V: Share, C: Fn() -> Cx + Copy> Sight<'a, K, V, C> {
     /// Where the home group of a hash begins.
     #[inline(always)]
     fn home(self, hash: u64) -> usize {
-        hash as usize & self.known.words[1].get() as usize
+        hash as usize & self.parts.words()[1] as usize
     }
 
     /// The hash of a key; has what an operation on it will look at fetched into the cache.
@@ -77,7 +119,7 @@ impl<'a, K: Key, V: Share, C: Fn() -> Cx + Copy> Sight<'a, K, V, C> {
     {
         let hash = self.hash(query);
         // Whatever is there by now, fetching harms nobody.
-        Table::<Slot<K, V>>::prefetch_at(self.known.place.get(), self.home(hash));
+        Table::<Slot<K, V>>::prefetch_at(self.parts.control(), self.home(hash));
         hash
     }
 

@@ -1,10 +1,9 @@
 //! One-operation forms of maps.
 
 use super::is_small;
-use crate::containers::{Inserted, Kept, Sight};
+use crate::containers::{Copied, Inserted, Kept, Parts, Sight};
 use crate::error::{Error, Result};
 use crate::layout::is_whole;
-use crate::os::Known;
 use crate::schema::{Key, Lookup, Share};
 use crate::shared::Shared;
 use crate::tx::Cx;
@@ -66,9 +65,9 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     /// # Safety
     /// It is what `by_heart` or `change_by_heart` hands out.
     #[inline(always)]
-    unsafe fn sight<'a>(&'a self, known: &'a Known) -> Sight<'a, K, V, impl Fn() -> Cx + Copy> {
+    unsafe fn sight<'a, P: Parts>(&'a self, parts: P) -> Sight<K, V, P, impl Fn() -> Cx + Copy + use<'a, K, V, P>> {
         // SAFETY: what threads remember of a map is what `learn` has stored; the caller's promise.
-        unsafe { Sight::of(known, || self.reader()) }
+        unsafe { Sight::of(parts, || self.reader()) }
     }
 
     /// A copy of the value of a key by what the thread remembers of the map.
@@ -81,7 +80,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
             return None;
         }
         // SAFETY: what it hands out.
-        self.by_heart(|known| unsafe { self.sight(known) }.load_soon(key))
+        self.by_heart(|known| unsafe { self.sight(Copied::from(known)) }.load_soon(key))
     }
 
     /// Whether there is an entry of that key by what the thread remembers of the map.
@@ -91,7 +90,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         K: Lookup<Q>,
     {
         // SAFETY: what it hands out.
-        self.by_heart(|known| Some(unsafe { self.sight(known) }.has(key)))
+        self.by_heart(|known| Some(unsafe { self.sight(Copied::from(known)) }.has(key)))
     }
 
     /// A page of a walk through all entries: copies of some of them, at least `many` unless the end comes before, and

@@ -1,7 +1,7 @@
 //! One-operation forms of sets.
 
 use super::is_small;
-use crate::containers::{Kept, Sight};
+use crate::containers::{Copied, Kept, Sight};
 use crate::error::Result;
 use crate::schema::{Key, Lookup};
 use crate::shared::Shared;
@@ -57,8 +57,10 @@ impl<T: Key + Lookup<T> + Eq + Hash> Shared<HashSet<T>> {
     where
         T: Lookup<Q>,
     {
-        // SAFETY: what threads remember of a set is what `learn` has stored.
-        self.by_heart(|known| Some(unsafe { Sight::<T, (), _>::of(known, || self.reader()) }.has(element)))
+        self.by_heart(|known| {
+            // SAFETY: what threads remember of a set is what `learn` has stored.
+            Some(unsafe { Sight::<T, (), _, _>::of(Copied::from(known), || self.reader()) }.has(element))
+        })
     }
 
     /// The same for a thread that does not remember where it has to look.
