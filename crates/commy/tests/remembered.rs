@@ -3,8 +3,10 @@
 
 use commy::support::{Cx, KeyHasher};
 use commy::{Error, Lookup, Segment, Shared};
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 type Numbers = Shared<HashMap<u64, u64>>;
 
@@ -286,4 +288,30 @@ fn a_key_may_look_into_other_maps_while_it_is_looked_for() {
         assert_eq!(map.remove(&Meddling(n, &meddle)).unwrap(), Some(n));
         assert_eq!(map.insert(n, n).unwrap(), None);
     }
+}
+
+#[test]
+fn a_key_that_panics_leaves_nothing_locked_and_nothing_changed() {
+    let (_dir, segment) = segment();
+    let map: Numbers = segment.open_or_create("map").unwrap();
+    map.insert(3, 3).unwrap();
+    // By one who is not favoured yet, and by one who is.
+    for changes in [0, 1000] {
+        (0..changes).for_each(|_| assert_eq!(map.insert(3, 3).unwrap(), Some(3)));
+        // When it is hashed, and when it is compared.
+        for calls in [0, 1] {
+            let (version, left) = (map.version(), Cell::new(0u32));
+            let meddle = || left.set(left.get().checked_sub(1).expect("a key that panics"));
+            let panics = |work: &dyn Fn(&Meddling)| {
+                left.set(calls);
+                catch_unwind(AssertUnwindSafe(|| work(&Meddling(3, &meddle)))).is_err()
+            };
+            assert!(panics(&|key| assert_eq!(map.remove(key).unwrap(), Some(3))), "removed");
+            assert!(panics(&|key| assert_eq!(map.get(key).unwrap(), Some(3))), "looked for");
+            assert_eq!((map.version(), map.get(&3).unwrap()), (version, Some(3)));
+            assert_eq!((map.insert(4, 4).unwrap(), map.remove(&4).unwrap()), (None, Some(4)));
+        }
+    }
+    std::thread::scope(|scope| assert_eq!(scope.spawn(|| map.insert(3, 7)).join().unwrap().unwrap(), Some(3)));
+    segment.snapshot(segment.path().with_extension("copy")).unwrap();
 }

@@ -8,8 +8,8 @@
 //!
 //! A thread that is favoured (`sync::favour`) changes something by it, too, and then remembers the version that it has made.
 
-use super::Shared;
-use super::ops::Outcome;
+use super::ops::{IfItPanics, Outcome};
+use super::{Hold, Shared};
 use crate::directory::Control;
 use crate::layout::{Header, Reading};
 use crate::os::{Known, known, known_latest};
@@ -91,7 +91,11 @@ impl<T: Guarded> Shared<T> {
             worker.end_unused(0);
             return Err(not(input));
         }
-        match operation(known, prepared, Begin { version, seen }, worker.log(0), input) {
+        // What is not ours is called before anything is changed.
+        let undo = IfItPanics(move || self.abandon(worker, 0, Hold::FAVOURED));
+        let outcome = operation(known, prepared, Begin { version, seen }, worker.log(0), input);
+        undo.it_did_not();
+        match outcome {
             Ok(done) => {
                 known.version.set(lock.leave_changed_at(holds, version, seen));
                 worker.end_unused(0);

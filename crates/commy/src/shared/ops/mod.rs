@@ -23,6 +23,24 @@ use crate::tx::{Cx, Log, Worker};
 /// such a result would be moved about in memory.
 pub(super) type Outcome<R, N> = std::result::Result<R, N>;
 
+/// What is to be done if something that is not ours panics, such as the comparison of keys. It is called before anything is
+/// changed, so there is nothing to roll back.
+pub(super) struct IfItPanics<F: Fn()>(pub(super) F);
+
+impl<F: Fn()> IfItPanics<F> {
+    #[inline(always)]
+    pub(super) fn it_did_not(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl<F: Fn()> Drop for IfItPanics<F> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 impl<T: Guarded> Shared<T> {
     /// Does one thing to the value under the lock; an error undoes it.
     #[inline(always)]
@@ -168,14 +186,20 @@ impl<T: Share> Shared<T> {
         let hold = if self.enter(worker) {
             Hold::FAVOURED
         } else {
-            if let Some(result) = foresee(worker, &input) {
+            let undo = IfItPanics(move || worker.end_unused(way));
+            let foreseen = foresee(worker, &input);
+            undo.it_did_not();
+            if let Some(result) = foreseen {
                 worker.end_unused(way);
                 return Ok(result);
             }
             self.lock_ordinarily(worker, self.attachment().patience).inspect_err(|_| worker.end_unused(way))?
         };
         let hold = self.there(worker, hold).inspect_err(|_| worker.end_unused(way))?;
-        match operation(self.stored(), self.reader(), worker.log(way), input) {
+        let undo = IfItPanics(move || self.abandon(worker, way, hold));
+        let outcome = operation(self.stored(), self.reader(), worker.log(way), input);
+        undo.it_did_not();
+        match outcome {
             Ok(done) => {
                 self.unlock_changed(worker, hold);
                 worker.end_unused(way);
@@ -184,6 +208,14 @@ impl<T: Share> Shared<T> {
             }
             Err(not) => self.otherwise(worker, way, hold, not, otherwise),
         }
+    }
+
+    /// Unlocks what nothing was done to, and ends the transaction.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn abandon(&self, worker: &Worker, way: usize, hold: Hold) {
+        self.unlock(worker, hold);
+        worker.end_unused(way);
     }
 
     /// Goes on with what could not be done briefly.
