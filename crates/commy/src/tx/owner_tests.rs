@@ -82,11 +82,15 @@ fn guards_that_end_after_their_thread_commit_and_give_its_place_up() {
 #[test]
 fn a_guard_opened_after_its_threads_list_is_gone_is_as_good_as_another() {
     let (_dir, segment, [first, second]) = objects();
+    let list: Shared<Vec<u64>> = segment.open_or_create("list").unwrap();
     let before = occupied(segment.attachment());
     in_a_thread(move || {
         second.store(1).unwrap();
         Box::new(move || {
             first.store(3).unwrap();
+            // It has no room yet: that takes more than a stroke.
+            list.push(7).unwrap();
+            assert_eq!(list.load().unwrap(), [7]);
             let (mut write, read) = begin(second, first);
             *write.view_mut() += read.view() + 1;
             let err = second.try_write().unwrap_err();
