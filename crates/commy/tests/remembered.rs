@@ -315,3 +315,27 @@ fn a_key_that_panics_leaves_nothing_locked_and_nothing_changed() {
     std::thread::scope(|scope| assert_eq!(scope.spawn(|| map.insert(3, 7)).join().unwrap().unwrap(), Some(3)));
     segment.snapshot(segment.path().with_extension("copy")).unwrap();
 }
+
+#[test]
+fn what_is_done_by_what_is_remembered_is_counted_once() {
+    let (_dir, segment) = segment();
+    let map: Numbers = segment.open_or_create("map").unwrap();
+    let counted = || {
+        let thread = &segment.threads().unwrap()[0];
+        (thread.transactions, thread.reads)
+    };
+    for changes in [10, 1000] {
+        let before = counted();
+        let looking = counted().1 - before.1;
+        (0..changes).for_each(|n| assert!(map.insert(3, n).is_ok()));
+        let changed = counted();
+        assert_eq!(changed.0 - before.0, changes, "changes");
+        // The first look learns where the table is.
+        assert_eq!(map.get(&3).unwrap(), Some(changes - 1));
+        let reads = counted().1;
+        (0..changes).for_each(|_| assert_eq!(map.get(&3).unwrap(), Some(changes - 1)));
+        assert_eq!(counted().1 - reads, changes + looking, "looks");
+        (0..changes).for_each(|_| drop(map.write().unwrap()));
+        assert_eq!(counted().0 - changed.0, changes, "guards");
+    }
+}

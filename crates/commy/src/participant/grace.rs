@@ -5,7 +5,7 @@
 //! before storage is given back, which makes touching it a deadly signal, this passes:
 //!
 //! ```text
-//! reader   now = 1; light fence; reads, from what is reachable on; ended + 1, if it took long; now = 0
+//! reader   now = 1; light fence; reads, from what is reachable on; ended + 1; now = 0
 //! giver    takes the pages out of use: nothing that is reachable leads there any more
 //!          heavy fence; each slot: while now is 1 and ended is unchanged, wait
 //!          from here on nobody has an offset of them
@@ -103,25 +103,6 @@ impl Drop for Outermost<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         leave(self.0.now.atomic(), self.0.ended.atomic());
-    }
-}
-
-/// The same for a moment, of which it is not counted that it has ended: who waits may take the next one for it, until it looks
-/// between two of them.
-pub(crate) struct Moment<'a>(&'a Reading);
-
-impl<'a> Moment<'a> {
-    /// As [`Outermost::say`].
-    #[inline(always)]
-    pub(crate) fn say(reading: &'a Reading) -> Option<Moment<'a>> {
-        enter(reading.now.atomic(), os::light_fence).then(|| Moment(reading))
-    }
-}
-
-impl Drop for Moment<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.0.now.atomic().publish(0);
     }
 }
 

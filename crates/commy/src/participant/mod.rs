@@ -14,6 +14,6 @@ mod seat;
 
 pub(crate) use attachment::{Attachment, Liveness};
 pub(crate) use fork_mutex::{ForkGuard, ForkMutex};
-pub(crate) use grace::{Moment, Outermost, Unlocked, silent};
-pub(crate) use pause::{Still, set_busy_soon, set_idle, set_idle_if_busy};
+pub(crate) use grace::{Outermost, Unlocked, silent};
+pub(crate) use pause::{Still, set_busy_soon, set_idle, set_idle_if_busy, take_back_busy};
 pub(crate) use seat::{Actor, tag};

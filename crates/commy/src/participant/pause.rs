@@ -155,7 +155,12 @@ pub(crate) fn set_idle(slot: &ThreadSlot) {
     end(slot.busy.atomic());
 }
 
-/// The same, if it has said the other before.
+/// Says that it was not about to change something.
+pub(crate) fn take_back_busy(slot: &ThreadSlot) {
+    slot.busy.publish(slot.busy.get() & !1);
+}
+
+/// Says that it has ended that, if it has said the other before.
 pub(crate) fn set_idle_if_busy(slot: &ThreadSlot) {
     if is_busy(slot.busy.get()) {
         set_idle(slot);

@@ -144,7 +144,7 @@ impl<'a, T: Share> WriteGuard<'a, T> {
             return None;
         }
         if !lock.enter(me, holds, control.version.atomic()) {
-            worker.end_unused(0);
+            worker.take_back();
             return None;
         }
         if control.generation.get() != shared.generation {

@@ -13,7 +13,7 @@ use super::{Hold, Shared};
 use crate::directory::Control;
 use crate::layout::{Header, Reading};
 use crate::os::{Known, known, known_latest};
-use crate::participant::{Moment, Outermost, silent};
+use crate::participant::{Outermost, silent};
 use crate::schema::Guarded;
 use crate::sync::version;
 use crate::tx::{Log, Worker};
@@ -49,7 +49,7 @@ impl<T: Guarded> Shared<T> {
         // SAFETY: the object's control block, as in `control`.
         let control = unsafe { &*known.control.get().cast::<Control>() };
         let (lock, version, seen) = (&control.lock, control.version.atomic(), known.version.get());
-        let _unlocked = Moment::say(reading)?;
+        let _unlocked = Outermost::say(reading)?;
         if version::settled(lock, version)? != seen {
             return None;
         }
@@ -88,7 +88,7 @@ impl<T: Guarded> Shared<T> {
         let (lock, version, seen) = (self.lock_in(control), control.version.atomic(), known.version.get());
         let (me, holds) = (worker.favour().0, slot.holds.atomic());
         if !lock.enter_at(me, holds, version, seen) {
-            worker.end_unused(0);
+            worker.take_back();
             return Err(not(input));
         }
         // What is not ours is called before anything is changed.

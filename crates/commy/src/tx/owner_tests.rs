@@ -4,7 +4,9 @@ use crate::layout::thread_status;
 use crate::participant::Attachment;
 use crate::segment::Segment;
 use crate::shared::{ReadGuard, Shared, WriteGuard};
+use std::any::Any;
 use std::cell::RefCell;
+use std::sync::Mutex;
 use std::time::Duration;
 
 type Object = Shared<u64>;
@@ -24,11 +26,19 @@ thread_local! {
     static LATE: RefCell<Late> = const { RefCell::new(Late(None)) };
 }
 
-/// A segment with two objects that live as long as the test's process does.
+/// For as long as the test's process lives, where who looks for leaks finds it.
+fn keep<T: Send + Sync>(thing: T) -> &'static T {
+    static KEPT: Mutex<Vec<&(dyn Any + Send + Sync)>> = Mutex::new(Vec::new());
+    let thing = Box::leak(Box::new(thing));
+    KEPT.lock().unwrap().push(thing);
+    thing
+}
+
+/// A segment with two objects.
 fn objects() -> (tempfile::TempDir, &'static Segment, [&'static Object; 2]) {
     let dir = tempfile::tempdir().unwrap();
-    let segment: &Segment = Box::leak(Box::new(Segment::create(dir.path().join("s.commy")).unwrap()));
-    let object = |name| &*Box::leak(Box::new(segment.open_or_create(name).unwrap()));
+    let segment = keep(Segment::create(dir.path().join("s.commy")).unwrap());
+    let object = |name| keep(segment.open_or_create(name).unwrap());
     (dir, segment, [object("first"), object("second")])
 }
 

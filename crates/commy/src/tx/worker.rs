@@ -18,7 +18,7 @@ use crate::alloc::{self, Local, heap::Purpose};
 use crate::error::{Error, Result};
 use crate::layout::{Header, MARKS, PAGE, PROCESSES_PER_PAGE, THREADS_PER_PAGE, ThreadSlot, WAYS};
 use crate::os::{self, Beacon, fork};
-use crate::participant::{Actor, Attachment, ForkGuard, ForkMutex, set_busy_soon, set_idle, tag};
+use crate::participant::{Actor, Attachment, ForkGuard, ForkMutex, set_busy_soon, set_idle, tag, take_back_busy};
 use crate::sync::{NEVER, favourite};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
@@ -376,6 +376,14 @@ impl Worker {
             self.open.set(1);
         }
         may
+    }
+
+    /// As if it had not [begun](Worker::begin_soon): it is not counted.
+    pub(crate) fn take_back(&self) {
+        self.give_back(0);
+        if self.open.get() == 0 {
+            take_back_busy(self.slot());
+        }
     }
 
     /// Opens one more transaction.
