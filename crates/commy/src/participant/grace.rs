@@ -138,7 +138,6 @@ impl Attachment {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use crate::Segment;
-    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
     #[test]
@@ -157,26 +156,5 @@ mod tests {
             drop(reads);
             assert!(wait());
         }
-    }
-
-    #[test]
-    fn who_reads_again_and_again_for_a_moment_is_not_waited_for_in_vain() {
-        let dir = tempfile::tempdir().unwrap();
-        let one = Segment::create(dir.path().join("s.commy")).unwrap();
-        let map: crate::Shared<std::collections::HashMap<u64, u64>> = one.open_or_create("map").unwrap();
-        map.insert(1, 1).unwrap();
-        let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let reader = scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    assert_eq!(map.get(&1).unwrap(), Some(1));
-                }
-            });
-            let waited: Vec<bool> =
-                (0..20).map(|_| one.attachment().wait_for_unlocked(Duration::from_secs(20))).collect();
-            done.store(true, Ordering::Relaxed);
-            reader.join().unwrap();
-            assert_eq!(waited, [true; 20]);
-        });
     }
 }

@@ -152,7 +152,7 @@ impl Worker {
         }
     }
 
-    /// The pointer to it out of the `Rc` that it is in.
+    /// The pointer to it out of the `Rc` that it is in, which its contexts have.
     pub(super) fn address(&self) -> NonNull<Worker> {
         self.contexts[0].worker.unwrap_or(NonNull::from(self))
     }
