@@ -298,26 +298,29 @@ impl Cx {
     }
 
     /// A number that only this transaction has: what bears it was made by it and needs no log.
+    #[inline(always)]
     pub(crate) fn stamp(self) -> Result<u64> {
         // Asked even if there is a stamp, since what bears it is changed without the log: not in a forked child.
-        let (worker, stamp) = (self.worker()?, &self.context().stamp);
-        if stamp.get() == 0 {
-            stamp.set(worker.next_serial());
+        let worker = self.worker()?;
+        Ok(self.number(&self.context().stamp, worker))
+    }
+
+    /// The number in a place of the context, which gets one if there is none yet.
+    #[inline(always)]
+    fn number(self, place: &Cell<u64>, worker: &Worker) -> u64 {
+        if place.get() == 0 {
+            place.set(worker.next_serial());
             self.context().used.set(true);
         }
-        Ok(stamp.get())
+        place.get()
     }
 
     /// A number that only this transaction has, the same in all parts run by [`atomically`](Cx::atomically): what bears
     /// it was touched by the transaction at some time.
     #[inline(always)]
     pub(crate) fn transaction(self) -> Result<u64> {
-        let number = &self.context().transaction;
-        if number.get() == 0 {
-            number.set(self.worker()?.next_serial());
-            self.context().used.set(true);
-        }
-        Ok(number.get())
+        let worker = self.worker()?;
+        Ok(self.number(&self.context().transaction, worker))
     }
 
     /// Runs a part that either happens whole or, on an error, not at all. Blocks from before that it

@@ -75,13 +75,18 @@ fn prepare<T>(new: Table<T>, moving: &Moving, old: usize, to: usize) {
 
 /// After slot `filled` of the new table was filled: keeps an EMPTY slot in the last group with control
 /// bytes of its part.
+#[inline(always)]
 pub(super) fn keep_ahead<T>(new: Table<T>, moving: &Moving, filled: usize) {
     let (ready, old) = (moving.ready.get() as usize, moving.slots.get() as usize);
     if ready < old && filled & (old - 1) >= ready.saturating_sub(WIDTH) {
-        let group = filled & !(WIDTH - 1);
-        if !new.group(group).empty().any() {
-            prepare(new, moving, old, ready + 1);
-        }
+        keep_ahead_of(new, moving, filled);
+    }
+}
+
+/// The same for a slot of that group.
+fn keep_ahead_of<T>(new: Table<T>, moving: &Moving, filled: usize) {
+    if !new.group(filled & !(WIDTH - 1)).empty().any() {
+        prepare(new, moving, moving.slots.get() as usize, moving.ready.get() as usize + 1);
     }
 }
 

@@ -152,16 +152,17 @@ impl<K: Key, V: Share, P: Parts, C: Fn() -> Cx + Copy> Sight<K, V, P, C> {
     {
         let (home, table) = (self.home(hash), self.table());
         let group = table.group(home);
-        for (index, slot) in table.tagged(home, group, tag(hash)) {
-            if index < table.slots() && self.is(slot, query, false) {
+        let tagged = group.tagged(tag(hash));
+        if tagged.any() {
+            let index = home + tagged.lowest();
+            if index < table.slots() && self.is(table.slot_of_group(home, tagged.lowest()), query, false) {
                 return Some(Seek::Found(index));
             }
+        } else if group.empty().any() {
+            let index = home + group.free().lowest();
+            return (index < table.slots()).then_some(Seek::Vacant(index));
         }
-        let index = home + group.free().lowest();
-        match group.empty().any() {
-            true => (index < table.slots()).then_some(Seek::Vacant(index)),
-            false => self.seek_further(hash, query),
-        }
+        Self::seek_further(self.parts.control(), self.parts.words(), self.cx, hash, query)
     }
 
     /// Takes an entry out, as [`Raw::remove_at_once`] does; `map` gives it, locked. `begin` is called before it is changed.
@@ -193,12 +194,18 @@ impl<K: Key, V: Share, P: Parts, C: Fn() -> Cx + Copy> Sight<K, V, P, C> {
             table.prefetch_group(home);
         }
         let group = table.group(home);
-        for (index, slot) in table.tagged(home, group, tag(hash)) {
+        // Most often the first slot with the tag is it, or there is none.
+        let tagged = group.tagged(tag(hash));
+        if tagged.any() {
+            let index = home + tagged.lowest();
+            let slot = table.slot_of_group(home, tagged.lowest());
             if table.has(index) && self.is(slot, query, wanted) {
                 return Some(Found { index, slot });
             }
+        } else if group.empty().any() {
+            return None;
         }
-        if group.empty().any() { None } else { self.find_further(hash, query) }
+        Self::find_further(self.parts.control(), self.parts.words(), self.cx, hash, query)
     }
 
     /// Whether a slot has a key.
@@ -218,24 +225,32 @@ impl<K: Key, V: Share, P: Parts, C: Fn() -> Cx + Copy> Sight<K, V, P, C> {
         }
     }
 
-    /// Goes through further groups than the home of a key.
+    /// Goes through all slots that a key may be in.
     #[cold]
     #[inline(never)]
-    fn find_further<Q: ?Sized>(self, hash: u64, query: &Q) -> Option<Found<Slot<K, V>>>
+    fn find_further<Q: ?Sized>(
+        control: *mut u8,
+        words: [u64; 3],
+        cx: C,
+        hash: u64,
+        query: &Q,
+    ) -> Option<Found<Slot<K, V>>>
     where
         K: Lookup<Q>,
     {
-        self.table().find(hash, |slot| self.is(slot, query, false))
+        let this = Sight::<K, V, Copied, C> { parts: Copied(control, words), cx, marker: PhantomData };
+        this.table().find(hash, |slot| this.is(slot, query, false))
     }
 
     /// The same for who may put the key in.
     #[cold]
     #[inline(never)]
-    fn seek_further<Q: ?Sized>(self, hash: u64, query: &Q) -> Option<Seek>
+    fn seek_further<Q: ?Sized>(control: *mut u8, words: [u64; 3], cx: C, hash: u64, query: &Q) -> Option<Seek>
     where
         K: Lookup<Q>,
     {
-        self.table().seek(hash, |slot| self.is(slot, query, false))
+        let this = Sight::<K, V, Copied, C> { parts: Copied(control, words), cx, marker: PhantomData };
+        this.table().seek(hash, |slot| this.is(slot, query, false))
     }
 
     /// A copy of the value of a key, if there is one; `None` if it takes long to make it.

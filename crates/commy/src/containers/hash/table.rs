@@ -16,7 +16,7 @@
 
 use super::group::{Bits, DELETED, EMPTIES, EMPTY, Group, WIDTH};
 use crate::error::{Error, Result};
-use crate::layout::{FIRST_BLOCK, Word};
+use crate::layout::{FIRST_BLOCK, Word, store_whole};
 use crate::map::prefetch;
 use crate::tx::Cx;
 use std::marker::PhantomData;
@@ -245,6 +245,12 @@ impl<T> Table<T> {
         unsafe { self.control.as_ptr().cast::<T>().sub(position) }
     }
 
+    /// A slot of the group at a position. Where the table has fewer slots than a group, there may be none: see `has`.
+    #[inline(always)]
+    pub(super) fn slot_of_group(self, position: usize, slot: usize) -> *mut T {
+        self.end_of_group(position).wrapping_sub(1).wrapping_sub(slot)
+    }
+
     /// Has the slots of a hash's home group fetched into the cache, if they are not large: while the control bytes are
     /// waited for, and without knowing yet which of the slots it will be. Worth it if a slot will be looked at.
     #[inline(always)]
@@ -301,14 +307,6 @@ impl<T> Table<T> {
     fn groups_from(self, position: usize) -> impl Iterator<Item = usize> {
         let count = self.slots.div_ceil(WIDTH);
         std::iter::successors(Some(position), move |at| Some(self.after(*at))).take(count)
-    }
-
-    /// The slots of a group with this tag, with their indices.
-    #[inline(always)]
-    pub(super) fn tagged(self, position: usize, group: Group, tag: u8) -> impl Iterator<Item = (usize, *mut T)> {
-        let end = self.end_of_group(position);
-        // Where the table has fewer slots than a group, there may be none: see `has`.
-        group.tagged(tag).map(move |slot| (position + slot, end.wrapping_sub(slot + 1)))
     }
 
     /// Whether there is a slot of that index, which is one of a group.
@@ -418,14 +416,17 @@ impl<T> Table<T> {
     /// The control byte of a slot.
     #[inline(always)]
     pub(super) fn control(self, index: usize) -> u8 {
-        (self.word(index).get() >> (index % 8 * 8)) as u8
+        debug_assert!(index < self.slots.next_multiple_of(WIDTH));
+        // SAFETY: a control byte, in the file; the lock of the object keeps writers away.
+        unsafe { self.control.as_ptr().add(index).read_volatile() }
     }
 
     /// Sets the control byte of a slot.
     #[inline(always)]
     pub(super) fn set_control(self, index: usize, byte: u8) {
-        let (word, shift) = (self.word(index), index % 8 * 8);
-        word.put(word.get() & !(0xff << shift) | u64::from(byte) << shift);
+        debug_assert!(index < self.slots.next_multiple_of(WIDTH));
+        // SAFETY: a control byte, in the file; the lock of the object keeps other writers away.
+        unsafe { store_whole(self.control.as_ptr().add(index), byte) }
     }
 
     /// What a key that is removed from a slot leaves behind.
