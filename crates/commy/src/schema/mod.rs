@@ -87,6 +87,11 @@ pub trait Share: Sized + 'static {
     /// `stored` lies in the segment of `cx`, or is a copy of what does.
     unsafe fn load(stored: *const Self::Stored, cx: Cx) -> Result<Self>;
 
+    /// Whether storing, loading and dropping a value runs nobody's code but that of this library, so that nothing else can
+    /// happen meanwhile to what the thread is at.
+    #[doc(hidden)]
+    const QUIET: bool = false;
+
     /// Whether [`load_soon`](Share::load_soon) ever gives a copy.
     #[doc(hidden)]
     const SOON: bool = !Self::OWNS;
@@ -309,6 +314,10 @@ pub trait Key: Share {
             program only"
 )]
 pub trait Lookup<Q: ?Sized>: Key {
+    /// Whether hashing and comparing runs nobody's code but that of this library.
+    #[doc(hidden)]
+    const QUIET: bool = false;
+
     /// Feeds the borrowed key to a hasher.
     fn hash_of(query: &Q, hasher: &mut KeyHasher);
 

@@ -26,6 +26,7 @@ macro_rules! share_plain {
             type Mut<'a> = &'a mut $type;
             const OWNS: bool = false;
             const ANY_BYTES: bool = $any;
+            const QUIET: bool = true;
 
             #[inline(always)]
             fn into_stored(self, _: $crate::support::Cx) -> $crate::Result<$type> {
@@ -226,6 +227,8 @@ macro_rules! key_of_words {
             }
         }
         impl<$($generics)*> Lookup<$type> for $type {
+            const QUIET: bool = true;
+
             #[inline(always)]
             fn hash_of(query: &$type, hasher: &mut KeyHasher) {
                 query.words(hasher);
@@ -317,6 +320,8 @@ impl<T: Plain + Key, const N: usize> Key for [T; N] {
 }
 
 impl<T: Plain + Lookup<T>, const N: usize> Lookup<[T; N]> for [T; N] {
+    const QUIET: bool = <T as Lookup<T>>::QUIET;
+
     fn hash_of(query: &[T; N], hasher: &mut KeyHasher) {
         query.iter().for_each(|element| T::hash_of(element, hasher));
     }

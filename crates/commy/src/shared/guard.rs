@@ -140,7 +140,7 @@ impl<'a, T: Share> WriteGuard<'a, T> {
         }
         let (worker, header) = (shared.segment.latest_worker()?, shared.segment.map().header());
         let (lock, slot, (me, holds)) = (shared.lock_in(control), worker.slot(), worker.favour());
-        if !worker.begin_soon(slot, header) {
+        if !worker.begin_soon(slot, header, false) {
             return None;
         }
         if !lock.enter(me, holds, control.version.atomic()) {

@@ -60,10 +60,12 @@ impl<T: Guarded> Shared<T> {
     /// Does one thing to the value at a stroke, as [`briefly`](Shared::briefly) says, by what the thread remembers of the
     /// object, to which it stays true. What `prepare` gives is made before the lock is taken; before `operation` changes
     /// anything, it says so by [`Begin`]. If nothing is done, gives back what `operation` does, or what `not` makes of the
-    /// input if that was not called.
+    /// input if that was not called. If it is `quiet`, `prepare` and `operation` run nobody's code but ours: then nothing has
+    /// to be kept from what that might do with this thread's other objects, or this one.
     #[inline(always)]
     pub(super) fn change_by_heart<I, P, R, N>(
         &self,
+        quiet: bool,
         input: I,
         prepare: impl FnOnce(&Known, &I) -> P,
         operation: impl FnOnce(&Known, P, Begin<'_>, &Log, I) -> Outcome<R, N>,
@@ -78,9 +80,9 @@ impl<T: Guarded> Shared<T> {
         let Some(worker) = worker else { return Err(not(input)) };
         // SAFETY: page 0 of the segment, as `Map::header` gives it, and the thread's slot, as `Worker::slot`; all atomics.
         let (header, slot) = unsafe { (&*known.header.get().cast::<Header>(), worker.slot()) };
-        let _kept = known.keep();
+        let _kept = (!quiet).then(|| known.keep());
         let prepared = prepare(known, &input);
-        if !worker.begin_soon(slot, header) {
+        if !worker.begin_soon(slot, header, quiet) {
             return Err(not(input));
         }
         // SAFETY: the object's control block, as in `control`.
@@ -98,7 +100,7 @@ impl<T: Guarded> Shared<T> {
         match outcome {
             Ok(done) => {
                 known.version.set(lock.leave_changed_at(holds, version, seen));
-                worker.end_unused(0);
+                worker.end_soon(quiet);
                 if lock.is_awaited(me) | self.notify_in(control).is_awaited() {
                     self.tell(worker, control);
                 }
@@ -106,7 +108,7 @@ impl<T: Guarded> Shared<T> {
             }
             Err(not) => {
                 lock.leave(me, holds, version);
-                worker.end_unused(0);
+                worker.end_soon(quiet);
                 Err(not)
             }
         }
@@ -233,6 +235,7 @@ mod tests {
         (0..1000).for_each(|key| assert_eq!(map.insert(key % 7, key).unwrap().is_some(), key >= 7));
         let version = map.version();
         let done: Result<(), &str> = map.change_by_heart(
+            false,
             (),
             |_, ()| (),
             |_, (), begin: Begin<'_>, _, ()| {

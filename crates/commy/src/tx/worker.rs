@@ -368,14 +368,20 @@ impl Worker {
     }
 
     /// Opens a transaction, number 0, if it is the only one and nobody has others pause. `slot` and `header` are those that
-    /// the thread has.
+    /// the thread has. If it is `quiet`, nobody can ask before its [end](Worker::end_soon) whether it is open.
     #[inline(always)]
-    pub(crate) fn begin_soon(&self, slot: &ThreadSlot, header: &Header) -> bool {
+    pub(crate) fn begin_soon(&self, slot: &ThreadSlot, header: &Header, quiet: bool) -> bool {
         let may = self.open.get() == 0 && set_busy_soon(slot, header);
-        if may {
+        if may && !quiet {
             self.open.set(1);
         }
         may
+    }
+
+    /// Ends such a transaction, with nothing in its log.
+    #[inline(always)]
+    pub(crate) fn end_soon(&self, quiet: bool) {
+        if quiet { set_idle(self.slot()) } else { self.end_unused(0) }
     }
 
     /// As if it had not [begun](Worker::begin_soon): it is not counted.

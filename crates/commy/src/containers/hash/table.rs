@@ -137,10 +137,11 @@ impl<'a> File<'a> {
         File { base: map.base(), size: &map.header().size, reserved: map.reserved() }
     }
 
-    /// How many bytes there are.
+    /// Whether it has the byte at an offset. Two comparisons, for what a process has reserved stays the same throughout a
+    /// loop.
     #[inline(always)]
-    fn end(self) -> u64 {
-        self.size.get().min(self.reserved)
+    fn has(self, offset: u64) -> bool {
+        offset < self.reserved && offset < self.size.get()
     }
 
     /// A structure of words.
@@ -149,8 +150,8 @@ impl<'a> File<'a> {
     /// `T` consists of words.
     #[inline(always)]
     pub(super) unsafe fn get<T>(self, offset: u64) -> Option<&'a T> {
-        let end = offset.checked_add(size_of::<T>() as u64)?;
-        let fits = end <= self.end() && offset >= FIRST_BLOCK && offset.is_multiple_of(8);
+        let last = offset.checked_add(size_of::<T>() as u64 - 1)?;
+        let fits = self.has(last) && offset >= FIRST_BLOCK && offset.is_multiple_of(8);
         // SAFETY: in the file, aligned, and words may be shared.
         fits.then(|| unsafe { &*self.base.add(offset as usize).cast::<T>() })
     }
@@ -201,8 +202,8 @@ impl<T> Table<T> {
         let last = slots.wrapping_sub(1);
         let below = control.checked_sub(FIRST_BLOCK)?;
         let most_slots = if size_of::<T>() == 0 { MOST_SLOTS } else { below / size_of::<T>() as u64 };
-        let room = file.end().checked_sub(control)?;
-        if last | 15 >= room || last >= most_slots || control & (Self::SHAPE.align - 1) != 0 {
+        let end = control.checked_add(last | 15)?;
+        if !file.has(end) || last >= most_slots || control & (Self::SHAPE.align - 1) != 0 {
             return None;
         }
         // SAFETY: in the file, whose base is not null.

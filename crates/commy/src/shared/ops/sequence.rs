@@ -94,7 +94,7 @@ impl<T: Share> Shared<Vec<T>> {
             begin.now();
             self.in_place(known).push_by_heart(known, element)
         };
-        self.change_by_heart(element, |_, _| (), push, |element| element)
+        self.change_by_heart(T::QUIET, element, |_, _| (), push, |element| element)
     }
 
     /// The same for a thread that does not remember the block, or has more to do.
@@ -136,7 +136,7 @@ impl<T: Share> Shared<Vec<T>> {
             begin.now();
             self.in_place(known).pop_by_heart(known).ok_or(())
         };
-        self.change_by_heart((), |_, ()| (), pop, |()| ())
+        self.change_by_heart(T::QUIET, (), |_, ()| (), pop, |()| ())
     }
 
     /// The same for a thread that does not remember the block, or has more to do.
@@ -297,7 +297,7 @@ impl<T: Share> Shared<VecDeque<T>> {
             begin.now();
             self.in_place(known).push_by_heart::<FRONT>(known, element)
         };
-        self.change_by_heart(element, |_, _| (), push, |element| element)
+        self.change_by_heart(T::QUIET, element, |_, _| (), push, |element| element)
     }
 
     /// The same for a thread that does not remember the ring, or has more to do.
@@ -341,7 +341,7 @@ impl<T: Share> Shared<VecDeque<T>> {
             begin.now();
             self.in_place(known).pop_by_heart::<FRONT>(known)
         };
-        self.change_by_heart((), |_, ()| (), pop, |()| Left::Some)
+        self.change_by_heart(T::QUIET, (), |_, ()| (), pop, |()| Left::Some)
     }
 
     /// The same for a thread that does not remember the ring, or has more to do. Who asks again and again whether there
