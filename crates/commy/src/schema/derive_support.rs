@@ -96,7 +96,7 @@ pub unsafe fn replace<T: Share>(place: *mut T::Stored, value: T, cx: Cx) -> Resu
         let new = value.into_stored(cx)?;
         // SAFETY: the caller's promise; the old bytes are logged before they are overwritten.
         unsafe {
-            cx.keep_bytes(place.cast(), size_of::<T::Stored>())?;
+            cx.keep_value(place)?;
             place.write(new);
         }
         return Ok(());
@@ -106,7 +106,7 @@ pub unsafe fn replace<T: Share>(place: *mut T::Stored, value: T, cx: Cx) -> Resu
         // SAFETY: as above. What the old value owned is freed at commit at the earliest, for it was there
         // before this part began.
         unsafe {
-            cx.keep_bytes(place.cast(), size_of::<T::Stored>())?;
+            cx.keep_value(place)?;
             T::drop_stored(place, cx)?;
             place.write(new);
         }

@@ -398,5 +398,5 @@ pub unsafe fn load_plain<T: Plain>(stored: *const T, cx: Cx) -> Result<T> {
 #[inline(always)]
 pub unsafe fn keep<T>(stored: *const T, cx: Cx) -> Result<()> {
     // SAFETY: the caller's promise.
-    unsafe { cx.keep_bytes(stored.cast(), size_of::<T>()) }
+    unsafe { cx.keep_value(stored) }
 }

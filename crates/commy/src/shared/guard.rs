@@ -225,7 +225,7 @@ impl<'a, T: Share> WriteGuard<'a, T> {
             // SAFETY: the value's place is in the file, and locked; its old bytes are logged before they
             // are overwritten.
             unsafe {
-                cx.keep_bytes(stored.cast(), size_of::<T::Stored>())?;
+                cx.keep_value(stored)?;
                 if cx.is_noting() {
                     cx.note(stored.cast(), Operation::Replaced, &KeyBytes::NONE)?;
                 }

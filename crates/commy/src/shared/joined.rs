@@ -38,7 +38,7 @@ impl<T: Share + Default> Shared<T> {
         unsafe {
             let content = schema::snapshot::<T>(stored);
             let content = content.ok_or_else(|| Error::corrupt(self.value, "bytes that are no value of their type"))?;
-            cx.keep_bytes(stored.cast(), size_of::<T::Stored>())?;
+            cx.keep_value(stored)?;
             if cx.is_noting() {
                 cx.note(stored.cast(), Operation::Replaced, &KeyBytes::NONE)?;
             }

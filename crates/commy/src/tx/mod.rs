@@ -247,6 +247,21 @@ impl Cx {
         Ok(())
     }
 
+    /// Keeps the old value of something that is about to be overwritten.
+    ///
+    /// # Safety
+    /// It lies in the map, as aligned as its type is.
+    #[inline(always)]
+    pub(crate) unsafe fn keep_value<T>(self, place: *const T) -> Result<()> {
+        match size_of::<T>() {
+            0 => Ok(()),
+            // SAFETY: the caller's promise; it is all words, and the map's words are atomics.
+            size if align_of::<T>().is_multiple_of(8) => self.keep(unsafe { &*place.cast::<Word>() }, size as u64 / 8),
+            // SAFETY: the caller's promise.
+            size => unsafe { self.keep_bytes(place.cast(), size) },
+        }
+    }
+
     /// Keeps the old value of the words that `len` bytes at `at` lie in.
     ///
     /// # Safety

@@ -301,7 +301,7 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         HASH,
         "a slot that this transaction emptied is filled again and not logged",
-        ("unsafe { self.keep_bytes(slot)? };", ""),
+        ("unsafe { self.cx.keep_value(slot)? };", ""),
         (Unit, "containers::hash"),
     ),
     of(

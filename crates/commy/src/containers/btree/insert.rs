@@ -163,7 +163,7 @@ impl<K: Key, V: Share> Tree<'_, K, V> {
         // SAFETY: a value of a leaf; logged, unless this transaction has logged or made the whole leaf.
         unsafe {
             if place.leaf.head().stamp.get() != cx.stamp()? && size_of::<V::Stored>() > 0 {
-                cx.keep_bytes(at.cast(), size_of::<V::Stored>())?;
+                cx.keep_value(at)?;
             }
             let key = place.leaf.key(place.index);
             let differs = size_of::<V::Stored>() > 0;

@@ -335,7 +335,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
         let slot = side.table.slot(index);
         if self.keep(side, index)? == Stamp::Removed {
             // SAFETY: a slot, in the file.
-            unsafe { self.keep_bytes(slot)? };
+            unsafe { self.cx.keep_value(slot)? };
         }
         let (key, value) = make()?;
         let was = side.table.control(index);
@@ -350,19 +350,6 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
             super::migrate::keep_ahead(side.table, moving, index);
         }
         Ok(slot)
-    }
-
-    /// Logs the bytes of something that is about to be overwritten.
-    ///
-    /// # Safety
-    /// It lies in the segment.
-    #[inline(always)]
-    unsafe fn keep_bytes<T>(&self, place: *const T) -> Result<()> {
-        if size_of::<T>() == 0 {
-            return Ok(());
-        }
-        // SAFETY: the caller's promise.
-        unsafe { self.cx.keep_bytes(place.cast(), size_of::<T>()) }
     }
 
     /// Takes an entry out. The bytes of the slot stay as they are until it is filled again, so what the
@@ -411,7 +398,7 @@ impl<'a, K: Key, V: Share> Raw<'a, K, V> {
     ) -> Result<()> {
         if Stamp::of(side.stamp, self.cx)? != Stamp::Made {
             // SAFETY: the caller's promise.
-            unsafe { self.keep_bytes(place)? };
+            unsafe { self.cx.keep_value(place)? };
         }
         // SAFETY: a stored key.
         let new = noting(self.cx, || store(new, self.cx), |_| unsafe { self.note(Operation::Changed, key) })?;

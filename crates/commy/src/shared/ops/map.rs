@@ -163,47 +163,49 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
                 |view, (key, value)| view.insert(key, value),
             );
         }
-        self.insert_small((key, value), false).map_err(|error| *error)
+        match self.insert_by_heart(key, value) {
+            Ok(old) => Ok(old),
+            Err(entry) => self.insert_anew(entry),
+        }
     }
 
-    /// The same for an entry that is small, by what the thread remembers of the map. The error is in a box so that what is
-    /// given is small, too.
-    #[inline(never)]
-    fn insert_small(&self, entry: (K, V), has_learnt: bool) -> std::result::Result<Option<V>, Box<Error>> {
+    /// The same by what the thread remembers of the map; gives back the entry if it cannot be done so.
+    #[inline(always)]
+    fn insert_by_heart(&self, key: K, value: V) -> Inserted<K, V> {
         // SAFETY: what it hands out; and then the map is locked.
-        let inserted: Inserted<K, V> = unsafe {
+        unsafe {
             self.change_by_heart(
                 <K as Lookup<K>>::QUIET && <K as Share>::QUIET && V::QUIET,
-                entry,
+                (key, value),
                 |known, (key, _)| self.sight(known).foresee(key),
                 |known, hash, begin, log, entry| {
                     self.sight(known).insert(|| self.in_place(known), hash, || begin.now(), log, entry)
                 },
                 Ok,
             )
-        };
-        match inserted {
-            Ok(old) => Ok(old),
-            Err(entry) => self.insert_anew(entry?, has_learnt),
         }
     }
 
     /// The same for a thread that does not remember where it has to look, or has more to do.
     #[cold]
     #[inline(never)]
-    fn insert_anew(&self, (key, value): (K, V), has_learnt: bool) -> std::result::Result<Option<V>, Box<Error>> {
+    fn insert_anew(&self, entry: std::result::Result<(K, V), Box<Error>>) -> Result<Option<V>> {
+        let (mut key, mut value) = entry.map_err(|error| *error)?;
         if self.keeps_changes() {
-            return Ok(self.change(|view| view.insert(key, value))?);
+            return self.change(|view| view.insert(key, value));
         }
-        if !has_learnt && self.learn_favoured(|view, known| view.learn(known)) {
-            return self.insert_small((key, value), true);
+        if self.learn_favoured(|view, known| view.learn(known)) {
+            match self.insert_by_heart(key, value) {
+                Ok(old) => return Ok(old),
+                Err(entry) => (key, value) = entry.map_err(|error| *error)?,
+            }
         }
-        Ok(self.at_a_stroke(
+        self.at_a_stroke(
             (key, value),
             |view, (key, _)| view.foresee(key),
             |view, log, (key, value)| view.insert_at_once(log, key, value),
             |view, entry| entry.map_err(|error| *error).and_then(|(key, value)| view.insert(key, value)),
-        )?)
+        )
     }
 
     /// Takes an entry out. Gives its value.
@@ -218,17 +220,21 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         if !is_small::<K>() || !is_small::<V>() {
             return self.change_foreseen(key, |view, key| view.foresee(*key), |view, key| view.remove(key));
         }
-        self.remove_small(key, false)
+        match self.remove_by_heart(key) {
+            Ok(old) => Ok(Some(old)),
+            Err(Kept::Absent) => Ok(None),
+            Err(Kept::Else) => self.remove_anew(key),
+        }
     }
 
-    /// The same for an entry that is small, by what the thread remembers of the map.
-    #[inline(never)]
-    fn remove_small<Q: ?Sized>(&self, key: &Q, has_learnt: bool) -> Result<Option<V>>
+    /// The same by what the thread remembers of the map.
+    #[inline(always)]
+    fn remove_by_heart<Q: ?Sized>(&self, key: &Q) -> std::result::Result<V, Kept>
     where
         K: Lookup<Q>,
     {
-        // SAFETY: as in `insert_small`.
-        let removed = unsafe {
+        // SAFETY: as in `insert_by_heart`.
+        unsafe {
             self.change_by_heart(
                 <K as Lookup<Q>>::QUIET && V::QUIET,
                 key,
@@ -238,26 +244,25 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
                 },
                 |_| Kept::Else,
             )
-        };
-        match removed {
-            Ok(old) => Ok(Some(old)),
-            Err(Kept::Absent) => Ok(None),
-            Err(Kept::Else) => self.remove_anew(key, has_learnt),
         }
     }
 
     /// The same for a thread that does not remember where it has to look, or has more to do.
     #[cold]
     #[inline(never)]
-    fn remove_anew<Q: ?Sized>(&self, key: &Q, has_learnt: bool) -> Result<Option<V>>
+    fn remove_anew<Q: ?Sized>(&self, key: &Q) -> Result<Option<V>>
     where
         K: Lookup<Q>,
     {
         if self.keeps_changes() {
             return self.change(|view| view.remove(key));
         }
-        if !has_learnt && self.learn_favoured(|view, known| view.learn(known)) {
-            return self.remove_small(key, true);
+        if self.learn_favoured(|view, known| view.learn(known)) {
+            match self.remove_by_heart(key) {
+                Ok(old) => return Ok(Some(old)),
+                Err(Kept::Absent) => return Ok(None),
+                Err(Kept::Else) => {}
+            }
         }
         self.at_a_stroke(
             key,
