@@ -43,7 +43,7 @@ use watched::Watched;
 /// of a write guard in the worker, which the guard keeps alive; that of readers in the attachment.
 pub struct Context {
     map: NonNull<Map>,
-    worker: Option<NonNull<Worker>>,
+    writer: Option<Writer>,
     way: usize,
     /// Set by who puts something into what follows.
     used: Cell<bool>,
@@ -54,6 +54,13 @@ pub struct Context {
     joined: Joined,
     /// What tells whether that which is being read without a lock has been changed meanwhile.
     watch: Option<Watch>,
+}
+
+/// Whose transaction a context is for, and its log, which the worker has for that way.
+#[derive(Clone, Copy)]
+struct Writer {
+    worker: NonNull<Worker>,
+    log: NonNull<Log>,
 }
 
 /// The words of an object that is read without its lock, and its version when that began.
@@ -82,16 +89,23 @@ impl Context {
         Context::of(map, None, 0, Some(watch))
     }
 
-    fn of_worker(map: &Map, worker: *const Worker, way: usize) -> Context {
-        Context::of(map, NonNull::new(worker.cast_mut()), way, None)
+    /// For changing something.
+    ///
+    /// # Safety
+    /// The context is going to be part of that worker, which has its address already, for that transaction.
+    unsafe fn of_worker(map: &Map, worker: *const Worker, way: usize) -> Context {
+        // SAFETY: the caller's promise.
+        let log = unsafe { Worker::place_of_log(worker, way) };
+        let writer = NonNull::new(worker.cast_mut()).zip(NonNull::new(log.cast_mut()));
+        Context::of(map, writer.map(|(worker, log)| Writer { worker, log }), way, None)
     }
 
     #[inline(always)]
-    fn of(map: &Map, worker: Option<NonNull<Worker>>, way: usize, watch: Option<Watch>) -> Context {
+    fn of(map: &Map, writer: Option<Writer>, way: usize, watch: Option<Watch>) -> Context {
         let (stamp, transaction) = (Cell::new(0), Cell::new(0));
         let (map, hot) = (NonNull::from(map), Hot::default());
         let (watched, joined) = (Watched::default(), Joined::default());
-        Context { map, worker, way, used: Cell::new(false), stamp, transaction, hot, watched, joined, watch }
+        Context { map, writer, way, used: Cell::new(false), stamp, transaction, hot, watched, joined, watch }
     }
 
     /// Whether there is anything in it that is to be forgotten when the transaction ends.
@@ -170,11 +184,17 @@ impl Cx {
     /// The thread whose transaction it is.
     #[inline(always)]
     pub(crate) fn worker<'a>(self) -> Result<&'a Worker> {
-        match self.context().worker {
-            Some(worker) => {
-                // SAFETY: the worker that the context is part of.
-                let worker = unsafe { worker.as_ref() };
-                if worker.is_own() { Ok(worker) } else { Err(Error::Forked) }
+        self.writer().map(|(worker, _)| worker)
+    }
+
+    /// The same with the log of the transaction.
+    #[inline(always)]
+    fn writer<'a>(self) -> Result<(&'a Worker, &'a Log)> {
+        match self.context().writer {
+            Some(writer) => {
+                // SAFETY: the worker that the context is part of, and a log that is part of it, too.
+                let (worker, log) = unsafe { (writer.worker.as_ref(), writer.log.as_ref()) };
+                if worker.is_own() { Ok((worker, log)) } else { Err(Error::Forked) }
             }
             None => Err(Error::ReadOnly),
         }
@@ -183,9 +203,8 @@ impl Cx {
     /// Whether nothing was changed in the transaction so far, as when it is for a single operation.
     #[inline(always)]
     pub(crate) fn is_first(self) -> bool {
-        let context = self.context();
-        // SAFETY: the worker that the context is part of.
-        context.worker.is_some_and(|worker| unsafe { worker.as_ref() }.log(context.way).is_empty())
+        // SAFETY: a log of the worker that the context is part of.
+        self.context().writer.is_some_and(|writer| unsafe { writer.log.as_ref() }.is_empty())
     }
 
     /// Whether what is read is read without a lock.
@@ -230,8 +249,7 @@ impl Cx {
     /// `first` and the words behind it lie in the map.
     #[inline(always)]
     pub(crate) fn keep(self, first: &Word, count: u64) -> Result<()> {
-        let worker = self.worker()?;
-        let log = worker.log(self.context().way);
+        let (worker, log) = self.writer()?;
         let offset = self.offset_of(first);
         if log.has(offset, count) || log.keep_few(offset, first, count) {
             return Ok(());
@@ -296,8 +314,8 @@ impl Cx {
         if bytes == 0 {
             return Ok(());
         }
-        let worker = self.worker()?;
-        worker.log(self.context().way).free(&worker.actor(), worker.alloc(), offset, bytes, align)
+        let (worker, log) = self.writer()?;
+        log.free(&worker.actor(), worker.alloc(), offset, bytes, align)
     }
 
     /// Lengthens a block in place if there is room behind it. It must then be freed with `to` bytes.
@@ -341,8 +359,7 @@ impl Cx {
     /// Runs a part that either happens whole or, on an error, not at all. Blocks from before that it
     /// frees are given back no earlier than at commit, so let it free last, outside.
     pub(crate) fn atomically<R>(self, part: impl FnOnce() -> Result<R>) -> Result<R> {
-        let worker = self.worker()?;
-        let log = worker.log(self.context().way);
+        let (worker, log) = self.writer()?;
         let savepoint = log.savepoint();
         // What was made before the part is not new to it: it has to be logged, so that it can be set back.
         let (stamp, hot) = (self.context().stamp.take(), self.context().hot.take());

@@ -154,7 +154,7 @@ impl Worker {
 
     /// The pointer to it out of the `Rc` that it is in, which its contexts have.
     pub(super) fn address(&self) -> NonNull<Worker> {
-        self.contexts[0].worker.unwrap_or(NonNull::from(self))
+        self.contexts[0].writer.map_or(NonNull::from(self), |writer| writer.worker)
     }
 
     /// The calling thread's slot, for a moment in which it does not end.
@@ -205,7 +205,8 @@ impl Worker {
             epoch,
             alloc,
             logs: std::array::from_fn(|_| Log::new()),
-            contexts: std::array::from_fn(|way| Context::of_worker(&attachment.map, worker.as_ptr(), way)),
+            // SAFETY: they are part of this worker.
+            contexts: std::array::from_fn(|way| unsafe { Context::of_worker(&attachment.map, worker.as_ptr(), way) }),
             open: Cell::new(0),
             marks: Cell::new(0),
             favourite: if os::join_fences() { favourite(actor.index) } else { NEVER },
@@ -312,6 +313,15 @@ impl Worker {
     #[inline(always)]
     pub(crate) fn log(&self, way: usize) -> &Log {
         &self.logs[way]
+    }
+
+    /// Where the log of a transaction is.
+    ///
+    /// # Safety
+    /// The worker has its address already; `way` is below [`WAYS`].
+    pub(super) unsafe fn place_of_log(worker: *const Worker, way: usize) -> *const Log {
+        // SAFETY: within the worker, by the caller's promise; nothing is read.
+        unsafe { (&raw const (*worker).logs).cast::<Log>().add(way) }
     }
 
     #[inline(always)]
