@@ -249,6 +249,7 @@ impl Local {
 
     /// After a block of an own slab was put back: remembers that there is room, and gives the slab
     /// back to the heap if it is empty and another empty one is kept.
+    #[inline(always)]
     fn after_release(&self, actor: &Actor<'_>, slab: &Slab<'_>) -> Result<()> {
         let local = &self.classes[usize::from(slab.info.class)];
         if local.current.get() == slab.start {
@@ -257,12 +258,16 @@ impl Local {
         if slab.has_one_free() {
             local.remember(slab);
         }
-        if !slab.is_empty() {
-            return Ok(());
-        }
-        let spare = local.spare.get();
-        if spare == slab.start || spare == 0 || !Slab::at(&actor.at.map, spare).is_ok_and(|spare| spare.is_empty()) {
-            local.spare.set(slab.start);
+        if slab.is_empty() { self.after_last_release(actor, slab) } else { Ok(()) }
+    }
+
+    /// The same for a slab that is empty.
+    #[inline(never)]
+    fn after_last_release(&self, actor: &Actor<'_>, slab: &Slab<'_>) -> Result<()> {
+        let spare = &self.classes[usize::from(slab.info.class)].spare;
+        let kept = spare.get();
+        if kept == slab.start || kept == 0 || !Slab::at(&actor.at.map, kept).is_ok_and(|kept| kept.is_empty()) {
+            spare.set(slab.start);
             return Ok(());
         }
         self.give_back(actor, slab)

@@ -166,8 +166,8 @@ impl<'a> Slab<'a> {
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {
         let blocks = u64::from(self.info.blocks);
-        let high = if blocks > 64 { ones(blocks - 64) } else { 0 };
-        self.meta.free[0].get() == ones(blocks.min(64)) && self.meta.free[1].get() == high
+        // The low half alone tells most often.
+        self.meta.free[0].get() == ones(blocks.min(64)) && self.meta.free[1].get() == ones(blocks.saturating_sub(64))
     }
 
     /// Whether the owner could hand out a single block.
@@ -175,7 +175,7 @@ impl<'a> Slab<'a> {
     pub(crate) fn has_one_free(&self) -> bool {
         let (low, high) = (self.meta.free[0].get(), self.meta.free[1].get());
         let either = low | high;
-        (low == 0) != (high == 0) && either & (either - 1) == 0
+        either & either.wrapping_sub(1) == 0 && (low == 0) != (high == 0)
     }
 
     /// Takes a block out; only by the owner, after its log has it.
@@ -321,6 +321,7 @@ pub(crate) fn create<'a>(heap: &Heap<'a>, class: usize) -> Result<Slab<'a>> {
 }
 
 /// A word with the low `count` bits set.
+#[inline(always)]
 fn ones(count: u64) -> u64 {
     if count == 0 { 0 } else { u64::MAX >> (64 - count) }
 }
