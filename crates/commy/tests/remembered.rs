@@ -266,28 +266,59 @@ impl Lookup<Meddling<'_>> for u64 {
     }
 }
 
+/// More maps than a thread remembers, which have been changed the same number of times, by one who is favoured then. Each has
+/// its number, in thousands, and the key as the value of keys below 100.
+fn alike(segment: &Segment) -> Vec<Numbers> {
+    let map = |number: u64| {
+        let map: Numbers = segment.open_or_create(&format!("map {number}")).unwrap();
+        (0..2000).for_each(|n| assert!(map.insert(n % 100, 1000 * number + n % 100).is_ok()));
+        map
+    };
+    (0..20).map(map).collect()
+}
+
 #[test]
 fn a_key_may_look_into_other_maps_while_it_is_looked_for() {
     let (_dir, segment) = segment();
-    let map: Numbers = segment.open_or_create("map").unwrap();
-    (0..2000).for_each(|n| assert_eq!(map.insert(n % 100, n % 100).unwrap().is_some(), n >= 100));
-    let others: Vec<Shared<HashMap<u64, [u64; 30]>>> =
-        (0..20).map(|n| segment.open_or_create(&format!("other {n}")).unwrap()).collect();
-    others.iter().for_each(|other| assert_eq!(other.insert(1, [1; 30]).unwrap(), None));
+    let maps = alike(&segment);
+    let (map, others) = maps.split_first().unwrap();
     let meddle = || {
-        others.iter().for_each(|other| assert_eq!(other.get(&1).unwrap(), Some([1; 30])));
+        others.iter().zip(1..).for_each(|(other, number)| assert_eq!(look(other, 1), Some(1000 * number + 1)));
         assert_eq!(map.get(&3).unwrap(), Some(3));
     };
     for n in 0..200 {
         assert_eq!(map.get(&Meddling(n, &meddle)).unwrap(), (n < 100).then_some(n));
-        assert_eq!(look(&map, n), (n < 100).then_some(n));
+        assert_eq!(look(map, n), (n < 100).then_some(n));
     }
-    // Under the lock they may not look into the same one.
-    let meddle = || others.iter().for_each(|other| assert_eq!(other.get(&1).unwrap(), Some([1; 30])));
-    for n in 0..100 {
-        assert_eq!(map.remove(&Meddling(n, &meddle)).unwrap(), Some(n));
-        assert_eq!(map.insert(n, n).unwrap(), None);
+}
+
+#[test]
+fn a_key_that_looks_into_other_maps_while_it_is_taken_out_is_taken_out_of_its_own() {
+    let (_dir, segment) = segment();
+    let maps = alike(&segment);
+    for key in 0..100 {
+        for (map, number) in maps.iter().zip(0..) {
+            // When it is hashed, when it is compared, or each time.
+            let calls = Cell::new(0);
+            let meddle = || {
+                calls.set(calls.get() + 1);
+                if key % 3 == 0 || key % 3 == calls.get() {
+                    // Under the lock it may not look into the same one.
+                    let others = maps.iter().zip(0..).filter(|(_, other)| *other != number);
+                    others.for_each(|(other, number)| assert_eq!(look(other, 1), Some(1000 * number + 1)));
+                }
+            };
+            let value = 1000 * number + key;
+            assert_eq!(look(map, key), Some(value));
+            assert_eq!(map.remove(&Meddling(key, &meddle)).unwrap(), Some(value));
+            assert_eq!(look(map, key), None);
+            assert_eq!(map.insert(key, value).unwrap(), None);
+        }
     }
+    for (map, number) in maps.iter().zip(0..) {
+        assert_eq!(map.load().unwrap(), HashMap::from_iter((0..100).map(|key| (key, 1000 * number + key))));
+    }
+    assert_eq!(segment.check().unwrap(), []);
 }
 
 #[test]

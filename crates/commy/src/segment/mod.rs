@@ -201,6 +201,12 @@ impl Segment {
         &self.0.0.attachment.map
     }
 
+    /// The threads at work here.
+    #[inline(always)]
+    pub(crate) fn roster(&self) -> &Arc<Roster> {
+        &self.0.0.roster
+    }
+
     fn header(&self) -> &Header {
         self.map().header()
     }
@@ -208,19 +214,19 @@ impl Segment {
     /// The calling thread's worker.
     #[inline(always)]
     pub(crate) fn worker(&self) -> Result<Keeper> {
-        Worker::current(&self.0.0.attachment, &self.0.0.roster)
+        Worker::current(self.attachment(), self.roster())
     }
 
     /// The calling thread's worker, if it is the one that it used last.
     #[inline(always)]
     pub(crate) fn latest_worker(&self) -> Option<&Worker> {
-        Worker::latest(&self.0.0.attachment)
+        Worker::latest(self.attachment())
     }
 
     /// Lets the calling thread follow offsets without a lock, until what it gives is dropped.
     #[inline(always)]
     pub(crate) fn unlocked(&self) -> Result<Unlocked<'_>> {
-        Worker::slot_of(&self.0.0.attachment, &self.0.0.roster).map(Unlocked::begin)
+        Worker::slot_of(self.attachment(), self.roster()).map(Unlocked::begin)
     }
 
     /// The context for reading.

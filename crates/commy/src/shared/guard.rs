@@ -341,14 +341,13 @@ impl<T: Share> Shared<T> {
     }
 
     fn close_noted(&self, worker: &Worker, cx: Cx, hold: Hold, commit: bool) -> Result<()> {
-        let log = worker.log(cx.way());
         if commit {
-            log.commit();
+            worker.log(cx.way()).commit();
             self.unlock_changed(worker, hold);
             self.wake_sleepers();
             cx.committed();
         } else {
-            log.roll_back(&worker.actor(), worker.alloc())?;
+            worker.roll_back(cx.way())?;
             self.count_end(false);
             self.unlock(worker, hold);
         }

@@ -135,6 +135,7 @@ impl Transaction<'_> {
 
     fn close(&mut self, commit: bool) -> Result<()> {
         if !self.worker.is_own() {
+            self.worker.give_back(self.way);
             return Err(Error::Forked);
         }
         self.closed = true;
@@ -145,7 +146,7 @@ impl Transaction<'_> {
         if changed && commit {
             log.commit();
         } else if changed {
-            log.roll_back(&self.worker.actor(), self.worker.alloc())?;
+            self.worker.roll_back(self.way)?;
         }
         let locked = self.locked.take();
         for (object, hold) in &locked {

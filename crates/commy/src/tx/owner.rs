@@ -6,9 +6,10 @@
 //!
 //! ```text
 //! marks, open of the worker    a bit for each guard; LEFT, in `open`: nobody keeps it any more
+//! stuck of the worker          those bits in `open` whose guard has gone: what it did could be neither undone nor ended
 //!
-//! last keeper goes             is there a bit? sets LEFT; else the worker is dropped
-//! guard ends                   is LEFT all that there is in both? then the worker is dropped
+//! last keeper goes             is there a bit that is not stuck? sets LEFT; else the worker is dropped
+//! guard ends                   is LEFT all that there is besides stuck ones? then the worker is dropped
 //! ```
 //!
 //! What is left to guards is no thread's latest worker any more, so nobody opens another one with it.
@@ -47,7 +48,7 @@ impl Keeper {
 
     /// Whether there are others who need the worker.
     pub(super) fn is_shared(&self) -> bool {
-        Rc::strong_count(&self.0) > 1 || self.is_engaged()
+        Rc::strong_count(&self.0) > 1 || self.has_guards()
     }
 
     pub(super) fn as_ptr(&self) -> *const Worker {
@@ -66,7 +67,7 @@ impl Deref for Keeper {
 impl Drop for Keeper {
     #[inline(always)]
     fn drop(&mut self) {
-        if Rc::strong_count(&self.0) == 1 && self.is_engaged() {
+        if Rc::strong_count(&self.0) == 1 && self.has_guards() {
             return self.open.set(self.open.get() | LEFT);
         }
         // SAFETY: dropped once, here.
@@ -96,14 +97,11 @@ impl Owner {
 
     #[cold]
     fn ended_left(self) {
-        if self.open.get() != LEFT {
-            return;
-        }
         // Who ended the last transaction took `LEFT` for another one.
-        if self.is_own() {
+        if self.open.get() == LEFT && self.is_own() {
             set_idle_if_busy(self.slot());
         }
-        if self.marks.get() == 0 {
+        if !self.has_guards() {
             let worker = self.address();
             // SAFETY: out of its `Rc`. The last keeper has left its count to the guards, of which this was the last one.
             drop(unsafe { Rc::from_raw(worker.as_ptr()) });

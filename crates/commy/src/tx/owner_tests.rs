@@ -4,6 +4,7 @@ use crate::layout::thread_status;
 use crate::participant::Attachment;
 use crate::segment::Segment;
 use crate::shared::{ReadGuard, Shared, WriteGuard};
+use crate::tx::Record;
 use std::any::Any;
 use std::cell::RefCell;
 use std::sync::Mutex;
@@ -154,4 +155,58 @@ fn a_leaked_guard_keeps_its_lock_and_its_worker_when_its_thread_has_ended() {
     assert_eq!(second.try_read().unwrap().view(), &0);
     assert_eq!(place, first.place().1 as usize);
     assert_eq!(occupied(segment.attachment()), before + 1, "the place of a leaked guard was given up");
+}
+
+/// How many threads have a worker in the segment, and one more for the segment itself.
+fn workers(segment: &Segment) -> usize {
+    std::sync::Arc::strong_count(segment.roster())
+}
+
+/// Damages the record of the calling thread's transaction, so that it cannot be undone any more.
+fn damage(segment: &Segment, guard: &WriteGuard<'_, u64>) {
+    let (worker, way) = (guard.cx().worker().unwrap(), guard.cx().way());
+    Record::of(segment.map(), worker.slot().work.get(), way).unwrap().state.put(u64::MAX);
+}
+
+#[test]
+fn a_worker_whose_transaction_cannot_be_undone_goes_with_its_thread() {
+    let (_dir, segment, [first, second]) = objects();
+    let (before, places) = (workers(segment), occupied(segment.attachment()));
+    std::thread::spawn(move || {
+        let mut write = first.write().unwrap();
+        *write.view_mut() = 1;
+        damage(segment, &write);
+        write.rollback();
+        assert_eq!(second.load().unwrap(), 0);
+    })
+    .join()
+    .unwrap();
+    assert_eq!(workers(segment), before, "the worker is there still");
+    assert!(first.try_write().is_err(), "what could not be undone is not locked any more");
+    assert_eq!(occupied(segment.attachment()), places + 1, "the place of such a transaction was given up");
+}
+
+#[test]
+fn a_worker_whose_transaction_cannot_be_undone_goes_with_the_last_guard_that_outlives_its_thread() {
+    for read_first in [false, true] {
+        let (_dir, segment, [first, second]) = objects();
+        let before = workers(segment);
+        in_a_thread(move || {
+            let (mut write, read) = begin(first, second);
+            *write.view_mut() = 1;
+            damage(segment, &write);
+            Box::new(move || {
+                if read_first {
+                    drop(read);
+                    write.rollback();
+                } else {
+                    write.rollback();
+                    assert_eq!(workers(segment), before + 1, "the worker went before its last guard");
+                    drop(read);
+                }
+            })
+        });
+        assert_eq!(workers(segment), before, "the worker is there still");
+        second.write_for(Duration::ZERO).unwrap();
+    }
 }

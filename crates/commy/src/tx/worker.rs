@@ -112,6 +112,8 @@ pub(crate) struct Worker {
     contexts: [Context; WAYS],
     /// Ways that have a transaction open, one bit each; and `LEFT`.
     pub(super) open: Cell<u32>,
+    /// Those of them whose transaction could be neither undone nor ended, and has no guard any more.
+    stuck: Cell<u32>,
     /// Marks that read guards use, one bit each.
     pub(super) marks: Cell<u32>,
     /// What the lock calls the thread if it is favoured; else what it calls nobody.
@@ -208,6 +210,7 @@ impl Worker {
             // SAFETY: they are part of this worker.
             contexts: std::array::from_fn(|way| unsafe { Context::of_worker(&attachment.map, worker.as_ptr(), way) }),
             open: Cell::new(0),
+            stuck: Cell::new(0),
             marks: Cell::new(0),
             favourite: if os::join_fences() { favourite(actor.index) } else { NEVER },
             habits: Habits::default(),
@@ -413,15 +416,26 @@ impl Worker {
         Ok(way)
     }
 
+    /// Undoes what was done in a transaction. What cannot be undone keeps its way, and is left to recovery when the
+    /// process ends.
+    pub(crate) fn roll_back(&self, way: usize) -> Result<()> {
+        self.logs[way].roll_back(&self.actor(), &self.alloc).inspect_err(|_| self.mark_stuck(way))
+    }
+
     /// Ends a transaction that was committed or rolled back. What cannot be ended keeps its way, and is left to
-    /// recovery when the thread ends.
+    /// recovery when the process ends.
     #[inline]
     pub(crate) fn end(&self, way: usize) -> Result<()> {
         if !self.logs[way].is_empty() {
-            self.logs[way].finish(&self.actor(), &self.alloc)?;
+            self.logs[way].finish(&self.actor(), &self.alloc).inspect_err(|_| self.mark_stuck(way))?;
         }
         self.end_empty(way);
         Ok(())
+    }
+
+    #[cold]
+    fn mark_stuck(&self, way: usize) {
+        self.stuck.set(self.stuck.get() | 1 << way);
     }
 
     /// Ends a transaction with nothing in its log.
@@ -462,6 +476,11 @@ impl Worker {
     /// Whether the thread has guards or a transaction in this segment.
     pub(crate) fn is_engaged(&self) -> bool {
         (self.open.get() | self.marks.get()) & !LEFT != 0
+    }
+
+    /// The same but for what is left of transactions that are stuck.
+    pub(super) fn has_guards(&self) -> bool {
+        (self.open.get() & !self.stuck.get() | self.marks.get()) & !LEFT != 0
     }
 
     /// Gives back what this thread and slots without an occupant keep for later: empty slabs, chunks of logs.

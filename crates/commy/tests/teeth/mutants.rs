@@ -44,6 +44,7 @@ use Kind::{File, Images, Loom, Unit};
 
 const LOG: (&str, &str) = ("tx", "tx/log.rs");
 const OWNER: (&str, &str) = ("tx", "tx/owner.rs");
+const WORKER: (&str, &str) = ("tx", "tx/worker.rs");
 const KNOWN: (&str, &str) = ("shared", "shared/known.rs");
 const RECORD: (&str, &str) = ("tx", "tx/record.rs");
 const HEAP: (&str, &str) = ("alloc", "alloc/heap.rs");
@@ -518,7 +519,7 @@ pub const MUTANTS: &[Mutant] = &[
     of(
         OWNER,
         "a worker that nobody keeps outlives the last of its guards",
-        ("if self.marks.get() == 0 {", "if !MUTANT && self.marks.get() == 0 {"),
+        ("if !self.has_guards() {", "if !MUTANT && !self.has_guards() {"),
         (Unit, "guards_that_end_after_their_thread_commit_and_give_its_place_up"),
     ),
     of(
@@ -532,5 +533,17 @@ pub const MUTANTS: &[Mutant] = &[
         "who changes something by what it remembers keeps nobody off who looks without the lock",
         ("version::go_inside(self.version, self.seen);", "if !MUTANT { version::go_inside(self.version, self.seen); }"),
         (Unit, "who_changes_something_by_what_it_remembers_keeps_off_who_looks_from_then_on_only"),
+    ),
+    of(
+        KNOWN,
+        "who changes something by what it remembers does not keep that for as long",
+        ("let _kept = (!quiet).then(|| known.keep());", "let _kept = (!quiet && !MUTANT).then(|| known.keep());"),
+        (File("remembered"), "a_key_that_looks_into_other_maps_while_it_is_taken_out_is_taken_out_of_its_own"),
+    ),
+    of(
+        WORKER,
+        "a worker waits for the guard of a transaction that is stuck, which has gone",
+        ("self.stuck.set(self.stuck.get() | 1 << way);", "if !MUTANT { self.stuck.set(self.stuck.get() | 1 << way); }"),
+        (Unit, "a_worker_whose_transaction_cannot_be_undone_goes_with_its_thread"),
     ),
 ];
