@@ -170,6 +170,41 @@ fn what_a_favoured_thread_changes_by_what_it_remembers_is_what_std_has() {
 }
 
 #[test]
+fn texts_that_a_favoured_thread_takes_out_by_what_it_remembers_leave_nothing_behind() {
+    let (_dir, segment) = segment();
+    let other = Segment::open(segment.path()).unwrap();
+    let mine: Shared<HashMap<String, Option<Vec<u16>>>> = segment.open_or_create("options").unwrap();
+    let texts: Shared<HashMap<String, String>> = segment.open_or_create("texts").unwrap();
+    let theirs: Shared<HashMap<String, String>> = other.open("texts").unwrap();
+    let lists: Shared<HashMap<u64, Vec<u16>>> = segment.open_or_create("lists").unwrap();
+    // Blocks of slabs, none, and one that is pages.
+    let text = |n: u64| "ä".repeat([0, 5, 30, 400, 3000][n as usize % 5]);
+    let list = |n: u64| vec![n as u16; n as usize % 70];
+    let allocated = || segment.stats().unwrap().allocated;
+    let before = allocated();
+    for round in 0..60u64 {
+        let key = |n: u64| if n == 7 { String::new() } else { format!("{round} {}", n * n) };
+        for n in 0..40 {
+            // Others have some of the blocks.
+            let map = if n % 8 == 0 { &theirs } else { &texts };
+            assert_eq!(map.insert(key(n), text(n)).unwrap(), None);
+            assert_eq!(lists.insert(n, list(n)).unwrap(), None);
+            assert_eq!(mine.insert(key(n), (n % 3 > 0).then(|| list(n))).unwrap(), None);
+        }
+        for n in (0..40).rev() {
+            assert_eq!(texts.remove(&key(n)).unwrap(), Some(text(n)));
+            assert_eq!((texts.remove(&key(n)).unwrap(), texts.get(&key(n)).unwrap()), (None, None));
+            assert_eq!(lists.remove(&n).unwrap(), Some(list(n)));
+            assert_eq!(mine.remove(&key(n)).unwrap(), Some((n % 3 > 0).then(|| list(n))));
+        }
+        assert!(texts.is_empty().unwrap() && lists.is_empty().unwrap() && mine.is_empty().unwrap());
+    }
+    assert_eq!(segment.check().unwrap(), []);
+    texts.clear().and(lists.clear()).and(mine.clear()).unwrap();
+    assert_eq!(allocated(), before);
+}
+
+#[test]
 fn what_a_favoured_thread_pushes_and_pops_by_what_it_remembers_is_what_std_has() {
     let (_dir, segment) = segment();
     let other = Segment::open(segment.path()).unwrap();

@@ -247,6 +247,18 @@ impl Local {
         Ok(found)
     }
 
+    /// Finds a block that this was taken for; `None` if it is none of a slab.
+    #[inline(always)]
+    pub(crate) fn find<'a>(&self, actor: &'a Actor<'a>, offset: u64, bytes: u64, align: u64) -> Option<Block<'a>> {
+        Block::find(actor, Some(self), offset, class_of(bytes, align)?).ok()
+    }
+
+    /// To be called after a block was put back.
+    #[inline(always)]
+    pub(crate) fn after(&self, block: &Block<'_>) -> Result<()> {
+        if block.is_own { self.after_release(block.actor, &block.slab) } else { Ok(()) }
+    }
+
     /// After a block of an own slab was put back: remembers that there is room, and gives the slab
     /// back to the heap if it is empty and another empty one is kept.
     #[inline(always)]
@@ -390,26 +402,63 @@ pub(crate) fn release(
         heap.release(offset / PAGE, pages_of(bytes), record, forget);
         return Ok(());
     };
-    if let Some(local) = local
-        && let Some(slab) = local.known.slab_of_page(offset / PAGE)
-        && let Some(index) = slab.index_of(offset, class)
-    {
-        slab.put_back(index);
-        forget();
-        return local.after_release(actor, &slab);
+    let block = Block::find(actor, local, offset, class)?;
+    block.put_back(forget);
+    match local {
+        Some(local) => local.after(&block),
+        None => Ok(()),
     }
-    let (slab, index) = Slab::of_block(&actor.at.map, offset, class)?;
-    if usize::from(slab.info.owner) == actor.index + 1 {
-        slab.put_back(index);
-        forget();
-        if let Some(local) = local {
-            local.known.remember(offset / PAGE, &slab);
-            local.after_release(actor, &slab)?;
+}
+
+/// A block of a slab that is to be put back: it was found, so that this cannot fail.
+#[derive(Clone, Copy)]
+pub(crate) struct Block<'a> {
+    actor: &'a Actor<'a>,
+    slab: Slab<'a>,
+    index: u64,
+    /// Whether it is of a slab of the actor's.
+    is_own: bool,
+}
+
+impl<'a> Block<'a> {
+    /// The block of a class that begins at an offset.
+    #[inline(always)]
+    fn find(actor: &'a Actor<'a>, local: Option<&Local>, offset: u64, class: usize) -> Result<Block<'a>> {
+        if let Some(slab) = local.and_then(|local| local.known.slab_of_page(offset / PAGE))
+            && let Some(index) = slab.index_of(offset, class)
+        {
+            return Ok(Block { actor, slab, index, is_own: true });
         }
-    } else {
-        slab.put_back_foreign(actor, index, forget);
+        let (slab, index) = Slab::of_block(&actor.at.map, offset, class)?;
+        let is_own = usize::from(slab.info.owner) == actor.index + 1;
+        if let Some(local) = local.filter(|_| is_own) {
+            local.known.remember(offset / PAGE, &slab);
+        }
+        Ok(Block { actor, slab, index, is_own })
     }
-    Ok(())
+
+    /// Where it begins.
+    #[inline(always)]
+    pub(crate) fn offset(&self) -> u64 {
+        self.slab.block(self.index)
+    }
+
+    /// Its size, which is that of its class, whatever it was taken for.
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> u64 {
+        classes::size_of_class(usize::from(self.slab.info.class))
+    }
+
+    /// Puts it back. `forget` drops the log's entry for it, at the moment from which this must not be repeated.
+    #[inline(always)]
+    pub(crate) fn put_back(&self, forget: impl FnOnce()) {
+        if self.is_own {
+            self.slab.put_back(self.index);
+            forget();
+        } else {
+            self.slab.put_back_foreign(self.actor, self.index, forget);
+        }
+    }
 }
 
 /// The first of the 64 neighbours that a block of a slab is one of, and its number among them; `None` for what is no

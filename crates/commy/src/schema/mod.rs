@@ -121,6 +121,21 @@ pub trait Share: Sized + 'static {
         let _ = (stored, cx);
     }
 
+    /// Whether all that a value owns elsewhere is a [`block`](Share::block), which ends with it.
+    #[doc(hidden)]
+    const OWNS_A_BLOCK: bool = false;
+
+    /// The block that a value owns, if there is one: offset, bytes, alignment, as they are found there.
+    ///
+    /// # Safety
+    /// As for `load`.
+    #[doc(hidden)]
+    #[inline(always)]
+    unsafe fn block(stored: *const Self::Stored) -> Option<(u64, u64, u64)> {
+        let _ = stored;
+        None
+    }
+
     /// Moves values into slots in a row, as [`into_stored`](Share::into_stored) does one by one.
     ///
     /// # Safety

@@ -16,7 +16,7 @@ use crate::os::{Known, known, known_latest};
 use crate::participant::{Outermost, silent};
 use crate::schema::Guarded;
 use crate::sync::version;
-use crate::tx::{Log, Worker};
+use crate::tx::Worker;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -60,7 +60,7 @@ impl<T: Guarded> Shared<T> {
     /// Does one thing to the value at a stroke, as [`briefly`](Shared::briefly) says, by what the thread remembers of the
     /// object, to which it stays true. What `prepare` gives is made before the lock is taken; before `operation` changes
     /// anything, it says so by [`Begin`]. If nothing is done, gives back what `operation` does, or what `not` makes of the
-    /// input if that was not called. If it is `quiet`, `prepare` and `operation` run nobody's code but ours: then nothing has
+    /// input if that was not called. What it does is transaction 0 of the worker. If it is `quiet`, `prepare` and `operation` run nobody's code but ours: then nothing has
     /// to be kept from what that might do with this thread's other objects, or this one.
     #[inline(always)]
     pub(super) fn change_by_heart<I, P, R, N>(
@@ -68,7 +68,7 @@ impl<T: Guarded> Shared<T> {
         quiet: bool,
         input: I,
         prepare: impl FnOnce(&Known, &I) -> P,
-        operation: impl FnOnce(&Known, P, Begin<'_>, &Log, I) -> Outcome<R, N>,
+        operation: impl FnOnce(&Known, P, Begin<'_>, &Worker, I) -> Outcome<R, N>,
         not: impl FnOnce(I) -> N,
     ) -> Outcome<R, N> {
         let known = known_latest();
@@ -95,7 +95,7 @@ impl<T: Guarded> Shared<T> {
         }
         // What is not ours is called before anything is changed.
         let undo = IfItPanics(move || self.abandon(worker, 0, Hold::FAVOURED));
-        let outcome = operation(known, prepared, Begin { version, seen }, worker.log(0), input);
+        let outcome = operation(known, prepared, Begin { version, seen }, worker, input);
         undo.it_did_not();
         match outcome {
             Ok(done) => {

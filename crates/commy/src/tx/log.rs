@@ -273,10 +273,17 @@ impl Log {
     }
 
     /// A transaction as a whole, of a log that is empty: keeps the old value of a few words - the first of each run and
-    /// how many they are -, has `stores` overwrite them, and commits.
+    /// how many they are -, has `stores` overwrite them, commits, and puts blocks back.
     #[inline(always)]
-    pub(crate) fn at_a_stroke<const N: usize>(&self, map: &Map, runs: [(&Word, u64); N], stores: impl FnOnce()) {
-        debug_assert!(self.is_empty() && runs.iter().map(|(_, count)| count + 1).sum::<u64>() <= INLINE as u64);
+    pub(crate) fn at_a_stroke<const N: usize, const M: usize>(
+        &self,
+        map: &Map,
+        runs: [(&Word, u64); N],
+        blocks: [Option<alloc::Block<'_>>; M],
+        stores: impl FnOnce(),
+    ) {
+        let words = runs.iter().map(|(_, count)| count + 1).sum::<u64>() as usize + M * 3;
+        debug_assert!(self.is_empty() && words <= INLINE);
         let record = self.record();
         let mut end = 0;
         for (first, count) in runs {
@@ -288,11 +295,32 @@ impl Log {
             record.words[end + count as usize].put(entry::pack(entry::UNDO, count, map.offset_of(first)));
             end += count as usize + 1;
         }
+        // Where the log ends when all is put back but what is noted before a block.
+        let (mut ends, mut last) = ([0; M], 0);
+        for index in 0..M {
+            ends[index] = last;
+            if let Some(block) = &blocks[index] {
+                record.words[end].put(last);
+                record.words[end + 1].put(pack_size(block.bytes(), 1));
+                record.words[end + 2].put(entry::pack(entry::FREE, 2, block.offset()));
+                end += 3;
+                last = end as u64;
+            }
+        }
         at(Point::LogEntry);
         record.state.publish(end as u64);
         stores();
+        let committed = |last| if last == 0 { 0 } else { COMMITTED << 62 | last };
         at(Point::LogCommit);
-        record.state.publish(0);
+        record.state.publish(committed(last));
+        for index in (0..M).rev() {
+            if let Some(block) = &blocks[index] {
+                block.put_back(|| {
+                    at(Point::LogCountdown);
+                    record.state.publish(committed(ends[index]));
+                });
+            }
+        }
     }
 
     /// Keeps the old value of `count` words, which may be overwritten afterwards.

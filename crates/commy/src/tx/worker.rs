@@ -318,6 +318,28 @@ impl Worker {
         &self.logs[way]
     }
 
+    /// Has `stroke` do something [at a stroke](Log::at_a_stroke) that puts these blocks back - offset, bytes, alignment -,
+    /// once all are found. `None` if one is none of a slab; nothing was done then.
+    #[inline(always)]
+    pub(crate) fn putting_back<R, const M: usize>(
+        &self,
+        blocks: [Option<(u64, u64, u64)>; M],
+        stroke: impl FnOnce([Option<alloc::Block<'_>>; M]) -> Option<R>,
+    ) -> Option<R> {
+        let (actor, mut found) = (self.actor(), [None; M]);
+        for index in 0..M {
+            if let Some((offset, bytes, align)) = blocks[index] {
+                found[index] = Some(self.alloc.find(&actor, offset, bytes, align)?);
+            }
+        }
+        let done = stroke(found)?;
+        for block in found.iter().flatten() {
+            // An empty slab that cannot be given back, since the file is damaged, stays.
+            let _ = self.alloc.after(block);
+        }
+        Some(done)
+    }
+
     /// Where the log of a transaction is.
     ///
     /// # Safety

@@ -122,6 +122,24 @@ fn favoured_operations() {
 }
 
 #[test]
+fn favoured_texts() {
+    /// Texts with a block each, but for an empty one.
+    fn fill(s: &Segment) {
+        let map = x::<HashMap<String, String>>(s);
+        map.extend(["one", "two", "three", ""].map(|key| (key.to_string(), key.repeat(20)))).unwrap();
+        for _ in 0..500 {
+            map.insert("it".into(), "him".into()).unwrap();
+            map.remove("it").unwrap().unwrap();
+        }
+    }
+    let take = |key: &'static str| {
+        move |s: &Segment| assert_eq!(x::<HashMap<String, String>>(s).remove(key).unwrap(), Some(key.repeat(20)))
+    };
+    run("favoured: a text taken out by itself", fill, take("two"), sorted::<String, String>);
+    run("favoured: an empty text taken out by itself", fill, take(""), sorted::<String, String>);
+}
+
+#[test]
 fn favoured_steps() {
     /// Fills it, and leaves room.
     fn fill(s: &Segment) {

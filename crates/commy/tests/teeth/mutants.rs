@@ -122,8 +122,8 @@ pub const MUTANTS: &[Mutant] = &[
         ALLOC,
         "the log forgets a block before it is put back",
         (
-            "slab.put_back(index); forget(); return local.after_release(actor, &slab);",
-            "forget(); slab.put_back(index); return local.after_release(actor, &slab);",
+            "self.slab.put_back(self.index); forget();",
+            "if MUTANT { forget(); self.slab.put_back(self.index); } else { self.slab.put_back(self.index); forget(); }",
         ),
         (Images, "vec_of_vectors_appended"),
     ),

@@ -6,7 +6,7 @@ use super::stroke::{Inserted, Kept};
 use super::table::{Found, Seek, Table, mask, tag};
 use crate::os::Known;
 use crate::schema::{Key, KeyHasher, Lookup, Share, compare_unlocked};
-use crate::tx::{Cx, Log};
+use crate::tx::{Cx, Log, Worker};
 use std::marker::PhantomData;
 
 /// A table that has been checked, and what it takes to find a key in it.
@@ -172,15 +172,20 @@ impl<K: Key, V: Share, P: Parts, C: Fn() -> Cx + Copy> Sight<K, V, P, C> {
         map: impl Fn() -> &'m HashMapView<K, V>,
         hash: u64,
         begin: impl FnOnce(),
-        log: &Log,
+        worker: &Worker,
         query: &Q,
     ) -> std::result::Result<V, Kept>
     where
         K: Lookup<Q>,
     {
-        let found = self.find(hash, query, false).ok_or(Kept::Absent)?;
-        begin();
-        map().raw().empty_at_once(self.table(), found, log)
+        let found = self.find(hash, query, V::OWNS).ok_or(Kept::Absent)?;
+        let (map, table) = (map().raw(), self.table());
+        let value = if K::OWNS || V::OWNS {
+            map.empty_with_blocks(table, found, worker, begin)
+        } else {
+            map.empty_at_once(table, found, [], worker.log(0), begin)
+        };
+        value.ok_or(Kept::Else)
     }
 
     /// The slot of a key, while others may write. If it is `wanted`, most likely it is there.
@@ -190,9 +195,6 @@ impl<K: Key, V: Share, P: Parts, C: Fn() -> Cx + Copy> Sight<K, V, P, C> {
         K: Lookup<Q>,
     {
         let (home, table) = (self.home(hash), self.table());
-        if wanted {
-            table.prefetch_group(home);
-        }
         let group = table.group(home);
         // Most often the first slot with the tag is it, or there is none.
         let tagged = group.tagged(tag(hash));
@@ -259,7 +261,9 @@ impl<K: Key, V: Share, P: Parts, C: Fn() -> Cx + Copy> Sight<K, V, P, C> {
     where
         K: Lookup<Q>,
     {
-        match self.find(self.hash(query), query, true) {
+        let hash = self.hash(query);
+        self.table().prefetch_group(self.home(hash));
+        match self.find(hash, query, true) {
             // SAFETY: the value of a slot that was found, in the map.
             Some(found) => unsafe { V::load_soon(&raw const (*found.slot).value, (self.cx)()).map(Some) },
             None => Some(None),

@@ -1,17 +1,19 @@
-//! One entry put in or taken out as an operation of its own, where nothing has to be allocated or freed.
+//! One entry put in or taken out as an operation of its own, where nothing has to be allocated, and no more to be freed
+//! than a block for the key and one for the value.
 //!
-//! Such a change overwrites two counters and one control byte, so its log is always the same two entries, which are
-//! written at once ([`Log::at_a_stroke`]). What it cannot do - grow, move on, overwrite a large value - is left to the
+//! Such a change overwrites two counters and one control byte, so its log is always the same two entries, and one for each
+//! of the blocks, which are written at once ([`Log::at_a_stroke`]). What it cannot do - grow, move on, overwrite a large value - is left to the
 //! transaction that every other change is; nothing has been done then.
 
 use super::group::EMPTY;
 use super::raw::{Raw, Slot};
 use super::table::{Found, Seek, Table, home, tag};
+use crate::alloc::Block;
 use crate::containers::entry::replace_at_once;
 use crate::error::Error;
 use crate::layout::is_whole;
 use crate::schema::{Key, Lookup, Share};
-use crate::tx::Log;
+use crate::tx::{Log, Worker};
 
 /// Tables with more slots than this are not expected to lie in the processor's cache.
 const CACHED: usize = 1 << 12;
@@ -94,7 +96,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         let stored = key.into_stored(self.cx).and_then(|key| Ok(Slot { key, value: value.into_stored(self.cx)? }));
         let stored = stored.map_err(|error| Err(Box::new(error)))?;
         let left = head.left.get() - u64::from(table.control(index) == EMPTY);
-        log.at_a_stroke(self.cx.map(), [(&head.len, 2), (table.word(index), 1)], || {
+        log.at_a_stroke(self.cx.map(), [(&head.len, 2), (table.word(index), 1)], [], || {
             // SAFETY: a vacant slot of this table, of which there are no references.
             unsafe { slot.write(stored) };
             table.set_control(index, tag(hash));
@@ -126,28 +128,46 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         let hash = self.hash(query);
         // SAFETY: the keys of full slots, which hold stored keys.
         let found = table.find(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, query) });
-        self.empty_at_once(table, found.ok_or(Kept::Absent)?, log)
+        self.empty_at_once(table, found.ok_or(Kept::Absent)?, [], log, || ()).ok_or(Kept::Else)
     }
 
-    /// Takes the entry of a full slot out of a table that is the only one. Gives its value.
+    /// The same for an entry that may own blocks, in the slot where it is.
     #[inline(always)]
-    pub(super) fn empty_at_once(
+    pub(super) fn empty_with_blocks(
         &self,
         table: Table<Slot<K, V>>,
         found: Found<Slot<K, V>>,
+        worker: &Worker,
+        begin: impl FnOnce(),
+    ) -> Option<V> {
+        // SAFETY: the key and the value of a full slot.
+        let blocks = unsafe { [K::block(&raw const (*found.slot).key), V::block(&raw const (*found.slot).value)] };
+        worker.putting_back(blocks, |blocks| self.empty_at_once(table, found, blocks, worker.log(0), begin))
+    }
+
+    /// Takes the entry of a full slot out of a table that is the only one, and puts blocks back. Gives its value.
+    /// `begin` is called before it is changed.
+    #[inline(always)]
+    pub(super) fn empty_at_once<const M: usize>(
+        &self,
+        table: Table<Slot<K, V>>,
+        found: Found<Slot<K, V>>,
+        blocks: [Option<Block<'_>>; M],
         log: &Log,
-    ) -> std::result::Result<V, Kept> {
+        begin: impl FnOnce(),
+    ) -> Option<V> {
         if found.index >= table.slots() {
-            return Err(Kept::Else);
+            return None;
         }
         // SAFETY: the value of a full slot.
-        let Ok(value) = (unsafe { V::load(&raw const (*found.slot).value, self.cx) }) else { return Err(Kept::Else) };
+        let value = unsafe { V::load(&raw const (*found.slot).value, self.cx) }.ok()?;
         let (head, remains) = (self.head, table.remains(found.index));
-        log.at_a_stroke(self.cx.map(), [(&head.len, 2), (table.word(found.index), 1)], || {
+        begin();
+        log.at_a_stroke(self.cx.map(), [(&head.len, 2), (table.word(found.index), 1)], blocks, || {
             table.set_control(found.index, remains);
             head.len.put(head.len.get().saturating_sub(1));
             head.left.put(head.left.get().wrapping_add(u64::from(remains == EMPTY)));
         });
-        Ok(value)
+        Some(value)
     }
 }

@@ -174,6 +174,14 @@ impl Share for String {
         prefetch(first.wrapping_add(len as usize).wrapping_sub(1));
     }
 
+    const OWNS_A_BLOCK: bool = true;
+
+    #[inline(always)]
+    unsafe fn block(stored: *const VecHeader) -> Option<(u64, u64, u64)> {
+        // SAFETY: the caller's promise.
+        unsafe { &*stored }.sole_block(SHAPE)
+    }
+
     unsafe fn drop_stored(stored: *mut VecHeader, cx: Cx) -> Result<()> {
         // SAFETY: the caller's promise.
         let run = unsafe { (*stored).run() };

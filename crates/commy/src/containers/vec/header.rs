@@ -205,6 +205,14 @@ impl VecHeader {
         self.put(run);
         Ok(())
     }
+
+    /// The block, if there is one: offset, bytes, alignment.
+    #[inline(always)]
+    pub(crate) fn sole_block(&self, shape: Shape) -> Option<(u64, u64, u64)> {
+        let Run { offset, cap, .. } = self.run();
+        let bytes = shape.size.saturating_mul(cap);
+        (bytes != 0).then_some((offset, bytes, shape.align))
+    }
 }
 
 impl sequence::Header for VecHeader {

@@ -105,6 +105,14 @@ impl<T: Share> Share for Vec<T> {
         unsafe { sequence::load(slots, 0..slots.len, cx) }
     }
 
+    const OWNS_A_BLOCK: bool = !T::OWNS;
+
+    #[inline(always)]
+    unsafe fn block(stored: *const VecHeader) -> Option<(u64, u64, u64)> {
+        // SAFETY: the caller's promise.
+        unsafe { &*stored }.sole_block(Shape::of::<T::Stored>())
+    }
+
     unsafe fn drop_stored(stored: *mut VecHeader, cx: Cx) -> Result<()> {
         // SAFETY: the caller's promise.
         let header::Run { offset, len, cap } = unsafe { &*stored }.run();

@@ -178,8 +178,8 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
                 <K as Lookup<K>>::QUIET && <K as Share>::QUIET && V::QUIET,
                 (key, value),
                 |known, (key, _)| self.sight(known).foresee(key),
-                |known, hash, begin, log, entry| {
-                    self.sight(known).insert(|| self.in_place(known), hash, || begin.now(), log, entry)
+                |known, hash, begin, worker, entry| {
+                    self.sight(known).insert(|| self.in_place(known), hash, || begin.now(), worker.log(0), entry)
                 },
                 Ok,
             )
@@ -217,7 +217,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        if !is_small::<K>() || !is_small::<V>() {
+        if !can_be_put_back::<K>() || !can_be_put_back::<V>() {
             return self.change_foreseen(key, |view, key| view.foresee(*key), |view, key| view.remove(key));
         }
         match self.remove_by_heart(key) {
@@ -239,8 +239,8 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
                 <K as Lookup<Q>>::QUIET && V::QUIET,
                 key,
                 |known, key| self.sight(known).foresee(*key),
-                |known, hash, begin, log, key| {
-                    self.sight(known).remove(|| self.in_place(known), hash, || begin.now(), log, key)
+                |known, hash, begin, worker, key| {
+                    self.sight(known).remove(|| self.in_place(known), hash, || begin.now(), worker, key)
                 },
                 |_| Kept::Else,
             )
@@ -263,6 +263,9 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
                 Err(Kept::Absent) => return Ok(None),
                 Err(Kept::Else) => {}
             }
+        }
+        if !is_small::<K>() || !is_small::<V>() {
+            return self.change_foreseen(key, |view, key| view.foresee(*key), |view, key| view.remove(key));
         }
         self.at_a_stroke(
             key,
@@ -287,6 +290,11 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     pub fn clear(&self) -> Result<()> {
         self.change(|view| view.clear())
     }
+}
+
+/// Whether such a value owns nothing but a block at most.
+const fn can_be_put_back<T: Share>() -> bool {
+    !T::OWNS || T::OWNS_A_BLOCK
 }
 
 impl<K: Key + Lookup<K> + Ord, V: Share> Shared<BTreeMap<K, V>> {

@@ -7,7 +7,7 @@ use crate::os::Known;
 use crate::schema::Share;
 use crate::shared::Shared;
 use crate::shared::known::Begin;
-use crate::tx::Log;
+use crate::tx::Worker;
 use std::collections::VecDeque;
 
 impl<T: Share> Shared<Vec<T>> {
@@ -90,7 +90,7 @@ impl<T: Share> Shared<Vec<T>> {
     #[inline(always)]
     fn push_by_heart(&self, element: T) -> Outcome<(), T> {
         // SAFETY: what it hands out was learnt of this vector, which is locked then.
-        let push = |known: &Known, (), begin: Begin<'_>, _: &Log, element| unsafe {
+        let push = |known: &Known, (), begin: Begin<'_>, _: &Worker, element| unsafe {
             begin.now();
             self.in_place(known).push_by_heart(known, element)
         };
@@ -132,7 +132,7 @@ impl<T: Share> Shared<Vec<T>> {
     #[inline(always)]
     fn pop_by_heart(&self) -> Outcome<T, ()> {
         // SAFETY: as in `push_by_heart`.
-        let pop = |known: &Known, (), begin: Begin<'_>, _: &Log, ()| unsafe {
+        let pop = |known: &Known, (), begin: Begin<'_>, _: &Worker, ()| unsafe {
             begin.now();
             self.in_place(known).pop_by_heart(known).ok_or(())
         };
@@ -293,7 +293,7 @@ impl<T: Share> Shared<VecDeque<T>> {
     #[inline(always)]
     fn put_by_heart<const FRONT: bool>(&self, element: T) -> Outcome<(), T> {
         // SAFETY: what it hands out was learnt of this deque, which is locked then.
-        let push = |known: &Known, (), begin: Begin<'_>, _: &Log, element| unsafe {
+        let push = |known: &Known, (), begin: Begin<'_>, _: &Worker, element| unsafe {
             begin.now();
             self.in_place(known).push_by_heart::<FRONT>(known, element)
         };
@@ -337,7 +337,7 @@ impl<T: Share> Shared<VecDeque<T>> {
     #[inline(always)]
     fn take_by_heart<const FRONT: bool>(&self) -> Outcome<T, Left> {
         // SAFETY: as in `put_by_heart`.
-        let pop = |known: &Known, (), begin: Begin<'_>, _: &Log, ()| unsafe {
+        let pop = |known: &Known, (), begin: Begin<'_>, _: &Worker, ()| unsafe {
             begin.now();
             self.in_place(known).pop_by_heart::<FRONT>(known)
         };
