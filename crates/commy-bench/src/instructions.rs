@@ -103,6 +103,8 @@ fn measure() -> Vec<(&'static str, u64)> {
     let find = |i: u64| assert!(texts.read().unwrap().contains_key(keys[i as usize].as_str()));
     all.push(("read guard and look-up of a string", median(find)));
     all.push(("string get", median(|i| assert!(texts.get(keys[i as usize].as_str()).unwrap().is_some()))));
+    let view = |i: u64| assert!(texts.view(keys[i as usize].as_str(), str::len).unwrap().is_some());
+    all.push(("string lent", median(view)));
     let owned = |i: u64| (keys[i as usize].clone() + "-", VALUE.to_string());
     let mut fresh: Vec<(String, String)> = (0..WARM + 31).rev().map(owned).collect();
     let put = |_| {

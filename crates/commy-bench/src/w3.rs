@@ -103,6 +103,9 @@ fn strings_one_by_one(map: &Strings, (keys, order): &(Vec<String>, Vec<String>))
     emit("string insert 2e5, growing", per_op(keys.len(), insert));
     let get = |x: &String| map.get(x.as_str()).unwrap().unwrap();
     emit("string get hit", per_op(order.len(), || order.iter().fold(0, |a, x| a + get(x).len())));
+    let view = |x: &String| map.view(x.as_str(), str::len).unwrap().unwrap();
+    let lent = per_op(order.len(), || order.iter().fold(0, |a, x| a + view(x)));
+    crate::bench::emit("W3", "string get hit", "commy (op), lent", lent, "ns");
     let few = &order[..order.len() / 4];
     let remove = || few.iter().for_each(|x| assert!(map.remove(x.as_str()).unwrap().is_some()));
     emit("string remove", per_op(few.len(), remove));

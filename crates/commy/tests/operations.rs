@@ -327,6 +327,42 @@ fn operations_do_what_those_of_std_do() {
     assert!(queue.is_empty().unwrap());
 }
 
+#[test]
+fn what_is_lent_is_locked_until_it_is_given_back_also_by_a_panic() {
+    let (_folder, _path, segment) = segment(1 << 24);
+    let hashed: Shared<HashMap<u8, String>> = segment.open_or_create("hashed").expect("hashed");
+    let ordered: Shared<BTreeMap<u8, String>> = segment.open_or_create("ordered").expect("ordered");
+    let list: Shared<Vec<String>> = segment.open_or_create("list").expect("list");
+    let queue: Shared<VecDeque<String>> = segment.open_or_create("queue").expect("queue");
+    let fill = || {
+        hashed.insert(1, "a".into()).expect("insert");
+        ordered.insert(1, "b".into()).expect("insert");
+        list.extend(["c".into(), "d".into()]).expect("extend");
+        queue.extend(["e".into(), "f".into()]).expect("extend");
+    };
+    fill();
+    let elsewhere = |work: &(dyn Fn() -> bool + Sync)| std::thread::scope(|scope| scope.spawn(work).join().unwrap());
+    let locked = |value: &str, is_locked: &(dyn Fn() -> bool + Sync)| {
+        assert!(elsewhere(is_locked), "others may change what is lent");
+        value.to_string()
+    };
+    assert_eq!(hashed.view(&1, |value| locked(value, &|| hashed.try_write().is_err())).unwrap(), Some("a".into()));
+    assert_eq!(ordered.view(&1, |value| locked(value, &|| ordered.try_write().is_err())).unwrap(), Some("b".into()));
+    assert_eq!(list.view(1, |value| locked(value, &|| list.try_write().is_err())).unwrap(), Some("d".into()));
+    assert_eq!(queue.view(1, |value| locked(value, &|| queue.try_write().is_err())).unwrap(), Some("f".into()));
+    assert!(matches!(list.view(0, |_| list.push("g".into())), Ok(Some(Err(Error::Deadlock { .. })))));
+    assert_eq!((hashed.view(&2, |_| ()).unwrap(), ordered.view(&2, |_| ()).unwrap()), (None, None));
+    assert_eq!((list.view(2, |_| ()).unwrap(), queue.view(2, |_| ()).unwrap()), (None, None));
+    let panics = |view: &dyn Fn()| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(view)).expect_err("it panics");
+    };
+    panics(&|| drop(hashed.view(&1, |_| panic!("on purpose"))));
+    panics(&|| drop(ordered.view(&1, |_| panic!("on purpose"))));
+    panics(&|| drop(list.view(0, |_| panic!("on purpose"))));
+    panics(&|| drop(queue.view(0, |_| panic!("on purpose"))));
+    elsewhere(&|| (fill(), true).1);
+}
+
 /// Short texts are copied in another way than long ones.
 #[test]
 fn a_copy_of_a_text_is_never_half_of_another_one() {

@@ -44,6 +44,28 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         }
     }
 
+    /// What `look` gives for the value of a key, which it is lent in place, under the read lock: nothing is copied.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// let names: commy::Shared<std::collections::HashMap<u32, String>> = segment.open_or_create("names")?;
+    /// names.insert(7, "Ada Lovelace".into())?;
+    /// assert_eq!(names.view(&7, |name| name.starts_with("Ada"))?, Some(true));
+    /// assert_eq!(names.view(&8, |name| name.len())?, None);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read). `look` gets one if it changes this very map.
+    #[inline]
+    pub fn view<Q: ?Sized, R>(&self, key: &Q, look: impl FnOnce(V::Ref<'_>) -> R) -> Result<Option<R>>
+    where
+        K: Lookup<Q>,
+    {
+        Ok(self.read()?.get(key).map(look))
+    }
+
     /// The same for a thread that does not remember where it has to look.
     #[cold]
     #[inline(never)]
@@ -326,6 +348,28 @@ impl<K: Key + Lookup<K> + Ord, V: Share> Shared<BTreeMap<K, V>> {
         K: Lookup<Q>,
     {
         self.copy_of(move |view| view.place_of_value(key), move |view| view.place_of_value(key))
+    }
+
+    /// What `look` gives for the value of a key, which it is lent in place, under the read lock: nothing is copied.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// let names: commy::Shared<std::collections::BTreeMap<u32, String>> = segment.open_or_create("names")?;
+    /// names.insert(7, "Ada Lovelace".into())?;
+    /// assert_eq!(names.view(&7, |name| name.starts_with("Ada"))?, Some(true));
+    /// assert_eq!(names.view(&8, |name| name.len())?, None);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read). `look` gets one if it changes this very map.
+    #[inline]
+    pub fn view<Q: ?Sized, R>(&self, key: &Q, look: impl FnOnce(V::Ref<'_>) -> R) -> Result<Option<R>>
+    where
+        K: Lookup<Q>,
+    {
+        Ok(self.read()?.get(key).map(look))
     }
 
     /// Copies of up to `many` entries behind a key, or from the first on, in order and of one moment: a page of a longer

@@ -38,6 +38,25 @@ impl<T: Share> Shared<Vec<T>> {
         self.copy_of(move |view| view.place_at(index), move |view| view.place_at(index))
     }
 
+    /// What `look` gives for the element at an index, which it is lent in place, under the read lock: nothing is copied.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// let names: commy::Shared<Vec<String>> = segment.open_or_create("names")?;
+    /// names.extend(["Ada Lovelace".to_string()])?;
+    /// assert_eq!(names.view(0, |name| name.starts_with("Ada"))?, Some(true));
+    /// assert_eq!(names.view(1, |name| name.len())?, None);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read). `look` gets one if it changes this very vector.
+    #[inline]
+    pub fn view<R>(&self, index: usize, look: impl FnOnce(T::Ref<'_>) -> R) -> Result<Option<R>> {
+        Ok(self.read()?.get(index).map(look))
+    }
+
     /// Copies of up to `many` elements from an index on, of one moment: a page of a longer walk.
     ///
     /// ```
@@ -206,6 +225,25 @@ impl<T: Share> Shared<VecDeque<T>> {
     #[inline]
     pub fn get(&self, index: usize) -> Result<Option<T>> {
         self.copy_of(move |view| view.place_at(index), move |view| view.place_at(index))
+    }
+
+    /// What `look` gives for the element at an index, which it is lent in place, under the read lock: nothing is copied.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let segment = commy::Segment::create(dir.path().join("s.commy"))?;
+    /// let names: commy::Shared<std::collections::VecDeque<String>> = segment.open_or_create("names")?;
+    /// names.extend(["Ada Lovelace".to_string()])?;
+    /// assert_eq!(names.view(0, |name| name.starts_with("Ada"))?, Some(true));
+    /// assert_eq!(names.view(1, |name| name.len())?, None);
+    /// # Ok::<(), commy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`read`](Shared::read). `look` gets one if it changes this very deque.
+    #[inline]
+    pub fn view<R>(&self, index: usize, look: impl FnOnce(T::Ref<'_>) -> R) -> Result<Option<R>> {
+        Ok(self.read()?.get(index).map(look))
     }
 
     /// Copies of up to `many` elements from an index on, of one moment: a page of a longer walk.
