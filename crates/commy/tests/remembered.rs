@@ -205,6 +205,23 @@ fn texts_that_a_favoured_thread_takes_out_by_what_it_remembers_leave_nothing_beh
 }
 
 #[test]
+fn slabs_whose_last_blocks_are_the_key_and_the_value_of_one_entry_are_given_back() {
+    let (_dir, segment) = segment();
+    let map: Shared<HashMap<String, String>> = segment.open_or_create("map").unwrap();
+    let before = segment.stats().unwrap().allocated;
+    let entries = || (0..3000).map(|n| (format!("key {n}"), format!("value {n}")));
+    for _ in 0..3 {
+        entries().for_each(|(key, value)| assert_eq!(map.insert(key, value).unwrap(), None));
+        // The last two blocks of each slab are those of one entry.
+        entries().for_each(|(key, value)| assert_eq!(map.remove(&key).unwrap(), Some(value)));
+        assert_eq!(segment.check().unwrap(), []);
+    }
+    map.clear().unwrap();
+    // Whether or not one was kept for the next need, nothing is in it.
+    assert_eq!(segment.stats().unwrap().allocated, before);
+}
+
+#[test]
 fn what_a_favoured_thread_pushes_and_pops_by_what_it_remembers_is_what_std_has() {
     let (_dir, segment) = segment();
     let other = Segment::open(segment.path()).unwrap();

@@ -247,16 +247,11 @@ impl Local {
         Ok(found)
     }
 
-    /// Finds a block that this was taken for; `None` if it is none of a slab.
+    /// Finds a block that was taken with that size and alignment; `None` if there is none of a slab.
     #[inline(always)]
-    pub(crate) fn find<'a>(&self, actor: &'a Actor<'a>, offset: u64, bytes: u64, align: u64) -> Option<Block<'a>> {
-        Block::find(actor, Some(self), offset, class_of(bytes, align)?).ok()
-    }
-
-    /// To be called after a block was put back.
-    #[inline(always)]
-    pub(crate) fn after(&self, block: &Block<'_>) -> Result<()> {
-        if block.is_own { self.after_release(block.actor, &block.slab) } else { Ok(()) }
+    pub(crate) fn find<'a>(&'a self, actor: &'a Actor<'a>, offset: u64, bytes: u64, align: u64) -> Option<Block<'a>> {
+        let block = Block::find(actor, Some(self), offset, class_of(bytes, align)?).ok()?;
+        (!block.slab.is_free(block.index)).then_some(block)
     }
 
     /// After a block of an own slab was put back: remembers that there is room, and gives the slab
@@ -402,18 +397,14 @@ pub(crate) fn release(
         heap.release(offset / PAGE, pages_of(bytes), record, forget);
         return Ok(());
     };
-    let block = Block::find(actor, local, offset, class)?;
-    block.put_back(forget);
-    match local {
-        Some(local) => local.after(&block),
-        None => Ok(()),
-    }
+    Block::find(actor, local, offset, class)?.put_back(forget)
 }
 
-/// A block of a slab that is to be put back: it was found, so that this cannot fail.
+/// A block of a slab that is to be put back.
 #[derive(Clone, Copy)]
 pub(crate) struct Block<'a> {
     actor: &'a Actor<'a>,
+    local: Option<&'a Local>,
     slab: Slab<'a>,
     index: u64,
     /// Whether it is of a slab of the actor's.
@@ -423,18 +414,18 @@ pub(crate) struct Block<'a> {
 impl<'a> Block<'a> {
     /// The block of a class that begins at an offset.
     #[inline(always)]
-    fn find(actor: &'a Actor<'a>, local: Option<&Local>, offset: u64, class: usize) -> Result<Block<'a>> {
+    fn find(actor: &'a Actor<'a>, local: Option<&'a Local>, offset: u64, class: usize) -> Result<Block<'a>> {
         if let Some(slab) = local.and_then(|local| local.known.slab_of_page(offset / PAGE))
             && let Some(index) = slab.index_of(offset, class)
         {
-            return Ok(Block { actor, slab, index, is_own: true });
+            return Ok(Block { actor, local, slab, index, is_own: true });
         }
         let (slab, index) = Slab::of_block(&actor.at.map, offset, class)?;
         let is_own = usize::from(slab.info.owner) == actor.index + 1;
         if let Some(local) = local.filter(|_| is_own) {
             local.known.remember(offset / PAGE, &slab);
         }
-        Ok(Block { actor, slab, index, is_own })
+        Ok(Block { actor, local, slab, index, is_own })
     }
 
     /// Where it begins.
@@ -449,14 +440,19 @@ impl<'a> Block<'a> {
         classes::size_of_class(usize::from(self.slab.info.class))
     }
 
-    /// Puts it back. `forget` drops the log's entry for it, at the moment from which this must not be repeated.
+    /// Puts it back, once. `forget` drops the log's entry for it, at the moment from which this must not be repeated. What
+    /// can fail then is to give an empty slab back.
     #[inline(always)]
-    pub(crate) fn put_back(&self, forget: impl FnOnce()) {
-        if self.is_own {
-            self.slab.put_back(self.index);
-            forget();
-        } else {
+    pub(crate) fn put_back(&self, forget: impl FnOnce()) -> Result<()> {
+        if !self.is_own {
             self.slab.put_back_foreign(self.actor, self.index, forget);
+            return Ok(());
+        }
+        self.slab.put_back(self.index);
+        forget();
+        match self.local {
+            Some(local) => local.after_release(self.actor, &self.slab),
+            None => Ok(()),
         }
     }
 }

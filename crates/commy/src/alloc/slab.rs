@@ -162,6 +162,12 @@ impl<'a> Slab<'a> {
         (high != 0).then(|| 64 + u64::from(high.trailing_zeros()))
     }
 
+    /// Whether the owner could hand out a block.
+    #[inline(always)]
+    pub(crate) fn is_free(&self, index: u64) -> bool {
+        self.meta.free[(index / 64) as usize].get() & 1 << (index % 64) != 0
+    }
+
     /// Whether the owner could hand out all blocks.
     #[inline(always)]
     pub(crate) fn is_empty(&self) -> bool {

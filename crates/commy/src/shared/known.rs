@@ -60,8 +60,9 @@ impl<T: Guarded> Shared<T> {
     /// Does one thing to the value at a stroke, as [`briefly`](Shared::briefly) says, by what the thread remembers of the
     /// object, to which it stays true. What `prepare` gives is made before the lock is taken; before `operation` changes
     /// anything, it says so by [`Begin`]. If nothing is done, gives back what `operation` does, or what `not` makes of the
-    /// input if that was not called. What it does is transaction 0 of the worker. If it is `quiet`, `prepare` and `operation` run nobody's code but ours: then nothing has
-    /// to be kept from what that might do with this thread's other objects, or this one.
+    /// input if that was not called. What it does is transaction 0 of the worker. If it is `quiet`, `prepare` and `operation`
+    /// run nobody's code but ours: then nothing has to be kept from what that might do with this thread's other objects, or
+    /// this one.
     #[inline(always)]
     pub(super) fn change_by_heart<I, P, R, N>(
         &self,

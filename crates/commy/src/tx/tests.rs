@@ -260,6 +260,38 @@ fn a_log_that_does_not_find_its_place_after_a_rollback_writes_nowhere_else() {
 }
 
 #[test]
+fn what_is_no_block_or_not_taken_or_named_twice_is_not_put_back_at_a_stroke() {
+    let (_dir, segment) = segment(64 << 20);
+    let (map, object) = (segment.map(), anchor(&segment));
+    let guard = object.write().unwrap();
+    let [block, other, kept] = [64, 64, 64].map(|bytes| guard.cx().alloc(bytes, 8).unwrap());
+    let span = guard.cx().alloc(1 << 16, 8).unwrap();
+    guard.commit().unwrap();
+    let (worker, word) = (segment.worker().unwrap(), map.word(kept).unwrap());
+    let put_back = |blocks: [(u64, u64, u64); 2]| {
+        let blocks = blocks.map(|block| (block.0 != 0).then_some(block));
+        worker.putting_back(blocks, |found| {
+            worker.log(0).at_a_stroke(map, [(word, 1)], found, || ());
+            Some(())
+        })
+    };
+    let allocated = || segment.stats().unwrap().allocated;
+    let before = allocated();
+    let none = (0, 0, 0);
+    let bad = [(block + 8, 64, 8), (block, 128, 8), (span, 1 << 16, 8), (span, 64, 8), (64, 64, 8), (1 << 50, 64, 8)];
+    for bad in bad {
+        assert_eq!(put_back([(block, 64, 8), bad]), None, "{bad:?}");
+    }
+    assert_eq!(put_back([(block, 64, 8), (block, 50, 8)]), None);
+    assert_eq!(allocated(), before);
+    assert_eq!(put_back([(block, 64, 8), (other, 60, 4)]), Some(()));
+    assert_eq!(allocated(), before - 128);
+    assert_eq!(put_back([none, (block, 64, 8)]), None, "it is free already");
+    assert_eq!(put_back([none, (kept, 64, 8)]), Some(()));
+    assert_eq!(allocated(), before - 192);
+}
+
+#[test]
 fn a_full_segment_says_so_and_takes_nothing() {
     let (_dir, segment) = segment(256 << 10);
     let object = anchor(&segment);

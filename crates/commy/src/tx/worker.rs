@@ -319,7 +319,7 @@ impl Worker {
     }
 
     /// Has `stroke` do something [at a stroke](Log::at_a_stroke) that puts these blocks back - offset, bytes, alignment -,
-    /// once all are found. `None` if one is none of a slab; nothing was done then.
+    /// once all are found. `None` if one is none of a slab; or what `stroke` gives.
     #[inline(always)]
     pub(crate) fn putting_back<R, const M: usize>(
         &self,
@@ -329,15 +329,14 @@ impl Worker {
         let (actor, mut found) = (self.actor(), [None; M]);
         for index in 0..M {
             if let Some((offset, bytes, align)) = blocks[index] {
+                // On a damaged file it may be the same one twice. As it is not, no slab is empty before its last one is put back.
+                if blocks[..index].iter().flatten().any(|other| other.0 == offset) {
+                    return None;
+                }
                 found[index] = Some(self.alloc.find(&actor, offset, bytes, align)?);
             }
         }
-        let done = stroke(found)?;
-        for block in found.iter().flatten() {
-            // An empty slab that cannot be given back, since the file is damaged, stays.
-            let _ = self.alloc.after(block);
-        }
-        Some(done)
+        stroke(found)
     }
 
     /// Where the log of a transaction is.

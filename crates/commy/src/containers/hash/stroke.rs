@@ -2,8 +2,8 @@
 //! than a block for the key and one for the value.
 //!
 //! Such a change overwrites two counters and one control byte, so its log is always the same two entries, and one for each
-//! of the blocks, which are written at once ([`Log::at_a_stroke`]). What it cannot do - grow, move on, overwrite a large value - is left to the
-//! transaction that every other change is; nothing has been done then.
+//! of the blocks, which are written at once ([`Log::at_a_stroke`]). What it cannot do - grow, move on, overwrite a large
+//! value - is left to the transaction that every other change is; nothing has been done then.
 
 use super::group::EMPTY;
 use super::raw::{Raw, Slot};

@@ -240,7 +240,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         K: Lookup<Q>,
     {
         if !can_be_put_back::<K>() || !can_be_put_back::<V>() {
-            return self.change_foreseen(key, |view, key| view.foresee(*key), |view, key| view.remove(key));
+            return self.remove_anew(key);
         }
         match self.remove_by_heart(key) {
             Ok(old) => Ok(Some(old)),
@@ -279,7 +279,8 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         if self.keeps_changes() {
             return self.change(|view| view.remove(key));
         }
-        if self.learn_favoured(|view, known| view.learn(known)) {
+        let is_brief = can_be_put_back::<K>() && can_be_put_back::<V>();
+        if is_brief && self.learn_favoured(|view, known| view.learn(known)) {
             match self.remove_by_heart(key) {
                 Ok(old) => return Ok(Some(old)),
                 Err(Kept::Absent) => return Ok(None),
