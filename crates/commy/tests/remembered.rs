@@ -208,7 +208,7 @@ fn texts_that_a_favoured_thread_takes_out_by_what_it_remembers_leave_nothing_beh
 fn slabs_whose_last_blocks_are_the_key_and_the_value_of_one_entry_are_given_back() {
     let (_dir, segment) = segment();
     let map: Shared<HashMap<String, String>> = segment.open_or_create("map").unwrap();
-    let before = segment.stats().unwrap().allocated;
+    let before = segment.stats().unwrap();
     let entries = || (0..3000).map(|n| (format!("key {n}"), format!("value {n}")));
     for _ in 0..3 {
         entries().for_each(|(key, value)| assert_eq!(map.insert(key, value).unwrap(), None));
@@ -217,8 +217,10 @@ fn slabs_whose_last_blocks_are_the_key_and_the_value_of_one_entry_are_given_back
         assert_eq!(segment.check().unwrap(), []);
     }
     map.clear().unwrap();
-    // Whether or not one was kept for the next need, nothing is in it.
-    assert_eq!(segment.stats().unwrap().allocated, before);
+    let after = segment.stats().unwrap();
+    assert_eq!(after.allocated, before.allocated);
+    // There were 47 such slabs of a page. One or two a class are kept for the next need.
+    assert!(after.taken <= before.taken + 16 * 4096, "{} bytes in pages grew to {}", before.taken, after.taken);
 }
 
 #[test]

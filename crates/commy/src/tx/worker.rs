@@ -329,7 +329,8 @@ impl Worker {
         let (actor, mut found) = (self.actor(), [None; M]);
         for index in 0..M {
             if let Some((offset, bytes, align)) = blocks[index] {
-                // On a damaged file it may be the same one twice. As it is not, no slab is empty before its last one is put back.
+                // On a damaged file it may be the same one twice. As it is not, no slab is empty before its last one is
+                // put back.
                 if blocks[..index].iter().flatten().any(|other| other.0 == offset) {
                     return None;
                 }
