@@ -170,6 +170,34 @@ fn what_a_favoured_thread_changes_by_what_it_remembers_is_what_std_has() {
 }
 
 #[test]
+fn what_a_favoured_thread_puts_in_by_what_it_remembers_has_blocks_of_its_own() {
+    let (_dir, segment) = segment();
+    let texts: Shared<HashMap<String, String>> = segment.open_or_create("texts").unwrap();
+    let counts: Shared<HashMap<String, u64>> = segment.open_or_create("counts").unwrap();
+    let (mut texts_model, mut counts_model, mut draw) = (HashMap::new(), HashMap::new(), 7u64);
+    let before = segment.stats().unwrap().allocated;
+    // No block, blocks of the same slab as the key's and of others, and one that is pages.
+    let text = |n: u64| format!("{n}").repeat([0, 1, 2, 5, 900][n as usize % 5]);
+    for step in 0..30_000u64 {
+        draw = draw.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        let key = (draw >> 40) % if step < 10_000 { 2000 } else { 1500 };
+        let key = if key == 7 { String::new() } else { format!("the key {key}") };
+        if draw >> 33 & 3 == 0 {
+            assert_eq!(texts.remove(&key).unwrap(), texts_model.remove(&key));
+            assert_eq!(counts.remove(&key).unwrap(), counts_model.remove(&key));
+        } else {
+            assert_eq!(texts.insert(key.clone(), text(step)).unwrap(), texts_model.insert(key.clone(), text(step)));
+            assert_eq!(counts.insert(key.clone(), step).unwrap(), counts_model.insert(key, step));
+        }
+    }
+    assert_eq!(texts.load().unwrap(), texts_model);
+    assert_eq!(counts.load().unwrap(), counts_model);
+    assert_eq!(segment.check().unwrap(), []);
+    texts.clear().and(counts.clear()).unwrap();
+    assert_eq!(segment.stats().unwrap().allocated, before);
+}
+
+#[test]
 fn texts_that_a_favoured_thread_takes_out_by_what_it_remembers_leave_nothing_behind() {
     let (_dir, segment) = segment();
     let other = Segment::open(segment.path()).unwrap();

@@ -247,6 +247,28 @@ impl Local {
         Ok(found)
     }
 
+    /// Finds a block for each need - bytes and alignment, no bytes for none - in the slabs that blocks are taken from just
+    /// now; `None` if there is not one for each.
+    #[inline(always)]
+    pub(crate) fn vacant<const M: usize>(&self, needs: [(u64, u64); M]) -> Option<[Option<Vacant<'_>>; M]> {
+        let mut found: [Option<Vacant<'_>>; M] = [None; M];
+        for index in 0..M {
+            let (bytes, align) = needs[index];
+            if bytes != 0 {
+                let class = class_of(bytes, align)?;
+                let slab = self.known.slab_of_page(self.classes[class].current.get() / PAGE)?;
+                let before = found[..index].iter().flatten().rev().find(|before| before.slab.start == slab.start);
+                let block = match before {
+                    Some(before) => slab.next_free(before.index)?,
+                    None => slab.first_free()?,
+                };
+                let bytes = classes::size_of_class(class);
+                found[index] = Some(Vacant { slab, index: block, offset: slab.start + block * bytes, bytes });
+            }
+        }
+        Some(found)
+    }
+
     /// Finds a block that was taken with that size and alignment; `None` if there is none of a slab.
     #[inline(always)]
     pub(crate) fn find<'a>(&'a self, actor: &'a Actor<'a>, offset: u64, bytes: u64, align: u64) -> Option<Block<'a>> {
@@ -398,6 +420,25 @@ pub(crate) fn release(
         return Ok(());
     };
     Block::find(actor, local, offset, class)?.put_back(forget)
+}
+
+/// A free block of a slab of the thread's, which it can take.
+#[derive(Clone, Copy)]
+pub(crate) struct Vacant<'a> {
+    slab: Slab<'a>,
+    index: u64,
+    /// Where it begins.
+    pub offset: u64,
+    /// Its size, which is that of its class.
+    pub bytes: u64,
+}
+
+impl Vacant<'_> {
+    /// Takes it, once the log has it.
+    #[inline(always)]
+    pub(crate) fn take(&self) {
+        self.slab.take(self.index);
+    }
 }
 
 /// A block of a slab that is to be put back.

@@ -162,6 +162,11 @@ impl<'a> Slab<'a> {
         (high != 0).then(|| 64 + u64::from(high.trailing_zeros()))
     }
 
+    /// The index of a free block behind another.
+    pub(crate) fn next_free(&self, index: u64) -> Option<u64> {
+        (index + 1..u64::from(self.info.blocks)).find(|index| self.is_free(*index))
+    }
+
     /// Whether the owner could hand out a block.
     #[inline(always)]
     pub(crate) fn is_free(&self, index: u64) -> bool {

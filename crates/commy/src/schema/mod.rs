@@ -136,6 +136,24 @@ pub trait Share: Sized + 'static {
         None
     }
 
+    /// How large such a block has to be for this value, and its alignment: no bytes for none.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn need(&self) -> (u64, u64) {
+        (0, 1)
+    }
+
+    /// As [`into_stored`](Share::into_stored), with a block that is there already, if there is a [`need`](Share::need).
+    ///
+    /// # Safety
+    /// At that offset begins such a block, in the segment of `cx`, which nobody sees.
+    #[doc(hidden)]
+    #[inline(always)]
+    unsafe fn into_block(self, block: u64, cx: Cx) -> Result<Self::Stored> {
+        let _ = block;
+        self.into_stored(cx)
+    }
+
     /// Moves values into slots in a row, as [`into_stored`](Share::into_stored) does one by one.
     ///
     /// # Safety

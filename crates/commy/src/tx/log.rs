@@ -272,20 +272,29 @@ impl Log {
         true
     }
 
-    /// A transaction as a whole, of a log that is empty: keeps the old value of a few words - the first of each run and
-    /// how many they are -, has `stores` overwrite them, commits, and puts blocks back.
+    /// A transaction as a whole, of a log that is empty: takes blocks, keeps the old value of a few words - the first of
+    /// each run and how many they are -, has `stores` overwrite them, commits, and puts blocks back.
+    #[expect(clippy::manual_flatten, reason = "a flattened array is not unrolled: 90 instructions in each change")]
     #[inline(always)]
-    pub(crate) fn at_a_stroke<const N: usize, const M: usize>(
+    pub(crate) fn at_a_stroke<const T: usize, const N: usize, const M: usize>(
         &self,
         map: &Map,
+        taken: [Option<alloc::Vacant<'_>>; T],
         runs: [(&Word, u64); N],
         blocks: [Option<alloc::Block<'_>>; M],
         stores: impl FnOnce(),
     ) {
-        let words = runs.iter().map(|(_, count)| count + 1).sum::<u64>() as usize + M * 3;
+        let words = T * 2 + runs.iter().map(|(_, count)| count + 1).sum::<u64>() as usize + M * 3;
         debug_assert!(self.is_empty() && words <= INLINE);
         let record = self.record();
         let mut end = 0;
+        for block in &taken {
+            if let Some(block) = block {
+                record.words[end].put(block.bytes);
+                record.words[end + 1].put(entry::pack(entry::RESERVE, 1, block.offset));
+                end += 2;
+            }
+        }
         for (first, count) in runs {
             for index in 0..count as usize {
                 // SAFETY: the caller hands in the first of `count` words in the map.
@@ -309,6 +318,11 @@ impl Log {
         }
         at(Point::LogEntry);
         record.state.publish(end as u64);
+        for block in &taken {
+            if let Some(block) = block {
+                block.take();
+            }
+        }
         stores();
         let committed = |last| if last == 0 { 0 } else { COMMITTED << 62 | last };
         at(Point::LogCommit);

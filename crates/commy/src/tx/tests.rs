@@ -271,7 +271,7 @@ fn what_is_no_block_or_not_taken_or_named_twice_is_not_put_back_at_a_stroke() {
     let put_back = |blocks: [(u64, u64, u64); 2]| {
         let blocks = blocks.map(|block| (block.0 != 0).then_some(block));
         worker.putting_back(blocks, |found| {
-            worker.log(0).at_a_stroke(map, [(word, 1)], found, || ());
+            worker.log(0).at_a_stroke(map, [], [(word, 1)], found, || ());
             Some(())
         })
     };

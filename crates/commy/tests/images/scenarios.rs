@@ -135,6 +135,11 @@ fn favoured_texts() {
     let take = |key: &'static str| {
         move |s: &Segment| assert_eq!(x::<HashMap<String, String>>(s).remove(key).unwrap(), Some(key.repeat(20)))
     };
+    let put = |key: &'static str, value: &'static str| {
+        move |s: &Segment| assert_eq!(x::<HashMap<String, String>>(s).insert(key.into(), value.into()).unwrap(), None)
+    };
+    run("favoured: a text put in by itself", fill, put("he", "her"), sorted::<String, String>);
+    run("favoured: a text put in by itself without a value", fill, put("she", ""), sorted::<String, String>);
     run("favoured: a text taken out by itself", fill, take("two"), sorted::<String, String>);
     run("favoured: an empty text taken out by itself", fill, take(""), sorted::<String, String>);
 }

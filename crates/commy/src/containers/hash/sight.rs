@@ -6,7 +6,7 @@ use super::stroke::{Inserted, Kept};
 use super::table::{Found, Seek, Table, mask, tag};
 use crate::os::Known;
 use crate::schema::{Key, KeyHasher, Lookup, Share, compare_unlocked};
-use crate::tx::{Cx, Log, Worker};
+use crate::tx::{Cx, Worker};
 use std::marker::PhantomData;
 
 /// A table that has been checked, and what it takes to find a key in it.
@@ -130,7 +130,7 @@ impl<K: Key, V: Share, P: Parts, C: Fn() -> Cx + Copy> Sight<K, V, P, C> {
         map: impl Fn() -> &'m HashMapView<K, V>,
         hash: u64,
         begin: impl FnOnce(),
-        log: &Log,
+        worker: &Worker,
         (key, value): (K, V),
     ) -> Inserted<K, V>
     where
@@ -139,7 +139,12 @@ impl<K: Key, V: Share, P: Parts, C: Fn() -> Cx + Copy> Sight<K, V, P, C> {
         let Some(seek) = self.seek(hash, &key) else { return Err(Ok((key, value))) };
         begin();
         match seek {
-            Seek::Vacant(index) => map().raw().fill_at_once(self.table(), index, hash, log, (key, value)),
+            Seek::Vacant(index) if K::OWNS || V::OWNS => {
+                map().raw().fill_with_blocks(self.table(), index, hash, worker, (key, value))
+            }
+            Seek::Vacant(index) => {
+                map().raw().fill_at_once(self.table(), index, hash, [None; 2], worker.log(0), (key, value))
+            }
             Seek::Found(index) => map().raw().replace_at_once(self.table().slot(index), key, value),
         }
     }

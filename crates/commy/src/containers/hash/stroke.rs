@@ -1,14 +1,15 @@
-//! One entry put in or taken out as an operation of its own, where nothing has to be allocated, and no more to be freed
-//! than a block for the key and one for the value.
+//! One entry put in or taken out as an operation of its own, where no more has to be allocated or freed than a block for
+//! the key and one for the value.
 //!
 //! Such a change overwrites two counters and one control byte, so its log is always the same two entries, and one for each
-//! of the blocks, which are written at once ([`Log::at_a_stroke`]). What it cannot do - grow, move on, overwrite a large
-//! value - is left to the transaction that every other change is; nothing has been done then.
+//! of the blocks, which are written at once ([`Log::at_a_stroke`]). What is put into a block is written before that, as long
+//! as it is free: nobody else takes it. What it cannot do - grow, move on, overwrite a large value, get a slab - is left to
+//! the transaction that every other change is; nothing has been done then.
 
 use super::group::EMPTY;
 use super::raw::{Raw, Slot};
 use super::table::{Found, Seek, Table, home, tag};
-use crate::alloc::Block;
+use crate::alloc::{Block, Vacant};
 use crate::containers::entry::replace_at_once;
 use crate::error::Error;
 use crate::layout::is_whole;
@@ -73,19 +74,36 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         // SAFETY: the keys of full slots, which hold stored keys.
         let seek = table.seek(hash, |slot| unsafe { K::equals(self.key(slot), self.cx, &key) });
         match seek {
-            Some(Seek::Vacant(index)) => self.fill_at_once(table, index, hash, log, (key, value)),
+            Some(Seek::Vacant(index)) => self.fill_at_once(table, index, hash, [None; 2], log, (key, value)),
             Some(Seek::Found(index)) => self.replace_at_once(table.slot(index), key, value),
             None => Err(Ok((key, value))),
         }
     }
 
-    /// Puts an entry into a vacant slot of a table that is the only one.
+    /// Puts an entry that may need blocks into a vacant slot of a table that is the only one.
+    #[inline(always)]
+    pub(super) fn fill_with_blocks(
+        &self,
+        table: Table<Slot<K, V>>,
+        index: usize,
+        hash: u64,
+        worker: &Worker,
+        (key, value): (K, V),
+    ) -> Inserted<K, V> {
+        match worker.alloc().vacant([key.need(), value.need()]) {
+            Some(blocks) => self.fill_at_once(table, index, hash, blocks, worker.log(0), (key, value)),
+            None => Err(Ok((key, value))),
+        }
+    }
+
+    /// The same, with the blocks that key and value need.
     #[inline(always)]
     pub(super) fn fill_at_once(
         &self,
         table: Table<Slot<K, V>>,
         index: usize,
         hash: u64,
+        blocks: [Option<Vacant<'_>>; 2],
         log: &Log,
         (key, value): (K, V),
     ) -> Inserted<K, V> {
@@ -93,10 +111,15 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
             return Err(Ok((key, value)));
         }
         let (head, slot) = (self.head, table.slot(index));
-        let stored = key.into_stored(self.cx).and_then(|key| Ok(Slot { key, value: value.into_stored(self.cx)? }));
+        let block_of = |index: usize| blocks[index].map_or(0, |block| block.offset);
+        // SAFETY: what they need, free blocks of the thread's, two different ones; it takes them before it does anything else.
+        let stored = unsafe {
+            let key = key.into_block(block_of(0), self.cx);
+            key.and_then(|key| Ok(Slot { key, value: value.into_block(block_of(1), self.cx)? }))
+        };
         let stored = stored.map_err(|error| Err(Box::new(error)))?;
         let left = head.left.get() - u64::from(table.control(index) == EMPTY);
-        log.at_a_stroke(self.cx.map(), [(&head.len, 2), (table.word(index), 1)], [], || {
+        log.at_a_stroke(self.cx.map(), blocks, [(&head.len, 2), (table.word(index), 1)], [], || {
             // SAFETY: a vacant slot of this table, of which there are no references.
             unsafe { slot.write(stored) };
             table.set_control(index, tag(hash));
@@ -109,7 +132,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
     /// Overwrites the value of a full slot by one store, if that can be done so.
     #[inline(always)]
     pub(super) fn replace_at_once(&self, slot: *mut Slot<K, V>, key: K, value: V) -> Inserted<K, V> {
-        if size_of::<V::Stored>() == 0 || !is_whole::<V::Stored>() {
+        if V::OWNS || size_of::<V::Stored>() == 0 || !is_whole::<V::Stored>() {
             return Err(Ok((key, value)));
         }
         // SAFETY: the value of a full slot, which is locked; a value that owns nothing has nothing to free.
@@ -163,7 +186,7 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         let value = unsafe { V::load(&raw const (*found.slot).value, self.cx) }.ok()?;
         let (head, remains) = (self.head, table.remains(found.index));
         begin();
-        log.at_a_stroke(self.cx.map(), [(&head.len, 2), (table.word(found.index), 1)], blocks, || {
+        log.at_a_stroke(self.cx.map(), [], [(&head.len, 2), (table.word(found.index), 1)], blocks, || {
             table.set_control(found.index, remains);
             head.len.put(head.len.get().saturating_sub(1));
             head.left.put(head.left.get().wrapping_add(u64::from(remains == EMPTY)));

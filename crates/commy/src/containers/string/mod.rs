@@ -116,11 +116,10 @@ impl Share for String {
     const OWNS: bool = true;
 
     fn into_stored(self, cx: Cx) -> Result<VecHeader> {
-        let header = VecHeader::full(cx.alloc(self.len() as u64, 1)?, self.len() as u64);
-        let slots = header.checked_new::<u8>(cx)?;
+        let (bytes, align) = self.need();
+        let block = cx.alloc(bytes, align)?;
         // SAFETY: a new block of so many bytes, which nobody else knows of yet.
-        unsafe { ptr::copy_nonoverlapping(self.as_ptr(), slots.first, self.len()) };
-        Ok(header)
+        unsafe { self.into_block(block, cx) }
     }
 
     #[inline(always)]
@@ -180,6 +179,20 @@ impl Share for String {
     unsafe fn block(stored: *const VecHeader) -> Option<(u64, u64, u64)> {
         // SAFETY: the caller's promise.
         unsafe { &*stored }.sole_block(SHAPE)
+    }
+
+    #[inline(always)]
+    fn need(&self) -> (u64, u64) {
+        (self.len() as u64, SHAPE.align)
+    }
+
+    #[inline(always)]
+    unsafe fn into_block(self, block: u64, cx: Cx) -> Result<VecHeader> {
+        let header = VecHeader::full(block, self.len() as u64);
+        let slots = header.checked_new::<u8>(cx)?;
+        // SAFETY: so many bytes, in the map, which nobody sees, by the caller's promise.
+        unsafe { ptr::copy_nonoverlapping(self.as_ptr(), slots.first, self.len()) };
+        Ok(header)
     }
 
     unsafe fn drop_stored(stored: *mut VecHeader, cx: Cx) -> Result<()> {

@@ -76,13 +76,10 @@ impl<T: Share> Share for Vec<T> {
     const OWNS: bool = true;
 
     fn into_stored(self, cx: Cx) -> Result<VecHeader> {
-        let len = self.len() as u64;
-        let offset = cx.alloc(Shape::of::<T::Stored>().bytes(len)?, align_of::<T::Stored>() as u64)?;
-        let header = VecHeader::full(offset, len);
-        let slots = header.checked_new::<T::Stored>(cx)?;
-        // SAFETY: `len` slots in the map, which nobody else knows of yet.
-        unsafe { T::store_all(self, slots.first, cx)? };
-        Ok(header)
+        let shape = Shape::of::<T::Stored>();
+        let block = cx.alloc(shape.bytes(self.len() as u64)?, shape.align)?;
+        // SAFETY: a new block of so many bytes, which nobody else knows of yet.
+        unsafe { self.into_block(block, cx) }
     }
 
     #[inline(always)]
@@ -111,6 +108,21 @@ impl<T: Share> Share for Vec<T> {
     unsafe fn block(stored: *const VecHeader) -> Option<(u64, u64, u64)> {
         // SAFETY: the caller's promise.
         unsafe { &*stored }.sole_block(Shape::of::<T::Stored>())
+    }
+
+    #[inline(always)]
+    fn need(&self) -> (u64, u64) {
+        let shape = Shape::of::<T::Stored>();
+        (shape.bytes(self.len() as u64).unwrap_or(u64::MAX), shape.align)
+    }
+
+    #[inline(always)]
+    unsafe fn into_block(self, block: u64, cx: Cx) -> Result<VecHeader> {
+        let header = VecHeader::full(block, self.len() as u64);
+        let slots = header.checked_new::<T::Stored>(cx)?;
+        // SAFETY: so many slots, in the map, which nobody sees, by the caller's promise.
+        unsafe { T::store_all(self, slots.first, cx)? };
+        Ok(header)
     }
 
     unsafe fn drop_stored(stored: *mut VecHeader, cx: Cx) -> Result<()> {

@@ -178,12 +178,8 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn insert(&self, key: K, value: V) -> Result<Option<V>> {
-        if !is_small::<K>() || !is_small::<V>() {
-            return self.change_foreseen(
-                (key, value),
-                |view, (key, _)| view.foresee(key),
-                |view, (key, value)| view.insert(key, value),
-            );
+        if !is_brief::<K>() || !is_brief::<V>() {
+            return self.insert_anew(Ok((key, value)));
         }
         match self.insert_by_heart(key, value) {
             Ok(old) => Ok(old),
@@ -201,7 +197,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
                 (key, value),
                 |known, (key, _)| self.sight(known).foresee(key),
                 |known, hash, begin, worker, entry| {
-                    self.sight(known).insert(|| self.in_place(known), hash, || begin.now(), worker.log(0), entry)
+                    self.sight(known).insert(|| self.in_place(known), hash, || begin.now(), worker, entry)
                 },
                 Ok,
             )
@@ -216,11 +212,18 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         if self.keeps_changes() {
             return self.change(|view| view.insert(key, value));
         }
-        if self.learn_favoured(|view, known| view.learn(known)) {
+        if is_brief::<K>() && is_brief::<V>() && self.learn_favoured(|view, known| view.learn(known)) {
             match self.insert_by_heart(key, value) {
                 Ok(old) => return Ok(old),
                 Err(entry) => (key, value) = entry.map_err(|error| *error)?,
             }
+        }
+        if !is_small::<K>() || !is_small::<V>() {
+            return self.change_foreseen(
+                (key, value),
+                |view, (key, _)| view.foresee(key),
+                |view, (key, value)| view.insert(key, value),
+            );
         }
         self.at_a_stroke(
             (key, value),
@@ -239,7 +242,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        if !can_be_put_back::<K>() || !can_be_put_back::<V>() {
+        if !is_brief::<K>() || !is_brief::<V>() {
             return self.remove_anew(key);
         }
         match self.remove_by_heart(key) {
@@ -279,8 +282,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         if self.keeps_changes() {
             return self.change(|view| view.remove(key));
         }
-        let is_brief = can_be_put_back::<K>() && can_be_put_back::<V>();
-        if is_brief && self.learn_favoured(|view, known| view.learn(known)) {
+        if is_brief::<K>() && is_brief::<V>() && self.learn_favoured(|view, known| view.learn(known)) {
             match self.remove_by_heart(key) {
                 Ok(old) => return Ok(Some(old)),
                 Err(Kept::Absent) => return Ok(None),
@@ -315,8 +317,8 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     }
 }
 
-/// Whether such a value owns nothing but a block at most.
-const fn can_be_put_back<T: Share>() -> bool {
+/// Whether such a value owns nothing but a block at most, so that it takes little to put one in or take it out.
+const fn is_brief<T: Share>() -> bool {
     !T::OWNS || T::OWNS_A_BLOCK
 }
 
