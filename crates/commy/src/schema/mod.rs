@@ -143,15 +143,21 @@ pub trait Share: Sized + 'static {
         (0, 1)
     }
 
-    /// As [`into_stored`](Share::into_stored), with a block that is there already, if there is a [`need`](Share::need).
+    /// Whether [`into_block`](Share::into_block) runs nobody's code but that of this library, not even an allocator's: what
+    /// that did could take the block.
+    #[doc(hidden)]
+    const IN_A_BLOCK: bool = Self::QUIET;
+
+    /// As [`into_stored`](Share::into_stored), with a block that is there already, if there is a [`need`](Share::need). Gives
+    /// what is left of the value, too, to be dropped once the block is taken.
     ///
     /// # Safety
     /// At that offset begins such a block, in the segment of `cx`, which nobody sees.
     #[doc(hidden)]
     #[inline(always)]
-    unsafe fn into_block(self, block: u64, cx: Cx) -> Result<Self::Stored> {
+    unsafe fn into_block(self, block: u64, cx: Cx) -> Result<(Self::Stored, Option<Self>)> {
         let _ = block;
-        self.into_stored(cx)
+        Ok((self.into_stored(cx)?, None))
     }
 
     /// Moves values into slots in a row, as [`into_stored`](Share::into_stored) does one by one.

@@ -80,7 +80,8 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         }
     }
 
-    /// Puts an entry that may need blocks into a vacant slot of a table that is the only one.
+    /// Puts an entry that may need blocks into a vacant slot of a table that is the only one, if nothing but our code runs
+    /// until they are taken.
     #[inline(always)]
     pub(super) fn fill_with_blocks(
         &self,
@@ -90,7 +91,8 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         worker: &Worker,
         (key, value): (K, V),
     ) -> Inserted<K, V> {
-        match worker.alloc().vacant([key.need(), value.need()]) {
+        let blocks = (K::IN_A_BLOCK && V::IN_A_BLOCK).then(|| worker.alloc().vacant([key.need(), value.need()]));
+        match blocks.flatten() {
             Some(blocks) => self.fill_at_once(table, index, hash, blocks, worker.log(0), (key, value)),
             None => Err(Ok((key, value))),
         }
@@ -112,12 +114,14 @@ impl<K: Key, V: Share> Raw<'_, K, V> {
         }
         let (head, slot) = (self.head, table.slot(index));
         let block_of = |index: usize| blocks[index].map_or(0, |block| block.offset);
-        // SAFETY: what they need, free blocks of the thread's, two different ones; it takes them before it does anything else.
+        // SAFETY: what they need, free blocks of the thread's, two different ones; it takes them before it runs anything that
+        // is not ours, see `fill_with_blocks`.
         let stored = unsafe {
             let key = key.into_block(block_of(0), self.cx);
-            key.and_then(|key| Ok(Slot { key, value: value.into_block(block_of(1), self.cx)? }))
+            key.and_then(|key| Ok((key, value.into_block(block_of(1), self.cx)?)))
         };
-        let stored = stored.map_err(|error| Err(Box::new(error)))?;
+        let ((key, _key), (value, _value)) = stored.map_err(|error| Err(Box::new(error)))?;
+        let stored = Slot { key, value };
         let left = head.left.get() - u64::from(table.control(index) == EMPTY);
         log.at_a_stroke(self.cx.map(), blocks, [(&head.len, 2), (table.word(index), 1)], [], || {
             // SAFETY: a vacant slot of this table, of which there are no references.

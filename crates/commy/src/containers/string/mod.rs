@@ -119,7 +119,7 @@ impl Share for String {
         let (bytes, align) = self.need();
         let block = cx.alloc(bytes, align)?;
         // SAFETY: a new block of so many bytes, which nobody else knows of yet.
-        unsafe { self.into_block(block, cx) }
+        unsafe { self.into_block(block, cx) }.map(|(header, _)| header)
     }
 
     #[inline(always)]
@@ -181,18 +181,20 @@ impl Share for String {
         unsafe { &*stored }.sole_block(SHAPE)
     }
 
+    const IN_A_BLOCK: bool = true;
+
     #[inline(always)]
     fn need(&self) -> (u64, u64) {
         (self.len() as u64, SHAPE.align)
     }
 
     #[inline(always)]
-    unsafe fn into_block(self, block: u64, cx: Cx) -> Result<VecHeader> {
+    unsafe fn into_block(self, block: u64, cx: Cx) -> Result<(VecHeader, Option<String>)> {
         let header = VecHeader::full(block, self.len() as u64);
         let slots = header.checked_new::<u8>(cx)?;
         // SAFETY: so many bytes, in the map, which nobody sees, by the caller's promise.
         unsafe { ptr::copy_nonoverlapping(self.as_ptr(), slots.first, self.len()) };
-        Ok(header)
+        Ok((header, Some(self)))
     }
 
     unsafe fn drop_stored(stored: *mut VecHeader, cx: Cx) -> Result<()> {

@@ -76,10 +76,13 @@ impl<T: Share> Share for Vec<T> {
     const OWNS: bool = true;
 
     fn into_stored(self, cx: Cx) -> Result<VecHeader> {
-        let shape = Shape::of::<T::Stored>();
-        let block = cx.alloc(shape.bytes(self.len() as u64)?, shape.align)?;
-        // SAFETY: a new block of so many bytes, which nobody else knows of yet.
-        unsafe { self.into_block(block, cx) }
+        let len = self.len() as u64;
+        let offset = cx.alloc(Shape::of::<T::Stored>().bytes(len)?, align_of::<T::Stored>() as u64)?;
+        let header = VecHeader::full(offset, len);
+        let slots = header.checked_new::<T::Stored>(cx)?;
+        // SAFETY: `len` slots in the map, which nobody else knows of yet.
+        unsafe { T::store_all(self, slots.first, cx)? };
+        Ok(header)
     }
 
     #[inline(always)]
@@ -110,6 +113,8 @@ impl<T: Share> Share for Vec<T> {
         unsafe { &*stored }.sole_block(Shape::of::<T::Stored>())
     }
 
+    const IN_A_BLOCK: bool = T::QUIET;
+
     #[inline(always)]
     fn need(&self) -> (u64, u64) {
         let shape = Shape::of::<T::Stored>();
@@ -117,12 +122,20 @@ impl<T: Share> Share for Vec<T> {
     }
 
     #[inline(always)]
-    unsafe fn into_block(self, block: u64, cx: Cx) -> Result<VecHeader> {
-        let header = VecHeader::full(block, self.len() as u64);
+    unsafe fn into_block(mut self, block: u64, cx: Cx) -> Result<(VecHeader, Option<Vec<T>>)> {
+        let len = self.len();
+        let header = VecHeader::full(block, len as u64);
         let slots = header.checked_new::<T::Stored>(cx)?;
-        // SAFETY: so many slots, in the map, which nobody sees, by the caller's promise.
-        unsafe { T::store_all(self, slots.first, cx)? };
-        Ok(header)
+        // SAFETY: so many slots, in the map, which nobody sees, by the caller's promise. Each element is moved out of the vector
+        // once, which has none any more.
+        unsafe {
+            self.set_len(0);
+            let first = self.as_ptr();
+            for index in 0..len {
+                slots.first.add(index).write(first.add(index).read().into_stored(cx)?);
+            }
+        }
+        Ok((header, Some(self)))
     }
 
     unsafe fn drop_stored(stored: *mut VecHeader, cx: Cx) -> Result<()> {

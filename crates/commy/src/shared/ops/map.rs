@@ -178,7 +178,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     /// As [`write`](Shared::write), and [`Error::OutOfSpace`](crate::Error::OutOfSpace); nothing has changed then.
     #[inline]
     pub fn insert(&self, key: K, value: V) -> Result<Option<V>> {
-        if !is_brief::<K>() || !is_brief::<V>() {
+        if !goes_in_at_a_stroke::<K, V>() {
             return self.insert_anew(Ok((key, value)));
         }
         match self.insert_by_heart(key, value) {
@@ -212,7 +212,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         if self.keeps_changes() {
             return self.change(|view| view.insert(key, value));
         }
-        if is_brief::<K>() && is_brief::<V>() && self.learn_favoured(|view, known| view.learn(known)) {
+        if goes_in_at_a_stroke::<K, V>() && self.learn_favoured(|view, known| view.learn(known)) {
             match self.insert_by_heart(key, value) {
                 Ok(old) => return Ok(old),
                 Err(entry) => (key, value) = entry.map_err(|error| *error)?,
@@ -242,7 +242,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     where
         K: Lookup<Q>,
     {
-        if !is_brief::<K>() || !is_brief::<V>() {
+        if !comes_out_at_a_stroke::<K, V>() {
             return self.remove_anew(key);
         }
         match self.remove_by_heart(key) {
@@ -282,7 +282,7 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
         if self.keeps_changes() {
             return self.change(|view| view.remove(key));
         }
-        if is_brief::<K>() && is_brief::<V>() && self.learn_favoured(|view, known| view.learn(known)) {
+        if comes_out_at_a_stroke::<K, V>() && self.learn_favoured(|view, known| view.learn(known)) {
             match self.remove_by_heart(key) {
                 Ok(old) => return Ok(Some(old)),
                 Err(Kept::Absent) => return Ok(None),
@@ -317,9 +317,14 @@ impl<K: Key + Lookup<K> + Eq + Hash, V: Share> Shared<HashMap<K, V>> {
     }
 }
 
-/// Whether such a value owns nothing but a block at most, so that it takes little to put one in or take it out.
-const fn is_brief<T: Share>() -> bool {
-    !T::OWNS || T::OWNS_A_BLOCK
+/// Whether entries own nothing, or a block for the key and one for the value that can be found before they are needed.
+const fn goes_in_at_a_stroke<K: Share, V: Share>() -> bool {
+    is_small::<K>() && is_small::<V>() || K::IN_A_BLOCK && V::IN_A_BLOCK
+}
+
+/// Whether entries own no more than a block for the key and one for the value.
+const fn comes_out_at_a_stroke<K: Share, V: Share>() -> bool {
+    (is_small::<K>() || K::OWNS_A_BLOCK) && (is_small::<V>() || V::OWNS_A_BLOCK)
 }
 
 impl<K: Key + Lookup<K> + Ord, V: Share> Shared<BTreeMap<K, V>> {
