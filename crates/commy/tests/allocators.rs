@@ -4,12 +4,14 @@ use commy::{Segment, Shared};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::ptr::NonNull;
 
 /// As long as the texts that are looked out for, and nothing else.
 const LEN: usize = 41;
 
 thread_local! {
-    static LEDGER: Cell<Option<&'static Shared<HashMap<u64, String>>>> = const { Cell::new(None) };
+    /// Where the allocator puts something in, as long as that is to happen; it is there then.
+    static LEDGER: Cell<Option<NonNull<Shared<HashMap<u64, String>>>>> = const { Cell::new(None) };
     static FREED: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -27,7 +29,9 @@ unsafe impl GlobalAlloc for Meddling {
             // What it does itself is not looked out for.
             if let Some(ledger) = LEDGER.take() {
                 let count = FREED.get();
-                assert_eq!(ledger.insert(count, entry(count)).unwrap(), None);
+                // SAFETY: it is there, and only shared.
+                let old = unsafe { ledger.as_ref() }.insert(count, entry(count));
+                assert_eq!(old.unwrap(), None);
                 FREED.set(count + 1);
                 LEDGER.set(Some(ledger));
             }
@@ -50,13 +54,13 @@ fn an_allocator_that_puts_something_in_while_a_text_is_put_in_gets_no_block_of_t
     let dir = tempfile::tempdir().unwrap();
     let segment = Segment::create(dir.path().join("s.commy")).unwrap();
     let texts: Shared<HashMap<String, String>> = segment.open_or_create("texts").unwrap();
-    let ledger: &Shared<HashMap<u64, String>> = Box::leak(Box::new(segment.open_or_create("ledger").unwrap()));
+    let ledger: Shared<HashMap<u64, String>> = segment.open_or_create("ledger").unwrap();
     // With no room for more: freed with as many bytes.
     let text =
         |what: &str, n: u64| format!("{what}{n:>width$}", width = LEN - what.len()).into_boxed_str().into_string();
     for n in 0..2000 {
         let (key, value) = (text("key", n), text("value", n));
-        LEDGER.set(Some(ledger));
+        LEDGER.set(Some(NonNull::from(&ledger)));
         let old = texts.insert(key, value);
         LEDGER.set(None);
         assert_eq!(old.unwrap(), None);
