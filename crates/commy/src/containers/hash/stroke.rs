@@ -3,7 +3,7 @@
 //!
 //! Such a change overwrites two counters and one control byte, so its log is always the same two entries, and one for each
 //! of the blocks, which are written at once ([`Log::at_a_stroke`]). What is put into a block is written before that, as long
-//! as it is free: nobody else takes it. What it cannot do - grow, move on, overwrite a large value, get a slab - is left to
+//! as it is free: nobody else takes it, and nothing that could runs meanwhile (`Share::IN_A_BLOCK`). What it cannot do - grow, move on, overwrite a large value, get a slab - is left to
 //! the transaction that every other change is; nothing has been done then.
 
 use super::group::EMPTY;
