@@ -195,6 +195,8 @@ fn an_onlooker_changes_nothing_and_is_told_so() {
     let (_folder, path, segment) = segment(1 << 24);
     let list: Shared<Vec<u64>> = segment.open_or_create_with("list", || vec![1u64, 2]).expect("list");
     segment.open_or_create::<AtomicU64>("hits").expect("hits");
+    segment.open_or_create::<VecDeque<u64>>("numbers").expect("numbers");
+    segment.open_or_create::<VecDeque<String>>("texts").expect("texts");
     let participants = segment.participants().len();
     let watching = onlooker(&path);
     assert!(watching.is_read_only() && !segment.is_read_only());
@@ -202,6 +204,8 @@ fn an_onlooker_changes_nothing_and_is_told_so() {
     assert_eq!(seen.load().expect("load"), [1, 2]);
     for error in [
         seen.push(3).expect_err("push"),
+        watching.open::<VecDeque<u64>>("numbers").expect("numbers").pop_front().expect_err("from an empty deque"),
+        watching.open::<VecDeque<String>>("texts").expect("texts").pop_back().expect_err("from an empty deque"),
         seen.store(vec![]).expect_err("store"),
         seen.read().map(drop).expect_err("read"),
         seen.write().map(drop).expect_err("write"),
@@ -218,7 +222,7 @@ fn an_onlooker_changes_nothing_and_is_told_so() {
     ] {
         assert!(matches!(error, Error::ReadOnly), "{error}");
     }
-    assert_eq!(watching.objects().expect("objects"), ["hits", "list"]);
+    assert_eq!(watching.objects().expect("objects"), ["hits", "list", "numbers", "texts"]);
     assert_eq!(watching.stats().expect("stats"), segment.stats().expect("stats"));
     assert_eq!(watching.extents().expect("extents"), segment.extents().expect("extents"));
     assert_eq!(watching.object_size("list").expect("size"), segment.object_size("list").expect("size"));

@@ -7,7 +7,7 @@
 
 mod prefetch;
 
-pub(crate) use prefetch::prefetch;
+pub(crate) use prefetch::{prefetch, prefetch_to_write};
 
 use crate::error::{Error, Result};
 use crate::layout::{

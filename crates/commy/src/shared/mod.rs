@@ -447,7 +447,7 @@ impl<T: Share> Shared<T> {
                 unsafe { store_whole(place, stored) };
                 Ok(())
             };
-            return self.briefly(value, |_, _| None, overwrite, |_, error| Err(error));
+            return self.briefly(value, |_, _| (), overwrite, |_, error| Err(error));
         }
         let mut guard = self.write()?;
         guard.store(value)?;

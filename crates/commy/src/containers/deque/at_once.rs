@@ -1,6 +1,7 @@
 //! One element put in or taken out as an operation of its own, by the one store that makes it count: no transaction.
 
 use super::{DequeView, Slots};
+use crate::map::prefetch_to_write;
 use crate::os::Known;
 use crate::schema::Share;
 
@@ -26,7 +27,7 @@ impl<S> Block<S> {
     /// # Safety
     /// It is a ring.
     #[inline(always)]
-    unsafe fn slot(self, index: u64) -> *mut S {
+    unsafe fn slot(&self, index: u64) -> *mut S {
         // SAFETY: what is under the mask is one of its slots.
         unsafe { self.first.add((index & self.mask) as usize) }
     }
@@ -106,6 +107,11 @@ impl<T: Share> DequeView<T> {
         // SAFETY: a slot of the ring, beside the elements, for it is not full.
         unsafe { block.slot(index).write(stored) };
         self.header.move_end_from(end, FRONT, true);
+        // What another processor has taken out of the slot after it is still in that one's cache: it comes while it need not
+        // be waited for, not when the lock is held and others wait.
+        let next = if FRONT { index.wrapping_sub(1) } else { index.wrapping_add(1) };
+        // SAFETY: a slot of the ring.
+        prefetch_to_write(unsafe { block.slot(next) }.cast_const().cast());
         Ok(())
     }
 

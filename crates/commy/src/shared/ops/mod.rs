@@ -57,7 +57,7 @@ impl<T: Guarded> Shared<T> {
         operation: impl FnOnce(&T::Target, I) -> Outcome<R, N>,
         otherwise: impl FnOnce(&mut T::Target, N) -> Result<R>,
     ) -> Result<R> {
-        self.change_briefly(input, |_, _| None, |view, _, input| operation(view, input), otherwise)
+        self.change_briefly(input, |_, _| (), |view, _, input| operation(view, input), otherwise)
     }
 
     /// Does one thing to the value at a stroke, as [`briefly`](Shared::briefly) says; `foresee` has something of it fetched
@@ -70,10 +70,7 @@ impl<T: Guarded> Shared<T> {
         operation: impl FnOnce(&T::Target, &Log, I) -> Outcome<R, N>,
         otherwise: impl FnOnce(&mut T::Target, N) -> Result<R>,
     ) -> Result<R> {
-        let foresee = |worker: &Worker, input: &I| {
-            self.look_ahead(worker, |view| foresee(view, input));
-            None
-        };
+        let foresee = |worker: &Worker, input: &I| self.look_ahead(worker, |view| foresee(view, input));
         self.change_briefly(input, foresee, operation, otherwise)
     }
 
@@ -106,7 +103,7 @@ impl<T: Guarded> Shared<T> {
     fn change_briefly<I, R, N>(
         &self,
         input: I,
-        foresee: impl FnOnce(&Worker, &I) -> Option<R>,
+        foresee: impl FnOnce(&Worker, &I),
         operation: impl FnOnce(&T::Target, &Log, I) -> Outcome<R, N>,
         otherwise: impl FnOnce(&mut T::Target, N) -> Result<R>,
     ) -> Result<R> {
@@ -164,12 +161,12 @@ impl<T: Share> Shared<T> {
     /// Does one thing to the value under the lock that `operation` does without the context of a transaction, be it by
     /// a single store, be it at a stroke ([`Log::at_a_stroke`]). What it cannot do it leaves to `otherwise`, which gets a
     /// guard, with nothing done. `foresee` is called before the lock is taken, unless that is done at
-    /// once; if it gives a result, that is it. Not for objects with a ring of changes, where nothing is done without a note.
+    /// once. Not for objects with a ring of changes, where nothing is done without a note.
     #[inline(always)]
     pub(super) fn briefly<I, R, N>(
         &self,
         input: I,
-        foresee: impl FnOnce(&Worker, &I) -> Option<R>,
+        foresee: impl FnOnce(&Worker, &I),
         operation: impl FnOnce(*mut T::Stored, Cx, &Log, I) -> Outcome<R, N>,
         otherwise: impl FnOnce(WriteGuard<'_, T>, N) -> Result<R>,
     ) -> Result<R> {
@@ -187,12 +184,8 @@ impl<T: Share> Shared<T> {
             Hold::FAVOURED
         } else {
             let undo = IfItPanics(move || worker.end_unused(way));
-            let foreseen = foresee(worker, &input);
+            foresee(worker, &input);
             undo.it_did_not();
-            if let Some(result) = foreseen {
-                worker.end_unused(way);
-                return Ok(result);
-            }
             self.lock_ordinarily(worker, self.attachment().patience).inspect_err(|_| worker.end_unused(way))?
         };
         let hold = self.there(worker, hold).inspect_err(|_| worker.end_unused(way))?;

@@ -387,12 +387,10 @@ impl<T: Share> Shared<VecDeque<T>> {
     #[cold]
     #[inline(never)]
     fn take_anew<const FRONT: bool>(&self) -> Result<Option<T>> {
-        let nothing = || self.is_empty().is_ok_and(|empty| empty).then_some(None);
+        // Who has no worker may have no business here: of a read-only attachment no thread has one.
+        let is_empty = || self.segment.latest_worker().is_some() && self.is_empty().is_ok_and(|empty| empty);
         if !is_small::<T>() || self.keeps_changes() {
-            return match nothing() {
-                Some(nothing) => Ok(nothing),
-                None => self.change(|view| view.pop::<FRONT>()),
-            };
+            return if is_empty() { Ok(None) } else { self.change(|view| view.pop::<FRONT>()) };
         }
         if self.learn_favoured(|view, known| view.learn(known)) {
             match self.take_by_heart::<FRONT>() {
@@ -401,10 +399,12 @@ impl<T: Share> Shared<VecDeque<T>> {
                 Err(Left::Some) => {}
             }
         }
-        self.change_briefly(
+        if is_empty() {
+            return Ok(None);
+        }
+        self.change_at_once(
             (),
-            |_, ()| nothing(),
-            |view, _, ()| view.pop_at_once::<FRONT>().map(Some),
+            |view, ()| view.pop_at_once::<FRONT>().map(Some),
             |view, left| if left == Left::None { Ok(None) } else { view.pop::<FRONT>() },
         )
     }
