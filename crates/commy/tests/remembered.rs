@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 type Numbers = Shared<HashMap<u64, u64>>;
 
@@ -306,6 +307,19 @@ fn asking_an_empty_deque_again_and_again_changes_nothing() {
 }
 
 #[test]
+fn asking_empty_deques_of_two_segments_in_turn_waits_for_nobody_who_reads_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let segments = ["requests", "answers"]
+        .map(|name| Segment::options().lock_timeout(Duration::from_millis(10)).create(dir.path().join(name)).unwrap());
+    let rings: Vec<Shared<VecDeque<u64>>> = segments.iter().map(|one| one.open_or_create("ring").unwrap()).collect();
+    let _guards: Vec<_> = rings.iter().map(|ring| ring.read().unwrap()).collect();
+    std::thread::scope(|scope| {
+        let poll = || (0..200).for_each(|turn| assert_eq!(rings[turn % 2].pop_front().unwrap(), None));
+        scope.spawn(poll).join().unwrap();
+    });
+}
+
+#[test]
 fn what_is_remembered_keeps_no_change_out_of_the_ring() {
     let (_dir, segment) = segment();
     let map: Numbers = segment.object("map").changes(10_000).open_or_create().unwrap();
@@ -315,7 +329,7 @@ fn what_is_remembered_keeps_no_change_out_of_the_ring() {
         map.insert(n / 2, n).unwrap();
     }
     (0..1000).for_each(|n| assert!(map.remove(&n).unwrap().is_some()));
-    assert_eq!(std::iter::from_fn(|| changes.next(std::time::Duration::ZERO).unwrap()).count(), 3000);
+    assert_eq!(std::iter::from_fn(|| changes.next(Duration::ZERO).unwrap()).count(), 3000);
 }
 
 #[test]
@@ -325,8 +339,8 @@ fn who_sleeps_until_a_map_changes_is_woken_by_who_goes_by_what_it_remembers() {
     (0..2000).for_each(|n| assert_eq!(map.insert(n % 10, n).unwrap().is_some(), n >= 10));
     let seen = map.version();
     std::thread::scope(|scope| {
-        let sleeper = scope.spawn(|| map.wait(seen, std::time::Duration::from_secs(20)).unwrap());
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        let sleeper = scope.spawn(|| map.wait(seen, Duration::from_secs(20)).unwrap());
+        std::thread::sleep(Duration::from_millis(50));
         map.insert(3, 3).unwrap();
         assert_ne!(sleeper.join().unwrap(), seen);
     });

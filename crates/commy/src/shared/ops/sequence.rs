@@ -387,8 +387,8 @@ impl<T: Share> Shared<VecDeque<T>> {
     #[cold]
     #[inline(never)]
     fn take_anew<const FRONT: bool>(&self) -> Result<Option<T>> {
-        // Who has no worker may have no business here: of a read-only attachment no thread has one.
-        let is_empty = || self.segment.latest_worker().is_some() && self.is_empty().is_ok_and(|empty| empty);
+        // Who may only read gets the error, whatever there is.
+        let is_empty = || !self.segment.is_read_only() && self.is_empty().is_ok_and(|empty| empty);
         if !is_small::<T>() || self.keeps_changes() {
             return if is_empty() { Ok(None) } else { self.change(|view| view.pop::<FRONT>()) };
         }
